@@ -1,0 +1,1 @@
+//! Admin listener: operators, health, readiness, metrics.

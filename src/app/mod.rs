@@ -1,0 +1,1 @@
+//! Builds everything from the configuration: start, reload, drain, stop.

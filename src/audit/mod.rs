@@ -1,0 +1,1 @@
+//! Tamper-evident log of every decision: append, durable receipt, verify, search.

@@ -1,0 +1,1 @@
+//! Who is calling: tokens, client certificates, key sets; makes a Principal.

@@ -1,0 +1,1 @@
+//! Reads privet.toml into checked settings, reporting every fault with its place.

@@ -1,0 +1,1 @@
+//! Keyed hashes, sealing, signatures and trees. Bytes in, bytes out; no I/O.

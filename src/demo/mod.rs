@@ -1,0 +1,1 @@
+//! A small shop of made-up people, and the table that shows each view.

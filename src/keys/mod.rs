@@ -1,0 +1,1 @@
+//! Key hierarchy: root file, domain epoch, subject keys, derived log and pseudonym keys.

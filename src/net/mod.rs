@@ -1,0 +1,1 @@
+//! Accepts connections: sockets, TLS with reload, limits, drain, HTTP client.

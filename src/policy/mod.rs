@@ -1,0 +1,1 @@
+//! Decides what a call may see. Pure: no clock, no network, no store, no async.

@@ -1,0 +1,1 @@
+//! Wire formats and their hygiene: HTTP targets, headers, framing, media types.

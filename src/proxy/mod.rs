@@ -1,0 +1,1 @@
+//! One call from socket to socket: route, decide, fetch, transform, record, release.

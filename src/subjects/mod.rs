@@ -1,0 +1,1 @@
+//! Subject cards: key, status, consents and version of each person, cached.

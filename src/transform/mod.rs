@@ -1,0 +1,1 @@
+//! Rewrites records on their way out, as a verdict obliges. No I/O.

@@ -1,0 +1,37 @@
+//! How an error looks from outside: its class, and the only words a client may read.
+
+use std::borrow::Cow;
+use std::error::Error;
+
+/// Whose fault an error is. Drives the HTTP status, the SQLSTATE and the metric label.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum ErrorKind {
+    /// The client sent something malformed.
+    BadRequest,
+    /// Policy said no.
+    Denied,
+    /// A bug or a broken dependency of the gateway.
+    Internal,
+    /// Nothing answers under that name.
+    NotFound,
+    /// A limit was reached; trying later may help.
+    Overloaded,
+    /// Nobody has shown who they are.
+    Unauthenticated,
+    /// Something that must work for data to leave does not (audit, keys, state).
+    Unavailable,
+    /// The data store failed.
+    Upstream,
+}
+
+/// An error that can be answered with.
+///
+/// `Display` is for the operator's log. The client reads only
+/// [`client_message`](Self::client_message), which has no default, so that each author decides
+/// what may leave.
+pub trait ClientError: Error {
+    /// The class of the error.
+    fn kind(&self) -> ErrorKind;
+    /// What the client is told.
+    fn client_message(&self) -> Cow<'static, str>;
+}

@@ -1,0 +1,21 @@
+//! Vocabulary every module shares: identifiers, levels, faults, documents with places.
+
+pub mod doc;
+mod error;
+mod fault;
+mod id;
+mod level;
+mod region;
+mod status;
+mod time;
+
+pub use self::error::{ClientError, ErrorKind};
+pub use self::fault::{Fault, Faults, Place, Severity, SourceFile};
+pub use self::id::{
+    CategoryId, DataSetId, DomainId, FieldPath, IdError, PurposeId, RoleId, RuleId, StoreId,
+    SubjectId, SubjectToken, ViewName,
+};
+pub use self::level::{Flags, Level};
+pub use self::region::Region;
+pub use self::status::{Action, Consent, SubjectStatus};
+pub use self::time::Timestamp;

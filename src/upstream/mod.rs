@@ -1,0 +1,1 @@
+//! Connections to the stores: per-worker pools, health, timeouts. Needs a Permit.
