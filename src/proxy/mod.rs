@@ -1,1 +1,5 @@
-//! One call from socket to socket: route, decide, fetch, transform, record, release.
+//! The pipeline of one call, from socket to socket.
+
+mod config;
+
+pub use self::config::{Limits, PerPrincipal, Place};
