@@ -1,1 +1,14 @@
-//! Data sets, their fields and routes: what is governed and where it stands.
+//! What the stores hold: data sets, their fields, categories and routes.
+//!
+//! [`read_data`] reads the `data:` part of a policy file; [`Router`] finds the route of a path.
+
+pub mod category;
+mod model;
+mod read;
+mod router;
+
+pub use self::model::{
+    DataSet, Field, FieldIx, Method, Records, Route, Segment, Selector, SubjectField,
+};
+pub use self::read::read_data;
+pub use self::router::{Found, Matched, Router};

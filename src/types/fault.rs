@@ -30,6 +30,14 @@ impl Place {
         let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
         (line, column)
     }
+
+    /// The part of this place that stands on its first line: what a caret can show.
+    #[must_use]
+    pub fn first_line(&self) -> Self {
+        let text = self.file.text.get(self.span.clone()).unwrap_or_default();
+        let line = text.split('\n').next().unwrap_or_default().trim_end();
+        Self { file: Arc::clone(&self.file), span: self.span.start..self.span.start + line.len() }
+    }
 }
 
 impl fmt::Display for Place {

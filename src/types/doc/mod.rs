@@ -2,7 +2,24 @@
 //!
 //! YAML and TOML are read into the same [`Node`]; a typed reader on top collects every fault.
 
+mod leaf;
+mod localized;
+mod map;
+mod near;
+mod screen;
+#[cfg(test)]
+mod tests;
+mod toml;
+mod yaml;
+
 use crate::types::Place;
+
+pub use self::localized::Localized;
+pub use self::map::MapReader;
+pub use self::map::not_in_this_version;
+pub use self::near::closest;
+pub use self::toml::toml;
+pub use self::yaml::yaml;
 
 /// A value with its place.
 #[derive(Clone, Debug)]
@@ -40,3 +57,23 @@ pub struct Entry {
     /// The value.
     pub node: Node,
 }
+
+impl Node {
+    /// What it is, in words for a message: "a list", "text".
+    pub const fn kind(&self) -> &'static str {
+        match self.value {
+            Value::Bool(_) => "true or false",
+            Value::List(_) => "a list",
+            Value::Map(_) => "a map",
+            Value::Null => "nothing",
+            Value::Number(_) => "a number",
+            Value::Text(_) => "text",
+        }
+    }
+}
+
+/// The longest file that is read, in bytes.
+pub const MAX_FILE: usize = 1 << 20;
+
+/// How deep values may nest.
+pub const MAX_DEPTH: usize = 32;

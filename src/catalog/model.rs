@@ -1,0 +1,218 @@
+//! Data sets as the rest of the gateway sees them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::types::CategoryId;
+use crate::types::DataSetId;
+use crate::types::DomainId;
+use crate::types::FieldPath;
+use crate::types::Flags;
+use crate::types::Level;
+use crate::types::Place;
+use crate::types::PurposeId;
+use crate::types::StoreId;
+use crate::types::doc::Localized;
+
+/// A field's position in [`DataSet::fields`]. It means something only beside its data set.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct FieldIx(pub u16);
+
+impl FieldIx {
+    /// The position as an index.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One leaf of a record: a value that is shown, changed or dropped as a whole.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// Where it stands in the record.
+    pub path: FieldPath,
+    /// What it is.
+    pub category: CategoryId,
+    /// How protected it is.
+    pub level: Level,
+    /// What law says of its category, whatever its level.
+    pub flags: Flags,
+    /// Whether a container here is one value with all it holds.
+    pub whole: bool,
+    /// Whether it is free text, in which anything may be written.
+    pub text: bool,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// One table or collection behind the gateway.
+#[derive(Clone, Debug)]
+pub struct DataSet {
+    /// Its name, such as `shop.customers`.
+    pub id: DataSetId,
+    /// The store that holds it: the first part of its name.
+    pub store: StoreId,
+    /// Its name for people.
+    pub title: Option<Localized>,
+    /// Whom a record is about. Empty when it is about nobody.
+    pub subjects: Vec<SubjectField>,
+    /// The field that says which country's law holds for a record.
+    pub region: Option<FieldIx>,
+    /// How it is reached over HTTP.
+    pub routes: Vec<Arc<Route>>,
+    /// Its leaves; [`FieldIx`] counts them.
+    pub fields: Vec<Field>,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// One person a record is about.
+#[derive(Clone, Debug)]
+pub struct SubjectField {
+    /// The field that holds the person's id.
+    pub field: FieldIx,
+    /// The space of that id.
+    pub domain: DomainId,
+    /// The fields about this person, when the record is about several; `None`: all of them.
+    /// A field that no subject lists is about all of them.
+    pub owns: Option<Vec<FieldIx>>,
+}
+
+/// What an HTTP call does. HEAD is matched as GET by the caller.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Method {
+    /// Removes.
+    Delete,
+    /// Reads.
+    Get,
+    /// Changes a part.
+    Patch,
+    /// Makes.
+    Post,
+    /// Replaces.
+    Put,
+}
+
+impl Method {
+    /// Every method.
+    pub const ALL: [Self; 5] = [Self::Delete, Self::Get, Self::Patch, Self::Post, Self::Put];
+
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Delete => "DELETE",
+            Self::Get => "GET",
+            Self::Patch => "PATCH",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+        }
+    }
+
+    /// Reads the word on the wire; methods are case-sensitive (RFC 9110 §9.1).
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.as_str() == text)
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One way to reach a data set over HTTP.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// What the call does.
+    pub method: Method,
+    /// The path as written, such as `/customers/{id}`: what logs and metrics may name.
+    pub template: String,
+    /// The path in parts.
+    pub segments: Vec<Segment>,
+    /// Where the records stand in a body; `None` when the answer has none.
+    pub records: Option<Selector>,
+    /// Query parameters that are passed on and select nothing, such as `limit`.
+    pub query: Vec<Box<str>>,
+    /// Query parameters that select records by a field.
+    pub find_by: Vec<(Box<str>, FieldIx)>,
+    /// The purpose of a call that names none.
+    pub purpose: Option<PurposeId>,
+    /// Where it is written.
+    pub place: Place,
+}
+
+impl Route {
+    /// The field that query parameter `name` selects by, when it does.
+    pub fn finds_by(&self, name: &str) -> Option<FieldIx> {
+        self.find_by.iter().find(|(known, _)| &**known == name).map(|(_, field)| *field)
+    }
+
+    /// Whether query parameter `name` may be passed on, selecting or not.
+    pub fn knows_parameter(&self, name: &str) -> bool {
+        self.finds_by(name).is_some() || self.query.iter().any(|known| &**known == name)
+    }
+
+    /// The fields that the path's variables select by, in path order.
+    pub fn variables(&self) -> impl Iterator<Item = FieldIx> {
+        self.segments.iter().filter_map(|segment| match segment {
+            Segment::Variable(field) => Some(*field),
+            Segment::Literal(_) => None,
+        })
+    }
+}
+
+/// One part of a route's path.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Segment {
+    /// Exactly this text, percent-decoded.
+    Literal(Box<str>),
+    /// A value of this field.
+    Variable(FieldIx),
+}
+
+/// Where the records stand in a body.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Selector {
+    /// Member names from the root to the record, or to the array of records.
+    pub steps: Vec<Box<str>>,
+    /// Whether one record stands there or an array of them.
+    pub records: Records,
+    /// Members of the root object that are passed on beside the records. Only values that are
+    /// neither object nor array may pass.
+    pub around: Vec<Box<str>>,
+}
+
+/// Whether one record stands at the end of a [`Selector`] or an array of them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Records {
+    /// An array: `$[*]`, `$.items[*]`.
+    Each,
+    /// One object: `$`, `$.data`.
+    One,
+}
+
+impl DataSet {
+    /// The field at `ix`; `None` when `ix` belongs to another data set.
+    pub fn get(&self, ix: FieldIx) -> Option<&Field> {
+        self.fields.get(ix.index())
+    }
+
+    /// Every field with its position.
+    pub fn indexed(&self) -> impl Iterator<Item = (FieldIx, &Field)> {
+        (0..=u16::MAX).map(FieldIx).zip(&self.fields)
+    }
+
+    /// The leaf at `path`.
+    pub fn find(&self, path: &FieldPath) -> Option<FieldIx> {
+        self.indexed().find(|(_, field)| field.path == *path).map(|(ix, _)| ix)
+    }
+
+    /// The leaf at `path`, or every leaf below the container at `path`.
+    pub fn within(&self, path: &FieldPath) -> impl Iterator<Item = FieldIx> {
+        self.indexed().filter(move |(_, field)| field.path.is_within(path)).map(|(ix, _)| ix)
+    }
+
+    /// Whether the field holds the id of one of the record's subjects.
+    pub fn is_subject(&self, ix: FieldIx) -> bool {
+        self.subjects.iter().any(|subject| subject.field == ix)
+    }
+}

@@ -1,0 +1,1 @@
+//! Characters no file may hold.
