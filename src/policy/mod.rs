@@ -1,1 +1,18 @@
-//! Decides what a call may see. Pure: no clock, no network, no store, no async.
+//! Who may see what, for which purpose, in which form: policies, decisions and verdicts.
+//!
+//! [`PolicySet::compile`] turns policy files into tables; [`decide`] judges a caller and gives a
+//! [`Permit`]; [`verdict`] judges each record under it.
+
+mod call;
+mod facts;
+mod identity;
+mod permit;
+mod set;
+mod view;
+
+pub use self::call::{Call, Decision, Refusal, RefusalReason, decide};
+pub use self::facts::{Because, CardFacts, RecordFacts, RecordSubject, Scratch, Verdict, verdict};
+pub use self::identity::Identity;
+pub use self::permit::{BulkAction, BulkLimit, LegalBasis, Permit};
+pub use self::set::{PolicyFile, PolicySet};
+pub use self::view::{DatePart, Generalize, Mask, View};

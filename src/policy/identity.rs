@@ -1,0 +1,49 @@
+//! What a principal may speak for.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::types::DomainId;
+use crate::types::Region;
+use crate::types::SubjectId;
+use crate::types::Timestamp;
+
+/// What a principal may speak for, already cut down to what its issuer may assert.
+///
+/// Every field is a fact that opens something, so none may come from what a caller merely sends.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Identity {
+    /// A stable name of the credential's owner (`issuer|sub`, or a certificate's fingerprint).
+    /// Never logged as it is.
+    pub owner: Arc<str>,
+    /// Signed claims with their values: `roles`, and whatever `rows` of grants ask for.
+    pub claims: BTreeMap<Box<str>, Vec<Box<str>>>,
+    /// The only purposes this credential may name; `None`: it names none, so any.
+    pub purposes: Option<Vec<Box<str>>>,
+    /// Where the principal is, when signed.
+    pub region: Option<Region>,
+    /// When the principal last proved a second factor, when signed.
+    pub mfa_at: Option<Timestamp>,
+    /// Whether a ticket was signed.
+    pub ticket: bool,
+    /// The person the principal is, when it is one.
+    pub subject: Option<(DomainId, SubjectId)>,
+    /// When the credential stops being valid.
+    pub expires: Timestamp,
+}
+
+impl fmt::Debug for Identity {
+    /// Names claims, never values: they may be personal data.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity")
+            .field("claims", &self.claims.keys())
+            .field("purposes", &self.purposes)
+            .field("region", &self.region)
+            .field("mfa_at", &self.mfa_at)
+            .field("ticket", &self.ticket)
+            .field("subject", &self.subject)
+            .field("expires", &self.expires)
+            .finish_non_exhaustive()
+    }
+}

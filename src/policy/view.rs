@@ -1,0 +1,170 @@
+//! The forms a field is shown in, and their order.
+
+use std::fmt;
+
+/// The form a field is shown in.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum View {
+    /// As it is.
+    Show,
+    /// Coarser than it is.
+    Generalize(Generalize),
+    /// A few characters of it.
+    Mask(Mask),
+    /// A token that is the same for the same value within one purpose.
+    Pseudonymize,
+    /// As it is sealed at rest. A field that is not sealed at rest is not shown.
+    Ciphertext,
+    /// Not at all.
+    Drop,
+}
+
+/// Which characters of a value stay. The rest becomes exactly `***`, however long it is.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Mask {
+    /// How many characters stay at the start.
+    pub keep_first: u8,
+    /// How many characters stay at the end.
+    pub keep_last: u8,
+    /// Whether `@` and what follows it stay.
+    pub keep_domain: bool,
+}
+
+/// How a value is made coarser.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Generalize {
+    /// A date becomes its year or its month.
+    Date(DatePart),
+    /// A number becomes the largest multiple of `step` that is not above it.
+    Number {
+        /// The distance of two results.
+        step: u64,
+    },
+    /// The field is the part of a container that stands for the whole (`address: city` keeps
+    /// `city`): its value stays as it is, and the other parts are dropped.
+    Part,
+}
+
+/// What stays of a date.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum DatePart {
+    /// `1991-04`.
+    Month,
+    /// `1991`.
+    Year,
+}
+
+impl View {
+    /// The position in the order `show < generalize < mask < pseudonymize < ciphertext < drop`.
+    pub const fn rank(self) -> u8 {
+        match self {
+            Self::Show => 0,
+            Self::Generalize(_) => 1,
+            Self::Mask(_) => 2,
+            Self::Pseudonymize => 3,
+            Self::Ciphertext => 4,
+            Self::Drop => 5,
+        }
+    }
+
+    /// The word for the kind of view, as policies, `Privet-Fields` and the audit log use it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Show => "show",
+            Self::Generalize(_) => "generalize",
+            Self::Mask(_) => "mask",
+            Self::Pseudonymize => "pseudonymize",
+            Self::Ciphertext => "ciphertext",
+            Self::Drop => "drop",
+        }
+    }
+
+    /// Whether the value itself reaches the caller, unchanged.
+    pub const fn is_raw(self) -> bool {
+        matches!(self, Self::Show | Self::Generalize(Generalize::Part))
+    }
+
+    /// Whether anything of the value reaches the caller. Ciphertext does not count: nothing is
+    /// sealed at rest in this version, so there is none to pass on.
+    pub const fn reveals(self) -> bool {
+        !matches!(self, Self::Ciphertext | Self::Drop)
+    }
+
+    /// Whether one of the two says at least as much as the other, whatever the value is.
+    ///
+    /// A year, the last four characters and a pseudonym say different things; none contains
+    /// another, so a policy must say which one counts.
+    pub fn is_comparable(self, other: Self) -> bool {
+        self == other || self.class() != other.class()
+    }
+
+    /// The view that says no more than either. Of two kinds the more protective one counts.
+    #[must_use]
+    pub fn narrower(self, other: Self) -> Self {
+        match (self, other) {
+            (a, b) if a == b => a,
+            (a, b) if a.rank() != b.rank() => {
+                if a.rank() > b.rank() {
+                    a
+                } else {
+                    b
+                }
+            }
+            (Self::Mask(a), Self::Mask(b)) => Self::Mask(Mask {
+                keep_first: a.keep_first.min(b.keep_first),
+                keep_last: a.keep_last.min(b.keep_last),
+                keep_domain: a.keep_domain && b.keep_domain,
+            }),
+            (Self::Generalize(a), Self::Generalize(b)) => a.narrower(b),
+            // INVARIANT: every other pair of one rank is equal.
+            _ => Self::Drop,
+        }
+    }
+
+    /// How much it says, most first. Two different views of class 2 cannot be compared.
+    pub(crate) const fn class(self) -> u8 {
+        match self {
+            Self::Show => 0,
+            Self::Generalize(Generalize::Part) => 1,
+            Self::Generalize(_) | Self::Mask(_) | Self::Pseudonymize => 2,
+            Self::Ciphertext => 3,
+            Self::Drop => 4,
+        }
+    }
+}
+
+impl Generalize {
+    fn narrower(self, other: Self) -> View {
+        match (self, other) {
+            (Self::Date(_), Self::Date(_)) => View::Generalize(Self::Date(DatePart::Year)),
+            (Self::Number { step: a }, Self::Number { step: b }) if a > 0 && b > 0 => {
+                // Steps of 10 lie within steps of 100; of 10 and 25 neither contains the other.
+                let (large, small) = (a.max(b), a.min(b));
+                if large % small == 0 {
+                    View::Generalize(Self::Number { step: large })
+                } else {
+                    View::Drop
+                }
+            }
+            (Self::Part, coarse) | (coarse, Self::Part) => View::Generalize(coarse),
+            _ => View::Drop,
+        }
+    }
+}
+
+impl fmt::Display for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Generalize(Generalize::Date(DatePart::Month)) => {
+                f.write_str("generalize to month")
+            }
+            Self::Generalize(Generalize::Date(DatePart::Year)) => f.write_str("generalize to year"),
+            Self::Generalize(Generalize::Number { step }) => write!(f, "generalize to {step}s"),
+            Self::Mask(mask) => {
+                write!(f, "mask {}***{}", mask.keep_first, mask.keep_last)?;
+                if mask.keep_domain { f.write_str("@") } else { Ok(()) }
+            }
+            other => f.write_str(other.word()),
+        }
+    }
+}
