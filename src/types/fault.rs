@@ -1,5 +1,6 @@
 //! What is wrong in a file, where, and what would help.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -73,23 +74,53 @@ impl fmt::Display for Fault {
     /// `file:line:col: what`, the line, a caret, a help line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = if self.severity == Severity::Warning { "warning: " } else { "" };
+        let what = printable(&self.what);
+        let help = self.help.as_deref().map(printable);
         let Some(place) = &self.place else {
-            write!(f, "{word}{}", self.what)?;
-            return self.help.iter().try_for_each(|help| write!(f, "\n  help: {help}"));
+            write!(f, "{word}{what}")?;
+            return help.iter().try_for_each(|help| write!(f, "\n  help: {help}"));
         };
         let (line, column) = place.line_column();
-        write!(f, "{place}: {word}{}", self.what)?;
+        write!(f, "{place}: {word}{what}")?;
         if let Some(text) = place.file.text.lines().nth(line - 1) {
             let width = place.file.text.get(place.span.clone()).map_or(1, |span| {
                 span.lines().next().map_or(1, |first| first.trim_end().chars().count()).max(1)
             });
+            let (text, column) = window(text, column);
+            let width = width.min(text.chars().count().saturating_sub(column - 1)).max(1);
             let gutter = line.to_string().len();
-            write!(f, "\n {line} | {text}\n {:gutter$} | ", "")?;
+            write!(f, "\n {line} | {}\n {:gutter$} | ", printable(&text), "")?;
             write!(f, "{:1$}{2}", "", column - 1, "^".repeat(width))?;
         }
-        self.help.iter().try_for_each(|help| write!(f, "\n  help: {help}"))
+        help.iter().try_for_each(|help| write!(f, "\n  help: {help}"))
     }
 }
+
+/// The part of a long line around `column`, and the column within it.
+fn window(line: &str, column: usize) -> (Cow<'_, str>, usize) {
+    if line.chars().nth(MAX_SHOWN).is_none() {
+        return (Cow::Borrowed(line), column);
+    }
+    let from = column.saturating_sub(MAX_SHOWN / 2);
+    (Cow::Owned(line.chars().skip(from).take(MAX_SHOWN).collect()), column - from)
+}
+
+/// Text in which nothing speaks to the terminal: a file is shown, never obeyed.
+fn printable(text: &str) -> Cow<'_, str> {
+    let silent = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    if !text.chars().any(|c| c.is_control() || silent(c)) {
+        return Cow::Borrowed(text);
+    }
+    let shown = |c: char| match c {
+        '\t' => ' ',
+        c if c.is_control() || silent(c) => '\u{fffd}',
+        c => c,
+    };
+    Cow::Owned(text.chars().map(shown).collect())
+}
+
+/// Longer lines are shown in part, in characters.
+const MAX_SHOWN: usize = 160;
 
 /// Every fault found so far. Checking goes on after a fault, so that one run shows them all.
 #[derive(Debug, Default)]

@@ -12,7 +12,11 @@ mod tests;
 mod toml;
 mod yaml;
 
+use std::sync::Arc;
+
+use crate::types::Faults;
 use crate::types::Place;
+use crate::types::SourceFile;
 
 pub use self::localized::Localized;
 pub use self::map::MapReader;
@@ -77,3 +81,28 @@ pub const MAX_FILE: usize = 1 << 20;
 
 /// How deep values may nest.
 pub const MAX_DEPTH: usize = 32;
+
+/// Reads `text` as YAML and as TOML; whether every place that comes out lies inside the text. Never
+/// `false`: this is the property that fuzzing asserts.
+pub fn places_hold(text: &str) -> bool {
+    [yaml, toml].into_iter().all(|read| {
+        let file = Arc::new(SourceFile { name: "file".into(), text: text.into() });
+        let mut faults = Faults::new();
+        let tree = read(Arc::clone(&file), &mut faults);
+        let inside = |place: &Place| file.text.get(place.span.clone()).is_some();
+        let mut open: Vec<&Node> = tree.iter().collect();
+        let mut holds = faults.iter().all(|fault| fault.place.as_ref().is_none_or(inside));
+        while let Some(node) = open.pop() {
+            holds &= inside(&node.place);
+            match &node.value {
+                Value::List(items) => open.extend(items),
+                Value::Map(entries) => {
+                    holds &= entries.iter().all(|entry| inside(&entry.key_place));
+                    open.extend(entries.iter().map(|entry| &entry.node));
+                }
+                _ => {}
+            }
+        }
+        holds && (tree.is_some() || faults.has_errors())
+    })
+}
