@@ -1,1 +1,3 @@
 //! Wire formats and their hygiene: HTTP targets, headers, framing, media types.
+
+pub mod http;
