@@ -1,1 +1,20 @@
 //! Tamper-evident log of every decision: append, durable receipt, verify, search.
+//!
+//! The log is a folder in the C2SP tlog-tiles layout that tools nobody here wrote can check, plus
+//! a journal: one append-only, checksummed sequence of entries that is the durable truth. Tiles,
+//! entry bundles and checkpoints are derived from it and can be made again.
+
+mod config;
+mod entry;
+mod error;
+mod log;
+mod metrics;
+mod token;
+mod words;
+
+pub use self::config::{AuditConfig, Durability};
+pub use self::entry::{Ending, Entry, FieldView, Kind, MAX_ENTRY_BYTES, Shown, Strength, Verdict};
+pub use self::error::AuditError;
+pub use self::log::{IntentReceipt, Log, Receipt, ReleaseReceipt};
+pub use self::metrics::AuditMetrics;
+pub use self::token::{ActorToken, parse_subject_token};

@@ -1,0 +1,323 @@
+//! C2SP signed notes (signed-note v1.0, tlog-checkpoint v1.0): a text, and the signatures of named
+//! Ed25519 keys under it. The text of a checkpoint names a tree: origin, size and root.
+
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::Signature;
+use ed25519_dalek::Signer;
+use ed25519_dalek::SigningKey;
+use ed25519_dalek::VerifyingKey;
+use sha2::Digest;
+use sha2::Sha256;
+
+use super::merkle::Hash;
+
+/// Why a note, a key or a checkpoint was not accepted.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum NoteError {
+    /// The text is not a checkpoint.
+    #[error("not a checkpoint: {what}")]
+    Checkpoint {
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// The text is not a verifier key.
+    #[error("not a verifier key: {what}")]
+    Key {
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// The text is not a signed note.
+    #[error("not a signed note: {what}")]
+    Malformed {
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// The name cannot stand in a key or a signature line.
+    #[error("`{name}` cannot name a log: use text without spaces and without `+`")]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// A signature that claims to be of the wanted key is not.
+    #[error("the signature of `{name}` is wrong")]
+    Signature {
+        /// The name of the key.
+        name: String,
+    },
+    /// The wanted key did not sign.
+    #[error("there is no signature of `{name}`")]
+    Unsigned {
+        /// The name of the key.
+        name: String,
+    },
+}
+
+/// Something that signs with one Ed25519 key.
+pub trait Ed25519: Send + Sync {
+    /// The public key.
+    fn public(&self) -> [u8; 32];
+    /// The signature of `message`.
+    fn sign(&self, message: &[u8]) -> [u8; 64];
+}
+
+impl Ed25519 for SigningKey {
+    fn public(&self) -> [u8; 32] {
+        self.verifying_key().to_bytes()
+    }
+
+    fn sign(&self, message: &[u8]) -> [u8; 64] {
+        Signer::sign(self, message).to_bytes()
+    }
+}
+
+/// A named key that signs notes.
+#[derive(Clone)]
+pub struct NoteKey {
+    verifier: VerifierKey,
+    key: Arc<dyn Ed25519>,
+}
+
+impl NoteKey {
+    /// Gives a signing key the name under which it signs.
+    pub fn new(name: &str, key: Arc<dyn Ed25519>) -> Result<Self, NoteError> {
+        Ok(Self { verifier: VerifierKey::new(name, key.public())?, key })
+    }
+
+    /// The public half, to hand to those who check.
+    pub fn verifier(&self) -> &VerifierKey {
+        &self.verifier
+    }
+
+    /// `text`, which must end its last line, with this key's signature under it.
+    pub fn sign(&self, text: &str) -> String {
+        let mut bytes = self.verifier.id.to_vec();
+        bytes.extend(self.key.sign(text.as_bytes()));
+        format!("{text}\n\u{2014} {} {}\n", self.verifier.name, STANDARD.encode(bytes))
+    }
+}
+
+impl fmt::Debug for NoteKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NoteKey({})", self.verifier)
+    }
+}
+
+/// A named public key, written `name+hash+base64` as Go's `sumdb/note` reads it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct VerifierKey {
+    name: Box<str>,
+    id: [u8; 4],
+    public: [u8; 32],
+}
+
+impl VerifierKey {
+    /// Names a public key.
+    pub fn new(name: &str, public: [u8; 32]) -> Result<Self, NoteError> {
+        let plain = |c: char| !c.is_whitespace() && !c.is_control() && c != '+';
+        if name.is_empty() || !name.chars().all(plain) {
+            return Err(NoteError::Name { name: name.to_owned() });
+        }
+        let hash: Hash = Sha256::new()
+            .chain_update(name)
+            .chain_update(b"\n\x01")
+            .chain_update(public)
+            .finalize()
+            .into();
+        let [a, b, c, d, ..] = hash;
+        Ok(Self { name: name.into(), id: [a, b, c, d], public })
+    }
+
+    /// Reads `name+hash+base64`.
+    pub fn parse(text: &str) -> Result<Self, NoteError> {
+        let wrong = |what| NoteError::Key { what };
+        let mut parts = text.trim_end().splitn(3, '+');
+        let (Some(name), Some(id), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(wrong("it has the form `name+hash+key`"));
+        };
+        let bytes = STANDARD.decode(key).map_err(|_| wrong("the key is not base64"))?;
+        let [ALGORITHM, public @ ..] = bytes.as_slice() else {
+            return Err(wrong("it is not an Ed25519 key"));
+        };
+        let public = public.try_into().map_err(|_| wrong("the key is not 32 bytes long"))?;
+        let key = Self::new(name, public)?;
+        let hash_is = u32::from_str_radix(id, 16).ok().filter(|_| id.len() == 8);
+        if hash_is != Some(u32::from_be_bytes(key.id)) {
+            return Err(wrong("its hash does not fit its name and key"));
+        }
+        Ok(key)
+    }
+
+    /// The name under which the key signs.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The text of a note this key signed; signatures of other keys are passed over.
+    pub fn open<'a>(&self, note: &'a str) -> Result<&'a str, NoteError> {
+        let wrong = |what| NoteError::Malformed { what };
+        if note.len() > MAX_NOTE_BYTES {
+            return Err(wrong("it is longer than 1 MiB"));
+        }
+        if note.chars().any(|c| c.is_ascii_control() && c != '\n') {
+            return Err(wrong("it has a control character"));
+        }
+        let end = note.rfind("\n\n").ok_or_else(|| wrong("no blank line before signatures"))? + 1;
+        let (Some(text), Some(lines)) = (note.get(..end), note.get(end + 1..)) else {
+            return Err(wrong("no signatures"));
+        };
+        let lines = lines.strip_suffix('\n').ok_or_else(|| wrong("its last line has no end"))?;
+        let mut found = false;
+        for line in lines.split('\n') {
+            let parts = line.strip_prefix("\u{2014} ").and_then(|rest| rest.split_once(' '));
+            let (name, signature) =
+                parts.ok_or_else(|| wrong("a signature line has another form"))?;
+            let bytes =
+                STANDARD.decode(signature).map_err(|_| wrong("a signature is not base64"))?;
+            let Some((id, signature)) = bytes.split_at_checked(4) else {
+                return Err(wrong("a signature is too short"));
+            };
+            if name == &*self.name && id == self.id && !found {
+                self.check(text, signature)?;
+                found = true;
+            }
+        }
+        let unsigned = || NoteError::Unsigned { name: self.name.to_string() };
+        found.then_some(text).ok_or_else(unsigned)
+    }
+
+    fn check(&self, text: &str, signature: &[u8]) -> Result<(), NoteError> {
+        let wrong = || NoteError::Signature { name: self.name.to_string() };
+        let key = VerifyingKey::from_bytes(&self.public).map_err(|_| wrong())?;
+        let signature = Signature::from_slice(signature).map_err(|_| wrong())?;
+        key.verify_strict(text.as_bytes(), &signature).map_err(|_| wrong())
+    }
+}
+
+impl fmt::Display for VerifierKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut key = vec![ALGORITHM];
+        key.extend(self.public);
+        write!(f, "{}+{:08x}+{}", self.name, u32::from_be_bytes(self.id), STANDARD.encode(key))
+    }
+}
+
+/// A state of a log.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Checkpoint {
+    /// The name of the log.
+    pub origin: String,
+    /// Entries in it.
+    pub size: u64,
+    /// The root of its tree.
+    pub root: Hash,
+}
+
+impl Checkpoint {
+    /// Reads the text of a checkpoint; lines after the third are extensions and passed over.
+    pub fn parse(text: &str) -> Result<Self, NoteError> {
+        let wrong = |what| NoteError::Checkpoint { what };
+        let mut lines =
+            text.strip_suffix('\n').ok_or_else(|| wrong("its last line has no end"))?.split('\n');
+        let origin =
+            lines.next().filter(|line| !line.is_empty()).ok_or_else(|| wrong("no origin"))?;
+        let size_text = lines.next().ok_or_else(|| wrong("no size"))?;
+        let size: u64 = size_text.parse().map_err(|_| wrong("its size is not a number"))?;
+        if size.to_string() != size_text {
+            return Err(wrong("its size is not written plainly"));
+        }
+        let root_text = lines.next().ok_or_else(|| wrong("no root"))?;
+        let root = STANDARD.decode(root_text).map_err(|_| wrong("its root is not base64"))?;
+        let root = root.try_into().map_err(|_| wrong("its root is not 32 bytes long"))?;
+        if lines.any(str::is_empty) {
+            return Err(wrong("it has an empty line"));
+        }
+        Ok(Self { origin: origin.to_owned(), size, root })
+    }
+}
+
+impl fmt::Display for Checkpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n{}\n{}\n", self.origin, self.size, STANDARD.encode(self.root))
+    }
+}
+
+/// Ed25519 in a verifier key (signed-note v1.0).
+const ALGORITHM: u8 = 1;
+
+const MAX_NOTE_BYTES: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str, seed: u8) -> NoteKey {
+        NoteKey::new(name, Arc::new(SigningKey::from_bytes(&[seed; 32]))).unwrap()
+    }
+
+    #[test]
+    fn gos_example_note_opens() {
+        // From the documentation of golang.org/x/mod/sumdb/note.
+        let vkey = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+        let note = "If you think cryptography is the answer to your problem,\n\
+            then you don't know what your problem is.\n\n\
+            \u{2014} PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n";
+        let key = VerifierKey::parse(vkey).unwrap();
+        assert_eq!(key.to_string(), vkey);
+        let text = key.open(note).unwrap();
+        assert!(text.ends_with("what your problem is.\n"));
+    }
+
+    #[test]
+    fn a_note_opens_only_as_it_was_signed() {
+        let signer = key("log.example/a", 1);
+        let note = signer.sign("hello\n");
+        let verifier = VerifierKey::parse(&signer.verifier().to_string()).unwrap();
+        assert_eq!(verifier.open(&note), Ok("hello\n"));
+        let other = key("log.example/a", 2);
+        assert!(matches!(other.verifier().open(&note), Err(NoteError::Unsigned { .. })));
+        for at in 0..note.len() {
+            let mut bytes = note.clone().into_bytes();
+            bytes[at] ^= 1;
+            if let Ok(text) = String::from_utf8(bytes) {
+                assert!(verifier.open(&text).is_err(), "byte {at}");
+            }
+        }
+        let cosigned = note.clone() + note.lines().last().unwrap().replace("/a ", "/b ").as_str();
+        assert!(verifier.open(&cosigned).is_err(), "the last line has no end");
+        assert_eq!(verifier.open(&(cosigned + "\n")), Ok("hello\n"));
+    }
+
+    #[test]
+    fn checkpoints_have_one_form() {
+        let point = Checkpoint { origin: "log.example".into(), size: 7, root: [9; 32] };
+        assert_eq!(Checkpoint::parse(&point.to_string()), Ok(point));
+        let root = STANDARD.encode([9; 32]);
+        for (text, fine) in [
+            (format!("o\n0\n{root}\n"), true),
+            (format!("o\n0\n{root}\nextension\n"), true),
+            (format!("o\n0\n{root}\n\n"), false),
+            (format!("o\n0\n{root}"), false),
+            (format!("o\n07\n{root}\n"), false),
+            (format!("o\n+7\n{root}\n"), false),
+            (format!("o\n-7\n{root}\n"), false),
+            (format!("o\n18446744073709551616\n{root}\n"), false),
+            (format!("\n7\n{root}\n"), false),
+            ("o\n7\nAAAA\n".to_owned(), false),
+            ("o\n7\n".to_owned(), false),
+            (String::new(), false),
+        ] {
+            assert_eq!(Checkpoint::parse(&text).is_ok(), fine, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_would_break_a_key_are_refused() {
+        for name in ["", "a b", "a+b", "a\nb", "a\u{a0}b"] {
+            assert!(VerifierKey::new(name, [0; 32]).is_err(), "{name:?}");
+        }
+    }
+}
