@@ -1,1 +1,23 @@
-//! Accepts connections: sockets, TLS with reload, limits, drain, HTTP client.
+//! Sockets: accepting with limits, TLS with certificate reload, draining, and connecting out.
+
+mod accept;
+mod connect;
+mod drain;
+mod error;
+mod fetch;
+mod files;
+mod metrics;
+mod server_tls;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+pub use self::accept::{Bound, Listener, ListenerSetup, Pending};
+pub use self::connect::{ClientTls, Target, connect};
+pub use self::drain::{Drain, Open};
+pub use self::error::NetError;
+pub use self::fetch::{Fetch, https_get};
+pub use self::files::{read_bounded, read_secret};
+pub use self::metrics::NetMetrics;
+pub use self::server_tls::{ServerTls, TlsConfig};
+pub use self::stream::{Alpn, Connection, Slot, Stream, TlsFacts};
