@@ -1,4 +1,24 @@
 //! Keyed hashes, sealing, signatures and trees. Bytes in, bytes out; no I/O.
+//!
+//! Randomness is always an argument: who calls owns the source, and tests own the caller.
 
 pub mod merkle;
 pub mod note;
+
+mod mac;
+mod root;
+mod seal;
+mod secret;
+mod selftest;
+mod sign;
+mod subject;
+
+pub use self::mac::{Mac, derive, hmac_sha256, length_prefixed, same, sha256};
+pub use self::root::{KdfCost, RootFileError, open_root, seal_root};
+pub use self::seal::{SEAL_OVERHEAD, SealKey, Unsealable};
+pub use self::secret::Secret;
+pub use self::selftest::{SelfTestError, self_test};
+pub use self::sign::{BadSignature, Signer, Verifier};
+pub use self::subject::{
+    KeyGeneration, KeyState, Kid, RecordFault, SubjectKey, SubjectKeyRecord, WrapContext,
+};

@@ -1,0 +1,69 @@
+//! How far the committer has come, and waiting for it.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+use tokio::sync::watch;
+
+use super::super::error::StateError;
+use super::super::store::Rev;
+
+/// Shared by the committer, who moves it, and the readers, who wait for it.
+#[derive(Debug)]
+pub(super) struct Progress {
+    durable: AtomicU64,
+    last_removal: AtomicU64,
+    state: watch::Sender<State>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct State {
+    durable: u64,
+    failed: bool,
+}
+
+impl Progress {
+    pub(super) fn at(rev: u64) -> Self {
+        let (state, _) = watch::channel(State { durable: rev, failed: false });
+        Self { durable: AtomicU64::new(rev), last_removal: AtomicU64::new(0), state }
+    }
+
+    pub(super) fn durable(&self) -> Rev {
+        Rev(self.durable.load(Ordering::SeqCst))
+    }
+
+    pub(super) fn failed(&self) -> bool {
+        self.state.borrow().failed
+    }
+
+    /// Called before a removal can be seen.
+    pub(super) fn removing(&self, rev: u64) {
+        self.last_removal.store(rev, Ordering::SeqCst);
+    }
+
+    /// Everything up to `rev` is on disk.
+    pub(super) fn reached(&self, rev: u64) {
+        self.durable.store(rev, Ordering::SeqCst);
+        self.state.send_modify(|state| state.durable = rev);
+    }
+
+    /// Nothing more will reach the disk.
+    pub(super) fn fail(&self) {
+        self.state.send_modify(|state| state.failed = true);
+    }
+
+    /// Waits until what a read saw is durable: the version it found, or, when it found nothing,
+    /// the last removal, which may be why.
+    pub(super) async fn wait_for(&self, seen: Option<Rev>) -> Result<(), StateError> {
+        let needed = seen.map_or_else(|| self.last_removal.load(Ordering::SeqCst), |rev| rev.0);
+        if self.durable.load(Ordering::SeqCst) >= needed {
+            return Ok(());
+        }
+        let mut state = self.state.subscribe();
+        let done = state.wait_for(|state| state.failed || state.durable >= needed).await;
+        match done {
+            Ok(state) if state.durable >= needed => Ok(()),
+            _ => Err(StateError::Failed),
+        }
+    }
+}
