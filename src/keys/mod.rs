@@ -1,1 +1,25 @@
-//! Key hierarchy: root file, domain epoch, subject keys, derived log and pseudonym keys.
+//! Which keys exist, for what, and where they are kept.
+//!
+//! ```text
+//! root key (sealed file) → slots: epoch, records, pseudonyms, audit, tokens   (one file each)
+//! epoch key → domain key → subject keys                 (in the folder of their epoch)
+//! subject key → log key → the person's name in the audit log
+//! ```
+//!
+//! No epoch key is ever in a database or a backup of one: destroying its slot destroys every
+//! subject key of the epoch, also in copies. No file holds a subject id: records stand under an
+//! HMAC of it.
+
+mod config;
+mod error;
+mod files;
+mod pseudonyms;
+mod ring;
+mod slots;
+mod subject_keys;
+
+pub use self::config::{KeysConfig, RootProvider};
+pub use self::error::KeysError;
+pub use self::pseudonyms::PurposePseudonyms;
+pub use self::ring::KeyRing;
+pub use self::subject_keys::{RecordKey, Subject};

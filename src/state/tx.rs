@@ -101,7 +101,7 @@ impl Tx {
                 return invalid("a key has no bytes or more than 256");
             }
             if matches!(&op.write, Write::Put(value) if value.len() > MAX_VALUE_BYTES) {
-                return invalid("a value is longer than 4,096 bytes");
+                return invalid("a value is longer than 5,120 bytes");
             }
             if !seen.insert(op.key.as_slice()) {
                 return invalid("a transaction has two operations on one key");
@@ -117,4 +117,4 @@ pub const MAX_OPS: usize = 1_024;
 pub const MAX_KEY_BYTES: usize = 256;
 /// The longest value. sled moves a tree node (up to 20 entries after a merge) of more than 128 KiB
 /// into a file of its own that it never syncs; entries of this size cannot make one.
-pub const MAX_VALUE_BYTES: usize = 4_096;
+pub const MAX_VALUE_BYTES: usize = 5_120;

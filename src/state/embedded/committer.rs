@@ -10,17 +10,17 @@ use sled::Batch;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 
-use super::super::error::StateError;
-use super::super::frame;
-use super::super::metrics::StateMetrics;
-use super::super::store::CHANGES_KEPT;
-use super::super::store::Rev;
-use super::super::tx::Tx;
-use super::super::tx::Write;
 use super::layout;
 use super::open::Opened;
 use super::progress::Progress;
 use super::reads::guarded;
+use crate::state::error::StateError;
+use crate::state::frame;
+use crate::state::metrics::StateMetrics;
+use crate::state::store::CHANGES_KEPT;
+use crate::state::store::Rev;
+use crate::state::tx::Tx;
+use crate::state::tx::Write;
 
 /// A transaction, and where to say what became of it.
 pub(super) struct Request {

@@ -3,10 +3,10 @@
 use sled::IVec;
 use sled::Tree;
 
-use super::super::error::StateError;
-use super::super::frame;
-use super::super::marker::Mark;
-use super::super::store::Rev;
+use crate::state::error::StateError;
+use crate::state::frame;
+use crate::state::marker::Mark;
+use crate::state::store::Rev;
 
 /// The tree key of a value.
 pub(super) fn value_key(key: &[u8]) -> Vec<u8> {

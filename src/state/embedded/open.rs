@@ -10,12 +10,12 @@ use std::thread;
 use sled::Db;
 use sled::Tree;
 
-use super::super::error::RolledBack;
-use super::super::error::StateError;
-use super::super::marker;
-use super::super::marker::Mark;
 use super::Durability;
 use super::layout;
+use crate::state::error::RolledBack;
+use crate::state::error::StateError;
+use crate::state::marker;
+use crate::state::marker::Mark;
 
 /// A database that is open and has everything its marker speaks of.
 pub(super) struct Opened {

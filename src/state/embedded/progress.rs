@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::watch;
 
-use super::super::error::StateError;
-use super::super::store::Rev;
+use crate::state::error::StateError;
+use crate::state::store::Rev;
 
 /// Shared by the committer, who moves it, and the readers, who wait for it.
 #[derive(Debug)]

@@ -6,16 +6,16 @@ use std::panic::catch_unwind;
 
 use sled::Tree;
 
-use super::super::error::StateError;
-use super::super::frame;
-use super::super::store::CHANGES_KEPT;
-use super::super::store::Change;
-use super::super::store::Item;
-use super::super::store::MAX_PAGE;
-use super::super::store::Page;
-use super::super::store::Rev;
-use super::super::store::Versioned;
 use super::layout;
+use crate::state::error::StateError;
+use crate::state::frame;
+use crate::state::store::CHANGES_KEPT;
+use crate::state::store::Change;
+use crate::state::store::Item;
+use crate::state::store::MAX_PAGE;
+use crate::state::store::Page;
+use crate::state::store::Rev;
+use crate::state::store::Versioned;
 
 /// Runs `work`, and turns a panic into an error.
 pub(super) fn guarded<T>(

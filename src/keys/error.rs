@@ -1,0 +1,116 @@
+//! What can go wrong with keys. No text here names a subject or shows a byte of a key.
+
+use std::borrow::Cow;
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::clock::EntropyError;
+use crate::crypto::RecordFault;
+use crate::crypto::RootFileError;
+use crate::crypto::SelfTestError;
+use crate::state::StateError;
+use crate::types::ClientError;
+use crate::types::ErrorKind;
+
+/// A key could not be made, read or used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// Others went on creating the same keys.
+    #[error("the same subject keys were created from several sides again and again")]
+    Contended,
+    /// Subject keys exist, so a slot that is missing was lost and must not be made anew.
+    #[error("`{}` is missing but subject keys exist: restore it, a new one would open none of them", path.display())]
+    Lost {
+        /// The missing file.
+        path: PathBuf,
+    },
+    /// No randomness.
+    #[error("no key could be made")]
+    Entropy(#[source] EntropyError),
+    /// A file operation failed.
+    #[error("cannot {what} `{}`", path.display())]
+    Io {
+        /// What was being done, as a verb.
+        what: &'static str,
+        /// To which file or folder.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// A key file does not exist.
+    #[error("`{}` does not exist: run `privet key init`, or restore it", path.display())]
+    Missing {
+        /// The missing file.
+        path: PathBuf,
+    },
+    /// Others may read a secret file.
+    #[error("`{}` can be read by others (mode {mode:o}): run `chmod 600 {}`", path.display(), path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The passphrase is too short to protect anything.
+    #[error("the passphrase in `{}` is shorter than 12 bytes", path.display())]
+    Passphrase {
+        /// The file it stands in.
+        path: PathBuf,
+    },
+    /// A secret file is a link, a device or too long.
+    #[error("`{}` is not a plain file of at most 4 KiB", path.display())]
+    Plain {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A stored subject key does not open.
+    #[error("a stored subject key cannot be used")]
+    Record(#[source] RecordFault),
+    /// A subject key is wrapped by an epoch this ring does not hold.
+    #[error("a stored subject key belongs to epoch {epoch}, whose key is not here")]
+    Epoch {
+        /// The epoch of the record.
+        epoch: u32,
+    },
+    /// The root key file does not open.
+    #[error("cannot open the root key `{}`", path.display())]
+    Root {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: RootFileError,
+    },
+    /// A primitive computes wrongly.
+    #[error("cryptography does not work here")]
+    SelfTest(#[source] SelfTestError),
+    /// A slot does not open.
+    #[error("`{}` is not a key of this root key and tenant, or was changed", path.display())]
+    Slot {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The folder of subject keys could not be read or written.
+    #[error("subject keys cannot be read or written")]
+    State(#[source] StateError),
+}
+
+impl KeysError {
+    /// For `map_err` on a file operation.
+    pub(super) fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Io { what, path, source }
+    }
+}
+
+impl ClientError for KeysError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Unavailable
+    }
+
+    fn client_message(&self) -> Cow<'static, str> {
+        "the gateway cannot use its keys".into()
+    }
+}

@@ -1,0 +1,137 @@
+//! Subject keys: one per person and domain, in the folder of their epoch.
+
+use std::fmt;
+
+use super::error::KeysError;
+use super::ring::FIRST;
+use super::ring::KeyRing;
+use crate::crypto::KeyGeneration;
+use crate::crypto::SealKey;
+use crate::crypto::SubjectKey;
+use crate::crypto::SubjectKeyRecord;
+use crate::crypto::WrapContext;
+use crate::crypto::derive;
+use crate::state::Expect;
+use crate::state::StateError;
+use crate::state::StateStore;
+use crate::state::Tx;
+use crate::types::DomainId;
+use crate::types::SubjectToken;
+
+/// Stands for a subject in files: HMAC of domain and id. Nobody gets from it to the id without
+/// the key and a guess.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct RecordKey(pub [u8; 32]);
+
+/// A subject whose key is wanted.
+#[derive(Clone, Copy)]
+pub struct Subject<'a> {
+    /// The space of its id.
+    pub domain: &'a DomainId,
+    /// Its id, in the store's own spelling.
+    pub id: &'a str,
+    /// What [`KeyRing::record_key`] makes of both.
+    pub record: RecordKey,
+}
+
+impl fmt::Debug for Subject<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Subject(..)")
+    }
+}
+
+impl KeyRing {
+    /// The key under which records about a subject stand.
+    pub fn record_key(&self, domain: &DomainId, id: &str) -> RecordKey {
+        let parts = [b"privet/record/v1", domain.as_str().as_bytes(), id.as_bytes()];
+        RecordKey(self.0.records.of_parts(&parts))
+    }
+
+    /// The subject's name in the audit log, when the subject has a key.
+    pub async fn token(&self, subject: &Subject<'_>) -> Result<Option<SubjectToken>, KeysError> {
+        match self.read(subject).await? {
+            Some(record) => self.name(subject, &record).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Makes a key for each subject, all in one durable commit, and returns their names in the
+    /// audit log. `None` when any of them already has a key: then nothing was made.
+    /// At most 1,024 subjects, each once.
+    pub async fn create(
+        &self,
+        subjects: &[Subject<'_>],
+    ) -> Result<Option<Vec<SubjectToken>>, KeysError> {
+        let mut tx = Tx::new();
+        let mut names = Vec::with_capacity(subjects.len());
+        for subject in subjects {
+            let record = self.new_record(subject)?;
+            names.push(self.name(subject, &record)?);
+            tx.put(&storage_key(&subject.record), record.encode(), Expect::Absent);
+        }
+        match self.0.subjects.commit(tx).await {
+            Ok(_) => Ok(Some(names)),
+            Err(StateError::Conflict { .. }) => Ok(None),
+            Err(error) => Err(KeysError::State(error)),
+        }
+    }
+
+    async fn read(&self, subject: &Subject<'_>) -> Result<Option<SubjectKeyRecord>, KeysError> {
+        let found = self.0.subjects.get(&storage_key(&subject.record)).await;
+        match found.map_err(KeysError::State)? {
+            Some(found) => {
+                SubjectKeyRecord::decode(&found.value).map(Some).map_err(KeysError::Record)
+            }
+            None => Ok(None),
+        }
+    }
+
+    fn new_record(&self, subject: &Subject<'_>) -> Result<SubjectKeyRecord, KeysError> {
+        let mut random = zeroize::Zeroizing::new([0; 48]);
+        self.0.entropy.fill(random.as_mut_slice()).map_err(KeysError::Entropy)?;
+        let mut hedge = [0; 16];
+        let mut key = zeroize::Zeroizing::new([0; 32]);
+        let (first, second) = random.split_at(32);
+        key.copy_from_slice(first);
+        hedge.copy_from_slice(second);
+        let key = SubjectKey::new(*key);
+        let generation =
+            KeyGeneration::wrap(&key, 1, &self.wrapping(subject), &self.context(subject), &hedge);
+        let generations = vec![generation.map_err(KeysError::Record)?];
+        Ok(SubjectKeyRecord { epoch: FIRST, generations })
+    }
+
+    /// The first generation names the person, so that the name outlives rotation.
+    fn name(
+        &self,
+        subject: &Subject<'_>,
+        record: &SubjectKeyRecord,
+    ) -> Result<SubjectToken, KeysError> {
+        let (FIRST, Some(oldest)) = (record.epoch, record.generations.first()) else {
+            return Err(KeysError::Epoch { epoch: record.epoch });
+        };
+        let key = oldest.unwrap(&self.wrapping(subject), &self.context(subject));
+        let key = key.map_err(KeysError::Record)?;
+        let parts =
+            [b"privet/subject-token/v1", subject.domain.as_str().as_bytes(), subject.id.as_bytes()];
+        Ok(SubjectToken(key.log_key().short(&parts)))
+    }
+
+    fn wrapping(&self, subject: &Subject<'_>) -> SealKey {
+        let domain = subject.domain.as_str().as_bytes();
+        SealKey::new(&derive(&self.0.epoch, &[b"privet/domain/v1", domain]))
+    }
+
+    fn context<'a>(&'a self, subject: &'a Subject<'_>) -> WrapContext<'a> {
+        WrapContext {
+            tenant: &self.0.tenant,
+            domain: subject.domain.as_str(),
+            record: &subject.record.0,
+            epoch: FIRST,
+        }
+    }
+}
+
+fn storage_key(record: &RecordKey) -> Vec<u8> {
+    [b"subject/".as_slice(), &record.0].concat()
+}

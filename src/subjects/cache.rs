@@ -1,0 +1,127 @@
+//! Cards in memory: sharded, bounded, and never older than an acknowledged change.
+
+use std::collections::HashMap;
+use std::hash::BuildHasher;
+use std::hash::RandomState;
+use std::mem;
+use std::sync::Arc;
+use std::sync::PoisonError;
+use std::sync::RwLock;
+use std::sync::RwLockReadGuard;
+use std::sync::RwLockWriteGuard;
+
+use super::card::Card;
+use crate::types::DomainId;
+
+/// The cards at hand. A look-up takes the read lock of one of many shards and no other.
+pub(super) struct Cache {
+    shards: Box<[RwLock<Shard>]>,
+    hasher: RandomState,
+    half: usize,
+}
+
+/// Taken before a card is read from the state; tells whether the card may be kept afterwards.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ticket(u64);
+
+#[derive(Default)]
+struct Shard {
+    /// Cards used lately. When it is full it becomes `old`, and what was `old` is forgotten.
+    new: Half,
+    old: Half,
+    /// Counts the changes made to cards of this shard.
+    changes: u64,
+}
+
+type Half = HashMap<DomainId, HashMap<Box<str>, Arc<Card>>>;
+
+impl Cache {
+    /// Keeps about `cards` cards.
+    pub(super) fn new(cards: usize) -> Self {
+        let shards = (0..SHARDS).map(|_| RwLock::default()).collect();
+        Self { shards, hasher: RandomState::new(), half: (cards / SHARDS / 2).max(1) }
+    }
+
+    /// The card, when it is at hand.
+    pub(super) fn get(&self, domain: &DomainId, id: &str) -> Option<Arc<Card>> {
+        let shard = self.read(id);
+        if let Some(card) = look(&shard.new, domain, id) {
+            return Some(card);
+        }
+        look(&shard.old, domain, id)?;
+        drop(shard);
+        let mut shard = self.write(id);
+        // It may have been changed or forgotten since the other lock was given back.
+        let card = take(&mut shard.old, domain, id).or_else(|| look(&shard.new, domain, id));
+        if let Some(card) = &card {
+            shard.keep(domain, id, Arc::clone(card), self.half);
+        }
+        card
+    }
+
+    /// A ticket for reading the card of `id`.
+    pub(super) fn ticket(&self, id: &str) -> Ticket {
+        Ticket(self.read(id).changes)
+    }
+
+    /// Keeps a card that was read after `ticket` was taken, unless a card of the shard was
+    /// changed since: then what was read may be what stood before the change.
+    pub(super) fn loaded(&self, domain: &DomainId, id: &str, card: &Arc<Card>, ticket: Ticket) {
+        let mut shard = self.write(id);
+        if shard.changes == ticket.0 {
+            shard.keep(domain, id, Arc::clone(card), self.half);
+        }
+    }
+
+    /// Forgets a card. Called after its change is durable, or may be, and before anybody is told.
+    pub(super) fn changed(&self, domain: &DomainId, id: &str) {
+        let mut shard = self.write(id);
+        shard.changes += 1;
+        take(&mut shard.new, domain, id);
+        take(&mut shard.old, domain, id);
+    }
+
+    fn read(&self, id: &str) -> RwLockReadGuard<'_, Shard> {
+        self.shard(id).read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, id: &str) -> RwLockWriteGuard<'_, Shard> {
+        self.shard(id).write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "the remainder is below the number of shards")]
+    #[expect(clippy::cast_possible_truncation, reason = "any bits of a hash will do")]
+    fn shard(&self, id: &str) -> &RwLock<Shard> {
+        &self.shards[self.hasher.hash_one(id) as usize % self.shards.len()]
+    }
+
+    /// How many cards are at hand.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        let cards = |half: &Half| half.values().map(HashMap::len).sum::<usize>();
+        let shards = self.shards.iter().map(|shard| shard.read().unwrap());
+        shards.map(|shard| cards(&shard.new) + cards(&shard.old)).sum()
+    }
+}
+
+impl Shard {
+    fn keep(&mut self, domain: &DomainId, id: &str, card: Arc<Card>, half: usize) {
+        if self.new.values().map(HashMap::len).sum::<usize>() >= half {
+            self.old = mem::take(&mut self.new);
+        }
+        match self.new.get_mut(domain) {
+            Some(cards) => drop(cards.insert(id.into(), card)),
+            None => drop(self.new.insert(domain.clone(), HashMap::from([(id.into(), card)]))),
+        }
+    }
+}
+
+fn look(half: &Half, domain: &DomainId, id: &str) -> Option<Arc<Card>> {
+    half.get(domain)?.get(id).cloned()
+}
+
+fn take(half: &mut Half, domain: &DomainId, id: &str) -> Option<Arc<Card>> {
+    half.get_mut(domain)?.remove(id)
+}
+
+const SHARDS: usize = 64;

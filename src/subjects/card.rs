@@ -1,0 +1,103 @@
+//! A card, and how it is stored.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::error::SubjectsError;
+use crate::types::Consent;
+use crate::types::SubjectStatus;
+use crate::types::SubjectToken;
+use crate::types::Timestamp;
+
+/// What Privet keeps about a person in one domain.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Card {
+    /// The person's name in the audit log; zeros once the key is destroyed.
+    pub token: SubjectToken,
+    /// What stands against the use of their data.
+    pub status: SubjectStatus,
+    /// Their answers, by the name of the question. What is not there is unknown.
+    pub consents: BTreeMap<Box<str>, Consent>,
+    /// What they have opted out of.
+    pub opt_outs: BTreeSet<Box<str>>,
+    /// Rises with every change.
+    pub version: u64,
+}
+
+/// The part of a card that is stored; the name comes from the key.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Facts {
+    pub(super) status: SubjectStatus,
+    pub(super) consents: BTreeMap<Box<str>, Consent>,
+    pub(super) opt_outs: BTreeSet<Box<str>>,
+}
+
+impl Facts {
+    pub(super) fn into_card(self, token: SubjectToken, version: u64) -> Card {
+        let Self { status, consents, opt_outs } = self;
+        Card { token, status, consents, opt_outs, version }
+    }
+
+    pub(super) fn encode(&self) -> Result<Vec<u8>, SubjectsError> {
+        let limit = MAX_NAMES;
+        if self.consents.len() > limit || self.opt_outs.len() > limit {
+            return Err(SubjectsError::TooMany { limit });
+        }
+        let consents = self.consents.iter().filter_map(|(name, consent)| {
+            let stored = match consent {
+                Consent::Given { until } => Answer::Given(until.map(Timestamp::unix_ms)),
+                Consent::Refused => Answer::Refused,
+                Consent::Unknown => return None,
+            };
+            Some((name.clone(), stored))
+        });
+        let stored = Stored {
+            v: VERSION,
+            status: self.status.as_str().into(),
+            consents: consents.collect(),
+            opt_outs: self.opt_outs.clone(),
+        };
+        serde_json::to_vec(&stored).map_err(|_| SubjectsError::Damaged)
+    }
+
+    /// Reads a stored card; what is not understood is refused, never skipped: it might be what
+    /// stands against the use.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, SubjectsError> {
+        let stored: Stored = serde_json::from_slice(bytes).map_err(|_| SubjectsError::Damaged)?;
+        let status = SubjectStatus::parse(&stored.status);
+        let (VERSION, Some(status)) = (stored.v, status) else {
+            return Err(SubjectsError::Damaged);
+        };
+        let consents = stored.consents.into_iter().map(|(name, answer)| match answer {
+            Answer::Given(until) => {
+                (name, Consent::Given { until: until.map(Timestamp::from_unix_ms) })
+            }
+            Answer::Refused => (name, Consent::Refused),
+        });
+        Ok(Self { status, consents: consents.collect(), opt_outs: stored.opt_outs })
+    }
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    v: u8,
+    status: Box<str>,
+    consents: BTreeMap<Box<str>, Answer>,
+    opt_outs: BTreeSet<Box<str>>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "lowercase")]
+enum Answer {
+    /// Until when, in milliseconds since 1970.
+    Given(Option<u64>),
+    Refused,
+}
+
+/// The most consents, and the most opt-outs, of one card.
+pub const MAX_NAMES: usize = 24;
+const VERSION: u8 = 1;

@@ -1,0 +1,226 @@
+//! Looking up cards, and making them for people seen for the first time.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use super::cache::Cache;
+use super::cache::Ticket;
+use super::card::Card;
+use super::card::Facts;
+use super::config::SubjectsConfig;
+use super::error::SubjectsError;
+use super::metrics::SubjectsMetrics;
+use crate::keys::KeyRing;
+use crate::keys::RecordKey;
+use crate::keys::Subject;
+use crate::state::Engine;
+use crate::state::Expect;
+use crate::state::StateError;
+use crate::state::StateStore;
+use crate::state::Tx;
+use crate::types::DomainId;
+use crate::types::SubjectId;
+use crate::types::SubjectStatus;
+use crate::types::SubjectToken;
+
+/// The cards of all subjects. Clones share them.
+#[derive(Clone)]
+pub struct Cards(pub(super) Arc<Shared>);
+
+pub(super) struct Shared {
+    pub(super) keys: KeyRing,
+    pub(super) state: Engine,
+    pub(super) cache: Cache,
+    pub(super) metrics: SubjectsMetrics,
+}
+
+/// What was found about one subject.
+struct Known {
+    ticket: Ticket,
+    name: Option<SubjectToken>,
+    /// The stored part of the card, and its version.
+    facts: Option<(Facts, u64)>,
+}
+
+impl Cards {
+    /// Cards kept in `state`, for subjects whose keys are in `keys`.
+    pub fn open(keys: KeyRing, state: Engine, config: &SubjectsConfig) -> Self {
+        let cache = Cache::new(config.cached_cards);
+        let metrics = SubjectsMetrics::default();
+        Self(Arc::new(Shared { keys, state, cache, metrics }))
+    }
+
+    /// The card, when it is in memory: no waiting, one read lock of one shard.
+    pub fn cached(&self, domain: &DomainId, id: &str) -> Option<Arc<Card>> {
+        self.0.cache.get(domain, id)
+    }
+
+    /// The card of each wanted subject, in the same order. People seen for the first time get a
+    /// key and a card: one durable commit each for all of them together. `None` for what is not
+    /// a subject id, and for a person whose card is lost: nothing is known, so nothing opens.
+    ///
+    /// An error means that no card of the batch may be relied on.
+    pub async fn cards(
+        &self,
+        wanted: &[(&DomainId, &str)],
+        out: &mut Vec<Option<Arc<Card>>>,
+    ) -> Result<(), SubjectsError> {
+        out.clear();
+        out.extend(wanted.iter().map(|(domain, id)| self.cached(domain, id)));
+        // Each missing subject once, with the places that want it.
+        let mut missing: BTreeMap<(&DomainId, &str), Vec<usize>> = BTreeMap::new();
+        for (place, (key, found)) in wanted.iter().zip(out.iter()).enumerate() {
+            if found.is_none() && SubjectId::parse(key.1).is_ok() {
+                missing.entry(*key).or_default().push(place);
+            }
+        }
+        let missing: Vec<_> = missing.into_iter().collect();
+        for part in missing.chunks(PART) {
+            let subjects: Vec<Subject<'_>> =
+                part.iter().map(|((domain, id), _)| self.subject(domain, id)).collect();
+            let found = self.load_or_create(&subjects).await?;
+            for ((_, places), card) in part.iter().zip(found) {
+                for place in places {
+                    if let Some(slot) = out.get_mut(*place) {
+                        slot.clone_from(&card);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Counters.
+    pub fn metrics(&self) -> &SubjectsMetrics {
+        &self.0.metrics
+    }
+
+    /// Whether cards and keys can still be made.
+    pub fn writable(&self) -> bool {
+        self.0.state.writable() && self.0.keys.writable()
+    }
+
+    pub(super) fn subject<'a>(&self, domain: &'a DomainId, id: &'a str) -> Subject<'a> {
+        Subject { domain, id, record: self.0.keys.record_key(domain, id) }
+    }
+
+    /// Reads the cards of different subjects, and makes those that are new. Starts again when
+    /// somebody else makes one of them at the same time.
+    pub(super) async fn load_or_create(
+        &self,
+        subjects: &[Subject<'_>],
+    ) -> Result<Vec<Option<Arc<Card>>>, SubjectsError> {
+        for _ in 0..ATTEMPTS {
+            let mut known = Vec::with_capacity(subjects.len());
+            for subject in subjects {
+                known.push(self.look(subject).await?);
+            }
+            // Cards first. A crash in between leaves a card without a key, which the next look
+            // completes; a key without a card always means that a card was lost.
+            if self.make_cards(subjects, &mut known).await?
+                && self.make_keys(subjects, &mut known).await?
+            {
+                let each = subjects.iter().zip(known);
+                return Ok(each.map(|(subject, known)| self.keep(subject, known)).collect());
+            }
+        }
+        Err(SubjectsError::Contended)
+    }
+
+    /// The key is read before the card, because it is made after it: a key that is there with no
+    /// card to be found is then never a card in the making.
+    async fn look(&self, subject: &Subject<'_>) -> Result<Known, SubjectsError> {
+        let ticket = self.0.cache.ticket(subject.id);
+        let name = self.0.keys.token(subject).await.map_err(SubjectsError::Keys)?;
+        let stored = self.0.state.get(&storage_key(&subject.record)).await;
+        let facts = match stored.map_err(SubjectsError::State)? {
+            Some(stored) => Some((Facts::decode(&stored.value)?, stored.version.0)),
+            None => None,
+        };
+        Ok(Known { ticket, name, facts })
+    }
+
+    /// Makes the cards of those who have neither key nor card; false when somebody else did.
+    async fn make_cards(
+        &self,
+        subjects: &[Subject<'_>],
+        known: &mut [Known],
+    ) -> Result<bool, SubjectsError> {
+        let mut tx = Tx::new();
+        let blank = Facts::default().encode()?;
+        let is_new = |known: &Known| known.name.is_none() && known.facts.is_none();
+        for (subject, _) in subjects.iter().zip(known.iter()).filter(|(_, known)| is_new(known)) {
+            tx.put(&storage_key(&subject.record), blank.clone(), Expect::Absent);
+        }
+        let count = tx.len();
+        if count == 0 {
+            return Ok(true);
+        }
+        let rev = match self.0.state.commit(tx).await {
+            Ok(rev) => rev,
+            Err(StateError::Conflict { .. }) => return Ok(false),
+            Err(error) => return Err(SubjectsError::State(error)),
+        };
+        for known in known.iter_mut().filter(|known| is_new(known)) {
+            known.facts = Some((Facts::default(), rev.0));
+        }
+        self.0.metrics.created.inc_by(u64::try_from(count).unwrap_or(0));
+        Ok(true)
+    }
+
+    /// Makes the keys of those who have a card but no key; false when somebody else did. The
+    /// erased stay without one.
+    async fn make_keys(
+        &self,
+        subjects: &[Subject<'_>],
+        known: &mut [Known],
+    ) -> Result<bool, SubjectsError> {
+        let wants_key = |known: &Known| {
+            let living = |(facts, _): &(Facts, u64)| facts.status != SubjectStatus::Erased;
+            known.name.is_none() && known.facts.as_ref().is_some_and(living)
+        };
+        let pairs = subjects.iter().zip(known.iter());
+        let new: Vec<Subject<'_>> =
+            pairs.filter(|(_, known)| wants_key(known)).map(|(subject, _)| *subject).collect();
+        if new.is_empty() {
+            return Ok(true);
+        }
+        let Some(names) = self.0.keys.create(&new).await.map_err(SubjectsError::Keys)? else {
+            return Ok(false);
+        };
+        let without = known.iter_mut().filter(|known| wants_key(known));
+        without.zip(names).for_each(|(known, name)| known.name = Some(name));
+        Ok(true)
+    }
+
+    fn keep(&self, subject: &Subject<'_>, known: Known) -> Option<Arc<Card>> {
+        let Some((facts, version)) = known.facts else {
+            self.0.metrics.orphaned.inc();
+            tracing::warn!("a subject has a key but no card; their records stay closed");
+            return None;
+        };
+        self.0.metrics.loaded.inc();
+        let card = Arc::new(facts.into_card(known.name.unwrap_or(NAMELESS), version));
+        self.0.cache.loaded(subject.domain, subject.id, &card, known.ticket);
+        Some(card)
+    }
+}
+
+/// Where the card of a subject stands in the state.
+pub(super) fn storage_key(record: &RecordKey) -> Vec<u8> {
+    [b"card/".as_slice(), &record.0].concat()
+}
+
+impl fmt::Debug for Cards {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cards(..)")
+    }
+}
+
+/// What the erased are called in the audit log.
+const NAMELESS: SubjectToken = SubjectToken([0; 16]);
+/// How many people get a key and a card in one commit.
+const PART: usize = 512;
+/// How often a look-up or a change starts again because somebody else was faster.
+pub(super) const ATTEMPTS: usize = 64;

@@ -1,0 +1,142 @@
+//! Changing cards: status, consents, opt-outs.
+
+use super::card::Card;
+use super::card::Facts;
+use super::cards::ATTEMPTS;
+use super::cards::Cards;
+use super::cards::storage_key;
+use super::error::SubjectsError;
+use crate::state::Expect;
+use crate::state::Rev;
+use crate::state::StateError;
+use crate::state::StateStore;
+use crate::state::Tx;
+use crate::types::Consent;
+use crate::types::DomainId;
+use crate::types::PurposeId;
+use crate::types::SubjectId;
+use crate::types::SubjectStatus;
+
+impl Cards {
+    /// Sets what stands against the use of a person's data. [`SubjectStatus::Erased`] is final.
+    /// Returns the card's new version; from then on every look-up shows the change.
+    pub async fn set_status(
+        &self,
+        domain: &DomainId,
+        id: &str,
+        status: SubjectStatus,
+    ) -> Result<u64, SubjectsError> {
+        self.change(domain, id, Change::Status(status)).await
+    }
+
+    /// Sets a person's answer to the question `name`; [`Consent::Unknown`] takes it off the card.
+    /// Returns the card's new version; from then on every look-up shows the change.
+    pub async fn set_consent(
+        &self,
+        domain: &DomainId,
+        id: &str,
+        name: &str,
+        consent: Consent,
+    ) -> Result<u64, SubjectsError> {
+        self.change(domain, id, Change::Consent(checked(name)?, consent)).await
+    }
+
+    /// Opts a person out of `name`, or in again. Returns the card's new version; from then on
+    /// every look-up shows the change.
+    pub async fn set_opt_out(
+        &self,
+        domain: &DomainId,
+        id: &str,
+        name: &str,
+        out: bool,
+    ) -> Result<u64, SubjectsError> {
+        self.change(domain, id, Change::OptOut(checked(name)?, out)).await
+    }
+
+    async fn change(
+        &self,
+        domain: &DomainId,
+        id: &str,
+        change: Change,
+    ) -> Result<u64, SubjectsError> {
+        SubjectId::parse(id).map_err(|_| SubjectsError::Invalid { what: "the subject id" })?;
+        let (cards, domain, id) = (self.clone(), domain.clone(), Box::<str>::from(id));
+        // On a task of its own: if the caller goes away in the middle, the change may still be
+        // made, and then the card in memory must still be forgotten.
+        let task = tokio::spawn(async move { cards.change_now(&domain, &id, &change).await });
+        task.await.map_err(|_| SubjectsError::Interrupted)?
+    }
+
+    async fn change_now(
+        &self,
+        domain: &DomainId,
+        id: &str,
+        change: &Change,
+    ) -> Result<u64, SubjectsError> {
+        let subject = self.subject(domain, id);
+        for _ in 0..ATTEMPTS {
+            let found = self.load_or_create(&[subject]).await?.pop().flatten();
+            let card = found.ok_or(SubjectsError::Orphaned)?;
+            let Some(facts) = change.apply(&card)? else {
+                return Ok(card.version);
+            };
+            let mut tx = Tx::new();
+            let current = Expect::Version(Rev(card.version));
+            tx.put(&storage_key(&subject.record), facts.encode()?, current);
+            let done = self.0.state.commit(tx).await;
+            // After a failure too: it may have been made all the same.
+            self.0.cache.changed(domain, id);
+            match done {
+                Ok(rev) => {
+                    self.0.metrics.changed.inc();
+                    return Ok(rev.0);
+                }
+                Err(StateError::Conflict { .. }) => {}
+                Err(error) => return Err(SubjectsError::State(error)),
+            }
+        }
+        Err(SubjectsError::Contended)
+    }
+}
+
+enum Change {
+    Consent(Box<str>, Consent),
+    OptOut(Box<str>, bool),
+    Status(SubjectStatus),
+}
+
+impl Change {
+    /// The card's facts after the change; nothing when they already are as wanted.
+    fn apply(&self, card: &Card) -> Result<Option<Facts>, SubjectsError> {
+        let before = Facts {
+            status: card.status,
+            consents: card.consents.clone(),
+            opt_outs: card.opt_outs.clone(),
+        };
+        let mut after = before.clone();
+        match self {
+            Self::Consent(name, Consent::Unknown) => drop(after.consents.remove(name)),
+            Self::Consent(name, consent) => drop(after.consents.insert(name.clone(), *consent)),
+            Self::OptOut(name, true) => drop(after.opt_outs.insert(name.clone())),
+            Self::OptOut(name, false) => drop(after.opt_outs.remove(name)),
+            Self::Status(status) => after.status = *status,
+        }
+        if after == before {
+            Ok(None)
+        } else if before.status == SubjectStatus::Erased {
+            Err(SubjectsError::Erased)
+        } else {
+            Ok(Some(after))
+        }
+    }
+}
+
+/// The name of a consent or an opt-out, in the letters policies use.
+fn checked(name: &str) -> Result<Box<str>, SubjectsError> {
+    match PurposeId::parse(name) {
+        Ok(_) if name.len() <= MAX_NAME_BYTES => Ok(name.into()),
+        _ => Err(SubjectsError::Invalid { what: "the name of the consent or opt-out" }),
+    }
+}
+
+const MAX_NAME_BYTES: usize = 64;

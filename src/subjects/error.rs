@@ -1,0 +1,65 @@
+//! What can go wrong with cards. No text names a subject.
+
+use std::borrow::Cow;
+
+use crate::keys::KeysError;
+use crate::state::StateError;
+use crate::types::ClientError;
+use crate::types::ErrorKind;
+
+/// A card could not be read or changed. Whoever needed it keeps the record closed.
+#[derive(Debug, thiserror::Error)]
+pub enum SubjectsError {
+    /// Others went on changing the same cards.
+    #[error("the same cards were changed from several sides again and again")]
+    Contended,
+    /// A stored card cannot be understood.
+    #[error("a stored card is not of this release")]
+    Damaged,
+    /// The person was erased; nothing about them changes any more.
+    #[error("the subject was erased, which is final")]
+    Erased,
+    /// The subject id or the name of a consent is not one.
+    #[error("{what} is not valid")]
+    Invalid {
+        /// Which of them.
+        what: &'static str,
+    },
+    /// The change was cut off; it may or may not have happened.
+    #[error("the change was cut off")]
+    Interrupted,
+    /// A key could not be made or read.
+    #[error("the keys of subjects are not available")]
+    Keys(#[source] KeysError),
+    /// The subject has a key but no card.
+    #[error("the card of the subject is lost: restore the state")]
+    Orphaned,
+    /// The state could not be read or written.
+    #[error("the cards of subjects are not available")]
+    State(#[source] StateError),
+    /// A card holds only so much.
+    #[error("the card has {limit} consents or opt-outs already")]
+    TooMany {
+        /// How many it holds of each.
+        limit: usize,
+    },
+}
+
+impl ClientError for SubjectsError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Invalid { .. } | Self::TooMany { .. } => ErrorKind::BadRequest,
+            Self::Erased => ErrorKind::Denied,
+            _ => ErrorKind::Unavailable,
+        }
+    }
+
+    fn client_message(&self) -> Cow<'static, str> {
+        match self {
+            Self::Invalid { .. } => "the subject id or the name is not valid".into(),
+            Self::TooMany { .. } => "the subject has too many consents or opt-outs".into(),
+            Self::Erased => "the subject was erased".into(),
+            _ => "the gateway cannot read what it keeps about this person".into(),
+        }
+    }
+}
