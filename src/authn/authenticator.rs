@@ -1,6 +1,14 @@
 //! The one place that turns credentials into principals.
 
+use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use jsonwebtoken::crypto::aws_lc;
+use sha2::Digest as _;
+use sha2::Sha256;
 
 use crate::clock::Clock;
 use crate::net::Drain;
@@ -8,11 +16,36 @@ use crate::net::Drain;
 use super::AuthnConfig;
 use super::AuthnError;
 use super::AuthnMetrics;
+use super::CertificatePrincipal;
+use super::Explanation;
 use super::Principal;
+use super::Refused;
+use super::Strength;
+use super::cache::Cache;
+use super::cache::Cached;
+use super::cache::Digest;
+use super::certificate;
+use super::claims;
+use super::claims::Reading;
+use super::explain;
+use super::issuer::Issuer;
+use super::issuer::Keys;
+use super::key_set::KeyMiss;
+use super::settings;
+use super::token::Token;
 
 /// Believes or refuses credentials. Cloning shares it.
-#[derive(Clone, Debug)]
-pub struct Authenticator(Arc<()>);
+#[derive(Clone)]
+pub struct Authenticator(Arc<Inner>);
+
+struct Inner {
+    issuers: Vec<Issuer>,
+    certificates: Vec<CertificatePrincipal>,
+    cache: Cache,
+    suspended: ArcSwap<BTreeSet<Box<str>>>,
+    clock: Arc<dyn Clock>,
+    metrics: AuthnMetrics,
+}
 
 /// How an issuer's keys are doing.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -25,79 +58,298 @@ pub struct IssuerStatus {
     pub generation: u64,
     /// Milliseconds since the keys were last read, when they ever were.
     pub age_ms: Option<u64>,
+    /// Keys that are not used, and why.
+    pub skipped: Vec<String>,
     /// Why the last attempt to read them failed, when it did.
     pub trouble: Option<String>,
+    /// Whether a key was made by a development issuer.
+    pub development: bool,
 }
 
 impl Authenticator {
     /// Reads key sets that are files; those behind URLs come with [`refresh`](Self::refresh).
-    /// Every fault of the settings is reported in one error a piece.
+    /// Gives every fault of the settings.
     pub fn new(
         config: AuthnConfig,
         clock: Arc<dyn Clock>,
         metrics: AuthnMetrics,
     ) -> Result<Self, Vec<AuthnError>> {
-        drop((config, clock, metrics));
-        Ok(Self(Arc::new(())))
+        if aws_lc::DEFAULT_PROVIDER.install_default().is_err() {
+            // Another instance of this type did it before.
+            tracing::trace!("token cryptography is already set");
+        }
+        let mut faults = settings::faults(&config);
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let now_ms = clock.uptime_ms();
+        let mut issuers = Vec::new();
+        for issuer in config.issuers {
+            match Issuer::new(issuer, now_ms, &metrics) {
+                Ok(issuer) => issuers.push(issuer),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Self(Arc::new(Inner {
+            issuers,
+            certificates: config.certificates,
+            cache: Cache::new(),
+            suspended: ArcSwap::default(),
+            clock,
+            metrics,
+        })))
     }
 
     /// The token of an `Authorization` header.
     pub fn bearer(header: &[u8]) -> Result<&str, AuthnError> {
-        drop(header);
-        Err(AuthnError::Missing)
+        let malformed = AuthnError::Malformed { what: "the header is not `Bearer` and one token" };
+        let Ok(header) = std::str::from_utf8(header) else { return Err(malformed) };
+        match header.split_once(' ') {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
+                let token = token.trim_start_matches(' ');
+                let is_one = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
+                if is_one { Ok(token) } else { Err(malformed) }
+            }
+            _ => Err(malformed),
+        }
     }
 
     /// Looks a token up among those verified in the last minutes. None means
     /// [`token`](Self::token) has to be asked.
     pub fn cached(&self, token: &str) -> Option<Result<Arc<Principal>, AuthnError>> {
-        drop(token);
-        None
+        self.0.find(&digest(token))
     }
 
     /// Verifies a token. Waits only when the token names a key that is not known and the issuer
     /// may be asked again.
-    #[expect(clippy::unused_async, reason = "the signature others build on; the body follows")]
     pub async fn token(&self, token: &str) -> Result<Arc<Principal>, AuthnError> {
-        drop(token);
-        Err(AuthnError::Missing)
+        let digest = digest(token);
+        if let Some(known) = self.0.find(&digest) {
+            return known;
+        }
+        let verified = self.0.verify(token, digest).await;
+        self.0.count(verified)
     }
 
     /// The principal of a client certificate whose chain was verified in the handshake.
     pub fn certificate(&self, der: &[u8]) -> Result<Arc<Principal>, AuthnError> {
-        drop(der);
-        Err(AuthnError::Missing)
+        let now = self.0.clock.now();
+        let found = certificate::principal(der, &self.0.certificates, now);
+        let standing = found.and_then(|principal| {
+            self.still_valid(&principal)?;
+            Ok(Arc::new(principal))
+        });
+        self.0.count(standing)
     }
 
     /// Whether a principal verified earlier still stands: not expired, not suspended. Ask before
-    /// each call on a connection that outlives the check.
+    /// each call on a connection that outlives the check. The age of a second factor is for the
+    /// decision, which knows how fresh it must be.
     pub fn still_valid(&self, principal: &Principal) -> Result<(), AuthnError> {
-        drop(principal.clone());
-        Err(AuthnError::Missing)
+        self.0.still_valid(principal)
     }
 
     /// Refuses an owner's credentials from now on, cached or not.
     pub fn suspend(&self, owner: &str) {
-        drop(owner);
+        self.0.suspended.rcu(|suspended| {
+            let mut suspended = BTreeSet::clone(suspended);
+            suspended.insert(owner.into());
+            suspended
+        });
     }
 
     /// Lets an owner's credentials in again.
     pub fn resume(&self, owner: &str) {
-        drop(owner);
+        self.0.suspended.rcu(|suspended| {
+            let mut suspended = BTreeSet::clone(suspended);
+            suspended.remove(owner);
+            suspended
+        });
     }
 
     /// Reads every key set again; each one that cannot be used keeps the last good one.
-    #[expect(clippy::unused_async, reason = "the signature others build on; the body follows")]
     pub async fn refresh(&self) -> Result<(), Vec<AuthnError>> {
-        Ok(())
+        let mut faults = Vec::new();
+        for index in 0..self.0.issuers.len() {
+            faults.extend(self.0.refresh(index).await.err());
+        }
+        if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
 
     /// Reads key sets again as often as their issuers ask for, until draining.
     pub async fn keep_fresh(&self, drain: Drain) {
-        drain.started().await;
+        while !drain.is_started() {
+            let now_ms = self.0.clock.uptime_ms();
+            for (index, issuer) in self.0.issuers.iter().enumerate() {
+                if issuer.is_due(now_ms)
+                    && let Err(error) = self.0.refresh(index).await
+                {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, issuer = &*issuer.name, "keeping the last good keys");
+                }
+            }
+            tokio::select! {
+                () = drain.started() => return,
+                () = tokio::time::sleep(TICK) => {}
+            }
+        }
     }
 
     /// How each issuer's keys are doing.
     pub fn status(&self) -> Vec<IssuerStatus> {
-        Vec::new()
+        let now_ms = self.0.clock.uptime_ms();
+        self.0.issuers.iter().map(|issuer| issuer.status(now_ms)).collect()
+    }
+
+    /// What would be read from a token, for the one who holds it. Asks no issuer and caches
+    /// nothing.
+    pub fn explain(&self, token: &str) -> Explanation {
+        explain::explain(token, &self.0.issuers, self.0.clock.now())
+    }
+
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.0.cache.len()
     }
 }
+
+impl fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let issuers = self.0.issuers.iter().map(|issuer| &issuer.name);
+        f.debug_list().entries(issuers).finish()
+    }
+}
+
+impl Inner {
+    fn find(&self, digest: &Digest) -> Option<Result<Arc<Principal>, AuthnError>> {
+        let cached = self.cache.find(digest)?;
+        let present = self.issuers.get(cached.issuer)?.generation();
+        let age_ms = self.clock.uptime_ms().saturating_sub(cached.verified_ms);
+        if cached.generation != present || age_ms >= MAX_CACHED_MS {
+            self.cache.remove(digest);
+            return None;
+        }
+        if let Err(error) = self.still_valid(&cached.principal) {
+            if matches!(error, AuthnError::Expired) {
+                self.cache.remove(digest);
+            }
+            return Some(self.count(Err(error)));
+        }
+        self.metrics.cached.inc();
+        Some(Ok(cached.principal))
+    }
+
+    async fn verify(&self, text: &str, digest: Digest) -> Result<Arc<Principal>, AuthnError> {
+        let token = Token::read(text)?;
+        let (index, issuer) = self
+            .issuers
+            .iter()
+            .enumerate()
+            .find(|(_, issuer)| token.issuer() == Some(&issuer.name))
+            .ok_or(AuthnError::UnknownIssuer)?;
+        let mut keys = issuer.keys();
+        if may_be_new(&keys, &token) {
+            let now_ms = self.clock.uptime_ms();
+            issuer.refresh_for_token(keys.generation, now_ms, &self.metrics).await;
+            self.forget_older(index, keys.generation);
+            keys = issuer.keys();
+        }
+        check_signature(issuer, &keys, &token)?;
+        self.metrics.verified.inc();
+        let reading = claims::read(&issuer.config, &token.claims, self.clock.now())?;
+        let principal = Arc::new(principal(issuer, reading));
+        self.still_valid(&principal)?;
+        let cached = Cached {
+            issuer: index,
+            generation: keys.generation,
+            verified_ms: self.clock.uptime_ms(),
+            principal: Arc::clone(&principal),
+        };
+        self.cache.insert(digest, cached);
+        Ok(principal)
+    }
+
+    async fn refresh(&self, index: usize) -> Result<(), AuthnError> {
+        let Some(issuer) = self.issuers.get(index) else { return Ok(()) };
+        let before = issuer.generation();
+        let outcome = issuer.refresh(self.clock.uptime_ms(), &self.metrics).await;
+        self.forget_older(index, before);
+        outcome
+    }
+
+    fn forget_older(&self, index: usize, before: u64) {
+        let present = self.issuers.get(index).map_or(before, Issuer::generation);
+        if present != before {
+            self.cache.keep_generation(index, present);
+        }
+    }
+
+    fn still_valid(&self, principal: &Principal) -> Result<(), AuthnError> {
+        if self.suspended.load().contains(&*principal.identity.owner) {
+            return Err(AuthnError::Suspended);
+        }
+        if self.clock.now() >= principal.identity.expires {
+            return Err(AuthnError::Expired);
+        }
+        Ok(())
+    }
+
+    fn count<T>(&self, outcome: Result<T, AuthnError>) -> Result<T, AuthnError> {
+        if let Err(error) = &outcome {
+            self.metrics.refused.get_or_create(&Refused { reason: error.reason() }).inc();
+        }
+        outcome
+    }
+}
+
+/// Checks that the signature is that of the issuer's key, under the key's own algorithm.
+pub(super) fn check_signature(
+    issuer: &Issuer,
+    keys: &Keys,
+    token: &Token<'_>,
+) -> Result<(), AuthnError> {
+    let name = || (*issuer.name).into();
+    if keys.generation == 0 {
+        return Err(AuthnError::KeysMissing { issuer: name() });
+    }
+    let key = keys.set.find(token.algorithm, token.kid.as_deref()).map_err(|miss| {
+        let what = match miss {
+            KeyMiss::UnknownKid => "it names a key that the issuer does not publish",
+            KeyMiss::Unfit(what) => what,
+        };
+        AuthnError::UnknownKey { issuer: name(), what }
+    })?;
+    let algorithm = match key.algorithm {
+        super::Algorithm::EdDsa => jsonwebtoken::Algorithm::EdDSA,
+        super::Algorithm::Es256 => jsonwebtoken::Algorithm::ES256,
+        super::Algorithm::Rs256 => jsonwebtoken::Algorithm::RS256,
+    };
+    let message = token.message.as_bytes();
+    match jsonwebtoken::crypto::verify(token.signature, message, &key.key, algorithm) {
+        Ok(true) => Ok(()),
+        Ok(false) | Err(_) => Err(AuthnError::WrongSignature { issuer: name() }),
+    }
+}
+
+/// Whether the issuer may have published a key for this token since its keys were read.
+fn may_be_new(keys: &Keys, token: &Token<'_>) -> bool {
+    let found = keys.set.find(token.algorithm, token.kid.as_deref());
+    keys.generation == 0 || matches!(found, Err(KeyMiss::UnknownKid))
+}
+
+fn principal(issuer: &Issuer, reading: Reading) -> Principal {
+    let strength = if reading.mfa { Strength::Mfa } else { Strength::Token };
+    Principal { identity: reading.identity, issuer: Arc::clone(&issuer.name), strength }
+}
+
+fn digest(token: &str) -> Digest {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+/// How long a verified token is believed without verifying it again.
+const MAX_CACHED_MS: u64 = 5 * 60 * 1000;
+/// How often it is asked whether a key set is due.
+const TICK: Duration = Duration::from_secs(5);

@@ -1,0 +1,134 @@
+//! Reading a token before anything in it is believed.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::Algorithm;
+use super::AuthnError;
+use super::json::Json;
+use super::json::Map;
+
+/// A token that is well formed and asks for nothing this gateway does not do. Nothing in it is
+/// believed yet.
+#[derive(Debug)]
+pub(super) struct Token<'a> {
+    /// The algorithm its header names.
+    pub(super) algorithm: Algorithm,
+    /// The key its header names.
+    pub(super) kid: Option<Box<str>>,
+    /// What it claims.
+    pub(super) claims: Map,
+    /// The bytes the signature is over.
+    pub(super) message: &'a str,
+    /// The signature in base64url.
+    pub(super) signature: &'a str,
+}
+
+impl<'a> Token<'a> {
+    /// Reads the compact form.
+    pub(super) fn read(text: &'a str) -> Result<Self, AuthnError> {
+        if text.len() > MAX_TOKEN {
+            return Err(malformed("it is longer than 16384 bytes"));
+        }
+        let parts = text.rsplit_once('.').and_then(|(message, signature)| {
+            message.split_once('.').map(|(header, claims)| (message, header, claims, signature))
+        });
+        let Some((message, header, claims, signature)) = parts else {
+            return Err(malformed("it does not have three parts"));
+        };
+        if signature.is_empty() {
+            return Err(malformed("it is not signed"));
+        }
+        // Also refuses a fourth part: `.` is not a base64url character.
+        decode(signature)?;
+        let (algorithm, kid) = read_header(&decode(header)?)?;
+        let claims = Json::parse_map(&decode(claims)?)
+            .ok_or_else(|| malformed("its claims are not one JSON object without duplicates"))?;
+        Ok(Self { algorithm, kid, claims, message, signature })
+    }
+
+    /// The issuer it names.
+    pub(super) fn issuer(&self) -> Option<&str> {
+        self.claims.get("iss").and_then(Json::text)
+    }
+}
+
+/// Whether `bytes` read as a token; for fuzzing. Checks that what was read is all there was: the
+/// parts encode to the same text again.
+pub fn reads_as_token(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let Ok(token) = Token::read(text) else { return false };
+    let again: Vec<String> = text
+        .split('.')
+        .map(|part| decode(part).map(|bytes| URL_SAFE_NO_PAD.encode(bytes)).unwrap_or_default())
+        .collect();
+    assert_eq!(again.join("."), text, "two texts for one token");
+    assert_eq!(format!("{}.{}", token.message, token.signature), text);
+    true
+}
+
+fn read_header(bytes: &[u8]) -> Result<(Algorithm, Option<Box<str>>), AuthnError> {
+    let header = Json::parse_map(bytes)
+        .ok_or_else(|| malformed("its header is not one JSON object without duplicates"))?;
+    for (name, why) in REFUSED_MEMBERS {
+        if header.contains_key(*name) {
+            return Err(malformed(why));
+        }
+    }
+    let typed = match header.get("typ") {
+        None => true,
+        Some(typ) => {
+            typ.text().is_some_and(|typ| TYPES.iter().any(|known| known.eq_ignore_ascii_case(typ)))
+        }
+    };
+    if !typed {
+        return Err(malformed("its `typ` is neither `JWT` nor `at+jwt`"));
+    }
+    let algorithm = header
+        .get("alg")
+        .and_then(Json::text)
+        .and_then(Algorithm::parse)
+        .ok_or_else(|| malformed("its `alg` is not ES256, EdDSA or RS256"))?;
+    let kid = match header.get("kid") {
+        None => None,
+        Some(kid) => Some(kid.text().filter(|kid| is_kid(kid)).ok_or_else(|| {
+            malformed("its `kid` is not text of 1 to 256 bytes without control characters")
+        })?),
+    };
+    Ok((algorithm, kid.map(Box::from)))
+}
+
+/// Whether text can name a key. It is only ever compared with the names in a key set, never used
+/// as a path or a query.
+pub(super) fn is_kid(text: &str) -> bool {
+    (1..=MAX_KID).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+/// Reads base64url, refusing padding, other alphabets and stray last bits, so that one token has
+/// one text.
+fn decode(part: &str) -> Result<Vec<u8>, AuthnError> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| malformed("a part is not base64url"))
+}
+
+fn malformed(what: &'static str) -> AuthnError {
+    AuthnError::Malformed { what }
+}
+
+/// Header members that change what a signature means or bring a key along. None is ever followed.
+const REFUSED_MEMBERS: &[(&str, &str)] = &[
+    ("b64", "it has the header `b64`"),
+    ("crit", "it has the header `crit`, whose extensions are not supported"),
+    ("cty", "it has the header `cty`: tokens inside tokens are not read"),
+    ("enc", "it is encrypted"),
+    ("jku", "it brings the address of its own key set (`jku`)"),
+    ("jwk", "it brings its own key (`jwk`)"),
+    ("x5c", "it brings its own certificates (`x5c`)"),
+    ("x5u", "it brings the address of its own certificates (`x5u`)"),
+    ("zip", "it is compressed"),
+];
+
+const TYPES: &[&str] = &["JWT", "at+jwt", "application/at+jwt"];
+
+/// The longest token that is read, in bytes.
+const MAX_TOKEN: usize = 16 * 1024;
+const MAX_KID: usize = 256;
