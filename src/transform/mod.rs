@@ -1,1 +1,29 @@
 //! Rewrites records on their way out, as a verdict obliges. No I/O.
+//!
+//! A [`Reader`] takes an answer in pieces of any size, checks it strictly and puts its records
+//! into a [`Batch`]; [`Batch::raw`] gives the values a verdict needs; a [`Writer`] writes what the
+//! verdict's views show. Nothing is built in memory but places in the text: what is not listed is
+//! never looked at again, and what is shown is copied byte for byte.
+
+mod around;
+mod batch;
+mod error;
+mod escape;
+mod names;
+mod parse;
+mod reader;
+mod rewrite;
+mod seek;
+mod shape;
+mod state;
+mod views;
+mod writer;
+
+pub use self::around::Around;
+pub use self::batch::{Batch, Raw};
+pub use self::error::{Malformed, TransformError};
+pub use self::reader::Reader;
+pub use self::rewrite::{rewrite_one, validate};
+pub use self::shape::Shape;
+pub use self::state::{Format, Limits, Progress};
+pub use self::writer::{Pseudonyms, Writer};

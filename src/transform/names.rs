@@ -45,8 +45,7 @@ impl Names {
         (start, end): (u32, u32),
     ) -> Result<u64, Malformed> {
         let bytes = slice(text, start, end);
-        let name =
-            Name { fingerprint: fingerprint(bytes), start, end, was_escaped: false };
+        let name = Name { fingerprint: fingerprint(bytes), start, end, was_escaped: false };
         self.check_few(text, mark, name)?;
         self.seen.push(name);
         Ok(name.fingerprint)

@@ -119,7 +119,8 @@ impl<'a> Parser<'a> {
         self.open(depth)?;
         let mark = self.names.mark();
         let inside = target.members();
-        let opened = inside.and_then(|(ix, _)| open(index.as_deref_mut(), ix, target, What::OpenObject));
+        let opened =
+            inside.and_then(|(ix, _)| open(index.as_deref_mut(), ix, target, What::OpenObject));
         if self.after_space()? != b'}' {
             loop {
                 let key = self.key(mark)?;
@@ -196,7 +197,8 @@ impl<'a> Parser<'a> {
             Some(index) => target.items(index.shape),
             None => None,
         };
-        let opened = item.and_then(|(ix, _)| open(index.as_deref_mut(), ix, target, What::OpenArray));
+        let opened =
+            item.and_then(|(ix, _)| open(index.as_deref_mut(), ix, target, What::OpenArray));
         if self.after_space()? != b']' {
             let item = item.map_or(Target::Nowhere, |(_, item)| item);
             loop {

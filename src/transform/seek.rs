@@ -14,6 +14,11 @@ pub(super) struct Seek {
 }
 
 impl Seek {
+    /// A search that has already passed `looked_at` bytes outside of any bracket or string.
+    pub(super) fn after(looked_at: usize) -> Self {
+        Self { looked_at, ..Self::default() }
+    }
+
     /// Goes on from where it stood in `value`, which starts with the value and has grown since.
     /// True once the value is complete.
     pub(super) fn is_complete(&mut self, value: &[u8]) -> bool {

@@ -47,6 +47,11 @@ pub(super) struct NodeIx(u32);
 impl NodeIx {
     /// The record itself.
     pub(super) const RECORD: Self = Self(0);
+
+    /// Whether it is the record itself.
+    pub(super) fn is_record(self) -> bool {
+        self == Self::RECORD
+    }
 }
 
 impl Node {
@@ -66,7 +71,8 @@ impl Node {
 impl Shape {
     /// The tree of `set`'s fields.
     pub fn new(set: &DataSet) -> Self {
-        let mut shape = Self { nodes: vec![Node::default()], leaves: Vec::new(), kinds: Vec::new() };
+        let mut shape =
+            Self { nodes: vec![Node::default()], leaves: Vec::new(), kinds: Vec::new() };
         for (ix, field) in set.indexed() {
             let mut at = NodeIx::RECORD;
             for segment in field.path.as_str().split('.') {
