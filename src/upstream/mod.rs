@@ -1,1 +1,40 @@
-//! Connections to the stores: per-worker pools, health, timeouts. Needs a Permit.
+//! Connections to the stores: per-worker pools, health, timeouts, decoded bodies.
+//!
+//! [`Store`] is what all workers share (addresses, health, credentials, counters); [`Upstream`]
+//! is one worker's way to it. A call needs a [`Permit`](crate::policy::Permit), which only a
+//! decision gives:
+//!
+//! ```compile_fail
+//! # use privet::upstream::{StoreRequest, Upstream};
+//! async fn undecided(upstream: &Upstream, request: &StoreRequest) {
+//!     let _answer = upstream.fetch(request).await;
+//! }
+//! ```
+//! ```
+//! # use privet::upstream::{StoreRequest, Upstream};
+//! async fn decided(upstream: &Upstream, permit: &privet::policy::Permit, request: &StoreRequest) {
+//!     let _answer = upstream.fetch(permit, request).await;
+//! }
+//! ```
+
+mod answer;
+mod body;
+mod config;
+mod connection;
+mod error;
+mod fetch;
+mod health;
+mod metrics;
+mod pool;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use self::answer::StoreResponse;
+pub use self::body::StoreBody;
+pub use self::config::{HealthCheck, Limits, StoreUrl, Timeouts, UpstreamConfig, UrlError};
+pub use self::error::{AnswerFault, UpstreamError};
+pub use self::fetch::{StoreRequest, Upstream};
+pub use self::health::{AddressHealth, AddressState, StoreHealth};
+pub use self::metrics::UpstreamMetrics;
+pub use self::store::Store;

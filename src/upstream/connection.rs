@@ -1,0 +1,83 @@
+//! One HTTP/1.1 connection to a store.
+
+use bytes::Bytes;
+use http::Request;
+use http::Response;
+use http::header;
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use tokio::time::timeout;
+
+use crate::net;
+
+use super::AnswerFault;
+use super::HealthCheck;
+use super::Store;
+use super::UpstreamError;
+use super::store::Address;
+
+/// The most header lines of an answer.
+const MAX_HEADERS: usize = 100;
+/// The smallest read buffer the HTTP library allows.
+const MIN_BUFFER: usize = 8 * 1024;
+
+/// A connection that one call uses at a time.
+#[derive(Debug)]
+pub(super) struct Connection {
+    sender: http1::SendRequest<Empty<Bytes>>,
+}
+
+impl Connection {
+    pub(super) async fn open(store: &Store, address: &Address) -> Result<Self, UpstreamError> {
+        let limit = store.config.timeouts.connect;
+        let stream = net::connect(&address.target, limit).await.map_err(UpstreamError::Connect)?;
+        store.metrics.connections.inc();
+        let head = store.config.limits.head_bytes;
+        let (sender, connection) = http1::Builder::new()
+            .max_headers(MAX_HEADERS)
+            .max_header_size(head)
+            .max_buf_size(head.max(MIN_BUFFER) * 2)
+            .handshake(hyper_util::rt::TokioIo::new(stream))
+            .await
+            .map_err(UpstreamError::Broken)?;
+        // Its failure is seen by the call that uses it; an idle one just leaves the pool.
+        tokio::spawn(async move { drop(connection.await) });
+        Ok(Self { sender })
+    }
+
+    /// Whether the connection can take a request; waits for the end of the last one.
+    pub(super) async fn is_usable(&mut self) -> bool {
+        !self.sender.is_closed() && self.sender.ready().await.is_ok()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    pub(super) async fn send(
+        &mut self,
+        request: Request<Empty<Bytes>>,
+    ) -> Result<Response<Incoming>, UpstreamError> {
+        self.sender.send_request(request).await.map_err(|error| {
+            if error.is_parse() { AnswerFault::Head.into() } else { UpstreamError::Broken(error) }
+        })
+    }
+}
+
+/// Whether `address` answers its health check below 400 in time. Reads nothing but the status, so
+/// it needs no permit.
+pub(super) async fn probe(store: &Store, address: &Address, check: &HealthCheck) -> bool {
+    let mut request = Request::get(check.path.as_str()).header(header::HOST, &address.host);
+    if let Some(bearer) = store.bearer() {
+        request = request.header(header::AUTHORIZATION, bearer.as_ref());
+    }
+    let Ok(request) = request.body(Empty::new()) else { return false };
+    let answered = async {
+        let mut connection = Connection::open(store, address).await.ok()?;
+        let answer = connection.send(request).await.ok()?;
+        Some(answer.status().as_u16() < 400)
+    };
+    let limit = store.config.timeouts.first_byte;
+    timeout(limit, answered).await.ok().flatten().unwrap_or(false)
+}

@@ -1,0 +1,232 @@
+//! What all workers share about one store.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use http::HeaderValue;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::net;
+use crate::net::ClientTls;
+
+use super::AddressHealth;
+use super::AddressState;
+use super::StoreHealth;
+use super::StoreUrl;
+use super::UpstreamConfig;
+use super::UpstreamError;
+use super::UpstreamMetrics;
+use super::connection;
+use super::health::Standing;
+use super::metrics::StoreMetrics;
+
+/// The longest bearer file.
+const MAX_BEARER: u64 = 16 * 1024;
+/// How often the bearer file is read again.
+const REREAD: Duration = Duration::from_secs(5);
+
+/// One store: its addresses, their health, its credentials.
+pub struct Store {
+    pub(super) config: UpstreamConfig,
+    pub(super) metrics: StoreMetrics,
+    addresses: Vec<Arc<Address>>,
+    bearer: ArcSwapOption<HeaderValue>,
+    start: Instant,
+    turn: AtomicUsize,
+}
+
+/// One address of a store.
+#[derive(Debug)]
+pub(super) struct Address {
+    pub(super) index: usize,
+    pub(super) target: net::Target,
+    pub(super) host: HeaderValue,
+    url: StoreUrl,
+    standing: Standing,
+}
+
+impl Store {
+    /// Sets the store up and reads its credentials; connects to nothing yet. Must be called
+    /// within a tokio runtime.
+    pub fn open(
+        config: UpstreamConfig,
+        metrics: &UpstreamMetrics,
+    ) -> Result<Arc<Self>, UpstreamError> {
+        let tls = if config.urls.iter().any(StoreUrl::is_tls) {
+            Some(ClientTls::new(config.ca.as_deref()).map_err(UpstreamError::Tls)?)
+        } else {
+            None
+        };
+        let addresses = config.urls.iter().enumerate();
+        let addresses = addresses
+            .map(|(i, url)| address(i, url, tls.as_ref()))
+            .collect::<Result<Vec<_>, _>>()?;
+        let store = Self {
+            metrics: metrics.of(&config.store),
+            config,
+            addresses,
+            bearer: ArcSwapOption::empty(),
+            start: Instant::now(),
+            turn: AtomicUsize::new(0),
+        };
+        store.reload_credentials()?;
+        Ok(Arc::new(store))
+    }
+
+    /// Reads the bearer file again. On failure the token read before stays in use.
+    pub fn reload_credentials(&self) -> Result<(), UpstreamError> {
+        let Some(path) = &self.config.bearer_file else { return Ok(()) };
+        let bytes = net::read_secret(path, MAX_BEARER).map_err(UpstreamError::Credentials)?;
+        let token = bytes.trim_ascii();
+        let mut line = zeroize::Zeroizing::new(b"Bearer ".to_vec());
+        line.extend_from_slice(token);
+        let mut value =
+            HeaderValue::from_bytes(&line).map_err(|_| UpstreamError::CredentialsEmpty)?;
+        if token.is_empty() {
+            return Err(UpstreamError::CredentialsEmpty);
+        }
+        value.set_sensitive(true);
+        if self.bearer.load().as_deref() != Some(&value) {
+            self.bearer.store(Some(Arc::new(value)));
+        }
+        Ok(())
+    }
+
+    /// Keeps asking whether the addresses are well, and rereads the credentials. Never ends; run
+    /// it once for all workers and drop it to stop.
+    pub async fn watch(self: Arc<Self>) {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(Arc::clone(&self).watch_credentials());
+        for address in &self.addresses {
+            if self.config.health.is_some() {
+                tasks.spawn(Arc::clone(&self).watch_address(Arc::clone(address)));
+            }
+        }
+        while tasks.join_next().await.is_some() {}
+    }
+
+    /// The health of every address, for `/readyz`.
+    pub fn health(&self) -> StoreHealth {
+        let now = self.now();
+        let addresses = self.addresses.iter().map(|address| AddressHealth {
+            url: address.url.to_string(),
+            state: address.standing.state(now),
+            calls: address.standing.calls(),
+        });
+        StoreHealth { store: self.config.store.clone(), addresses: addresses.collect() }
+    }
+
+    /// What is configured.
+    pub const fn config(&self) -> &UpstreamConfig {
+        &self.config
+    }
+
+    pub(super) fn address_count(&self) -> usize {
+        self.addresses.len()
+    }
+
+    pub(super) fn bearer(&self) -> Option<Arc<HeaderValue>> {
+        self.bearer.load_full()
+    }
+
+    /// The address to call: the least loaded of the healthy; with none healthy, the one that is
+    /// back soonest, since turning a call away that might work helps nobody. Avoids `but` when
+    /// there is another.
+    pub(super) fn choose(self: &Arc<Self>, but: Option<usize>) -> Result<Load, UpstreamError> {
+        let now = self.now();
+        let count = self.addresses.len().max(1);
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % count;
+        let rank = |address: &&Arc<Address>| {
+            let up = address.standing.state(now) == AddressState::Up;
+            let again = but == Some(address.index);
+            let back_at = if up { 0 } else { address.standing.back_at() };
+            // Equals take turns.
+            let place = (address.index + count - turn) % count;
+            (again, !up, back_at, address.standing.calls(), place)
+        };
+        let address = self.addresses.iter().min_by_key(rank).ok_or(UpstreamError::Busy)?;
+        if address.standing.calls() >= self.config.limits.calls {
+            return Err(UpstreamError::Busy);
+        }
+        address.standing.enter(now);
+        Ok(Load { store: Arc::clone(self), address: Arc::clone(address) })
+    }
+
+    fn now(&self) -> u64 {
+        // Starts at 1: 0 means "not set aside".
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
+    }
+
+    async fn watch_credentials(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(REREAD).await;
+            if let Err(error) = self.reload_credentials() {
+                let store = self.config.store.as_str();
+                tracing::warn!(store, %error, "kept the store's old credentials");
+            }
+        }
+    }
+
+    async fn watch_address(self: Arc<Self>, address: Arc<Address>) {
+        let Some(check) = &self.config.health else { return };
+        loop {
+            let well = connection::probe(&self, &address, check).await;
+            address.standing.probed(well);
+            tokio::time::sleep(check.every).await;
+        }
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+fn address(
+    index: usize,
+    url: &StoreUrl,
+    tls: Option<&ClientTls>,
+) -> Result<Arc<Address>, UpstreamError> {
+    let host = url.authority().host().trim_start_matches('[').trim_end_matches(']');
+    let target = net::Target {
+        host: host.into(),
+        port: url.port(),
+        tls: tls.filter(|_| url.is_tls()).cloned(),
+    };
+    let host = HeaderValue::from_str(url.authority().as_str())
+        .map_err(|error| UpstreamError::Request(error.into()))?;
+    let standing = Standing::default();
+    Ok(Arc::new(Address { index, target, host, url: url.clone(), standing }))
+}
+
+/// A call under way to one address, counted while it lives.
+#[derive(Debug)]
+pub(super) struct Load {
+    store: Arc<Store>,
+    pub(super) address: Arc<Address>,
+}
+
+impl Load {
+    pub(super) fn succeeded(&self) {
+        self.address.standing.succeeded();
+    }
+
+    /// Counts `error` against the address when it is the address's fault.
+    pub(super) fn failed(&self, error: &UpstreamError) {
+        if error.blames_address() && self.address.standing.failed(self.store.now()) {
+            self.store.metrics.ejections.inc();
+        }
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.address.standing.leave();
+    }
+}
