@@ -3,9 +3,13 @@
 //! [`read_data`] reads the `data:` part of a policy file; [`Router`] finds the route of a path.
 
 pub mod category;
+mod fields;
 mod model;
 mod read;
 mod router;
+mod routes;
+#[cfg(test)]
+mod tests;
 
 pub use self::model::{
     DataSet, Field, FieldIx, Method, Records, Route, Segment, Selector, SubjectField,

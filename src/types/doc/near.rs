@@ -1,13 +1,17 @@
 //! "Did you mean": the known word nearest to an unknown one.
 
-/// The word of `known` nearest to `word`, when it is near enough to be a slip of the finger: one
-/// edit for words up to four characters, two for longer ones. Swapping two neighbours is one edit.
+/// The word of `known` nearest to `word`, when it is near enough to be a slip of the finger: two
+/// edits, one for words of three or four characters, none but upper and lower case below. Swapping two neighbours is one edit.
 pub fn closest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let word: Vec<char> = word.chars().take(MAX_WORD + 1).flat_map(char::to_lowercase).collect();
     if word.len() > MAX_WORD {
         return None;
     }
-    let limit = if word.len() <= 4 { 1 } else { 2 };
+    let limit = match word.len() {
+        0..=2 => 0,
+        3..=4 => 1,
+        _ => 2,
+    };
     known
         .map(|candidate| (distance(&word, candidate), candidate))
         .filter(|(distance, _)| *distance <= limit)

@@ -1,0 +1,209 @@
+//! The `routes:` of a data set.
+
+use std::sync::Arc;
+
+use crate::types::Faults;
+use crate::types::FieldPath;
+use crate::types::PurposeId;
+use crate::types::doc::MapReader;
+use crate::types::doc::Node;
+
+use super::DataSet;
+use super::FieldIx;
+use super::Method;
+use super::Records;
+use super::Route;
+use super::Segment;
+use super::Selector;
+use super::read::later_value;
+use super::read::leaf;
+use super::read::leaf_at;
+use super::read::single_at;
+
+/// Reads the list of routes; those with faults are left out.
+pub(super) fn read(node: &Node, set: &DataSet, faults: &mut Faults) -> Vec<Arc<Route>> {
+    let items = node.list(faults).unwrap_or_default();
+    items.iter().filter_map(|item| route(item, set, faults)).map(Arc::new).collect()
+}
+
+fn route(node: &Node, set: &DataSet, faults: &mut Faults) -> Option<Route> {
+    let mut map = MapReader::new(node, "a route", faults)?;
+    let on = map.required("on", faults);
+    let called = on.and_then(|node| call(node, set, faults));
+    let records = map.optional("records");
+    let mut selector = records.and_then(|node| selector(node, faults));
+    let around = map.optional("around");
+    if let (Some(node), Some(selector)) = (around, &mut selector) {
+        selector.around = beside(node, selector, faults);
+    }
+    let query = map.optional("query").map(|node| node.texts(faults)).unwrap_or_default();
+    let find_by = map.optional("find_by").map(|node| find_by(node, set, faults));
+    let find_by = find_by.unwrap_or_default();
+    for (node, name) in &query {
+        if find_by.iter().any(|(known, _)| &**known == *name) {
+            let what = format!("`{name}` stands under `query` and under `find_by`");
+            faults.error(&node.place, what, "leave it under `find_by`, since it selects records");
+        }
+    }
+    let purpose = map.optional("purpose").and_then(|node| node.id(PurposeId::parse, faults));
+    map.later("created_id", faults);
+    map.later("unsafe_writes", faults);
+    map.finish(faults);
+    let (method, template, segments) = called?;
+    if method == Method::Get && records.is_none() {
+        let help = "write `records: \"$\"` for one record, `records: \"$[*]\"` for an array";
+        faults.error(&node.place.first_line(), "a GET route needs `records`", help);
+    }
+    let query = query.into_iter().map(|(_, name)| name.into()).collect();
+    let place = on.map_or(&node.place, |on| &on.place).clone();
+    Some(Route { method, template, segments, records: selector, query, find_by, purpose, place })
+}
+
+/// Reads `GET /customers/{id}`.
+fn call(node: &Node, set: &DataSet, faults: &mut Faults) -> Option<(Method, String, Vec<Segment>)> {
+    let text = node.text(faults)?;
+    let help = "write it as \"GET /customers/{id}\"";
+    let Some((word, template)) = text.split_once(' ') else {
+        faults.error(&node.place, format!("`{text}` is no method and path"), help);
+        return None;
+    };
+    let Some(method) = Method::parse(word) else {
+        let known = Method::ALL.map(Method::as_str).join(", ");
+        let what = format!("`{word}` is no method that is routed");
+        faults.error(&node.place, what, format!("known here: {known}"));
+        return None;
+    };
+    let segments = match segments(template) {
+        Ok(parts) => parts,
+        Err(what) => {
+            faults.error(&node.place, what, help);
+            return None;
+        }
+    };
+    let mut found = Vec::with_capacity(segments.len());
+    for part in segments {
+        found.push(match part {
+            Part::Literal(text) => Segment::Literal(text.into()),
+            Part::Variable(name) => Segment::Variable(variable(name, node, set, faults)?),
+        });
+    }
+    Some((method, template.into(), found))
+}
+
+enum Part<'a> {
+    Literal(&'a str),
+    Variable(&'a str),
+}
+
+/// Cuts a template into parts. What a normalised path can never match is a fault: such a route
+/// would look like a rule and be none.
+fn segments(template: &str) -> Result<Vec<Part<'_>>, String> {
+    let wrong = |what: &str| Err(format!("path `{template}` {what}"));
+    let Some(rest) = template.strip_prefix('/') else {
+        return wrong("does not start with `/`");
+    };
+    if let Some(c) = template
+        .chars()
+        .find(|c| matches!(c, '?' | '#' | '%' | '\\' | ';') || c.is_whitespace() || c.is_control())
+    {
+        return wrong(&format!("has the character {c:?}"));
+    }
+    if rest.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut parts = Vec::new();
+    for segment in rest.split('/') {
+        let inner = segment.strip_prefix('{').and_then(|inner| inner.strip_suffix('}'));
+        parts.push(match (segment, inner) {
+            ("", _) => return wrong("has an empty segment or ends in `/`"),
+            ("." | "..", _) => return wrong("has a dot segment"),
+            (_, Some(name)) if !name.contains(['{', '}']) => Part::Variable(name),
+            _ if segment.contains(['{', '}']) => {
+                return wrong("has a variable that is not a whole segment");
+            }
+            _ => Part::Literal(segment),
+        });
+    }
+    if parts.len() > MAX_SEGMENTS {
+        return wrong(&format!("has more than {MAX_SEGMENTS} segments"));
+    }
+    Ok(parts)
+}
+
+fn variable(name: &str, node: &Node, set: &DataSet, faults: &mut Faults) -> Option<FieldIx> {
+    match FieldPath::parse(name) {
+        Ok(path) => {
+            let field = leaf_at(&path, &node.place, set, faults)?;
+            single_at(field, &node.place, set, faults)
+        }
+        Err(error) => {
+            faults.error(&node.place, error.to_string(), "a variable is named after a field");
+            None
+        }
+    }
+}
+
+/// Reads `$`, `$[*]`, `$.a.b` or `$.a.b[*]`.
+fn selector(node: &Node, faults: &mut Faults) -> Option<Selector> {
+    let text = node.text(faults)?;
+    if text == "opaque" {
+        later_value(node, "records: opaque", faults);
+        return None;
+    }
+    let parsed = parse_selector(text);
+    if parsed.is_none() {
+        let what = format!("`{text}` does not say where the records stand");
+        let help = "write it as `$`, `$[*]`, `$.data` or `$.data.items[*]`";
+        faults.error(&node.place, what, help);
+    }
+    parsed
+}
+
+fn parse_selector(text: &str) -> Option<Selector> {
+    let rest = text.strip_prefix('$')?;
+    let (rest, records) = match rest.strip_suffix("[*]") {
+        Some(rest) => (rest, Records::Each),
+        None => (rest, Records::One),
+    };
+    let mut steps = Vec::new();
+    if !rest.is_empty() {
+        for step in rest.strip_prefix('.')?.split('.') {
+            let odd = |c: char| c.is_whitespace() || c.is_control() || "[]*'\"?@$".contains(c);
+            if step.is_empty() || step.contains(odd) {
+                return None;
+            }
+            steps.push(step.into());
+        }
+    }
+    (steps.len() <= MAX_SEGMENTS).then_some(Selector { steps, records, around: Vec::new() })
+}
+
+/// Reads `around`: members of the root object beside the records.
+fn beside(node: &Node, selector: &Selector, faults: &mut Faults) -> Vec<Box<str>> {
+    let mut found = Vec::new();
+    for (item, name) in node.texts(faults) {
+        match selector.steps.first() {
+            None => {
+                let what = "nothing stands around these records";
+                faults.error(&item.place, what, "leave `around` out");
+            }
+            Some(first) if &**first == name => {
+                let what = format!("`{name}` holds the records themselves");
+                faults.error(&item.place, what, "leave it out of `around`");
+            }
+            Some(_) => found.push(name.into()),
+        }
+    }
+    found
+}
+
+fn find_by(node: &Node, set: &DataSet, faults: &mut Faults) -> Vec<(Box<str>, FieldIx)> {
+    let entries = node.map(faults).unwrap_or_default();
+    entries
+        .iter()
+        .filter_map(|entry| Some((entry.key.clone(), leaf(&entry.node, set, faults)?)))
+        .collect()
+}
+
+/// Longer paths and selectors are a mistake.
+const MAX_SEGMENTS: usize = 32;
