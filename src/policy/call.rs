@@ -1,7 +1,5 @@
 //! The part of the decision that depends on the caller alone.
 
-use std::sync::Arc;
-
 use crate::catalog::DataSet;
 use crate::catalog::FieldIx;
 use crate::catalog::Route;
@@ -11,7 +9,6 @@ use crate::types::Timestamp;
 
 use super::Identity;
 use super::Permit;
-use super::PolicySet;
 
 /// One call, before any record is known.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +19,7 @@ pub struct Call<'a> {
     pub on_behalf_of: Option<&'a Identity>,
     /// The purpose the call names. Without one the route's counts, then the credential's only one.
     pub purpose: Option<&'a str>,
-    /// The data set asked for. It must be one of [`PolicySet::sets`] of the same policy.
+    /// The data set asked for. It must be one of [`PolicySet::sets`](super::PolicySet::sets) of the same policy.
     pub set: &'a DataSet,
     /// The route that was taken.
     pub route: &'a Route,
@@ -95,10 +92,4 @@ impl RefusalReason {
             Self::UnknownSet => "unknown_set",
         }
     }
-}
-
-/// Decides a call. Closed: what no grant covers is refused.
-pub fn decide(call: &Call<'_>, policy: &Arc<PolicySet>) -> Decision {
-    let _ = (call, policy);
-    Decision::Refuse(Refusal { reason: RefusalReason::NoGrant, rule: None, missing: Vec::new() })
 }

@@ -10,8 +10,8 @@ use crate::types::RuleId;
 use crate::types::SubjectStatus;
 use crate::types::Timestamp;
 
-use super::Permit;
 use super::View;
+use super::verdict::Trace;
 
 /// What is known of one record.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,7 @@ pub struct RecordFacts<'a> {
     pub subjects: &'a [RecordSubject<'a>],
     /// Whose law holds; `None`: unknown, which closes.
     pub region: Option<Region>,
-    /// The values of [`Permit::fact_fields`], in their order; `None`: missing or no scalar.
+    /// The values of [`Permit::fact_fields`](super::Permit::fact_fields), in their order; `None`: missing or no scalar.
     pub values: &'a [Option<Cow<'a, str>>],
     /// When the record is judged.
     pub now: Timestamp,
@@ -94,7 +94,12 @@ impl<'s> Because<'s> {
 /// Room for one verdict, used again for the next.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    views: Vec<View>,
+    /// Views put together for one record.
+    pub(super) views: Vec<View>,
+    /// Views of several judgements joined.
+    pub(super) joined: Vec<View>,
+    /// Which rules spoke, by side.
+    pub(super) trace: [Trace; 2],
 }
 
 impl Scratch {
@@ -102,15 +107,4 @@ impl Scratch {
     pub fn new() -> Self {
         Self::default()
     }
-}
-
-/// Judges one record. Closed: an unknown fact leaves it out or shows less.
-pub fn verdict<'s>(
-    permit: &'s Permit,
-    facts: &RecordFacts<'_>,
-    scratch: &'s mut Scratch,
-) -> Verdict<'s> {
-    let _ = (permit, facts);
-    scratch.views.clear();
-    Verdict::LeaveOut { because: Because::NoGrant }
 }

@@ -4,15 +4,21 @@
 //! [`Permit`]; [`verdict`] judges each record under it.
 
 mod call;
+mod compile;
+mod decide;
 mod facts;
 mod identity;
 mod permit;
 mod set;
+mod source;
+mod verdict;
 mod view;
 
-pub use self::call::{Call, Decision, Refusal, RefusalReason, decide};
-pub use self::facts::{Because, CardFacts, RecordFacts, RecordSubject, Scratch, Verdict, verdict};
+pub use self::call::{Call, Decision, Refusal, RefusalReason};
+pub use self::decide::decide;
+pub use self::facts::{Because, CardFacts, RecordFacts, RecordSubject, Scratch, Verdict};
 pub use self::identity::Identity;
 pub use self::permit::{BulkAction, BulkLimit, LegalBasis, Permit};
 pub use self::set::{PolicyFile, PolicySet};
+pub use self::verdict::verdict;
 pub use self::view::{DatePart, Generalize, Mask, View};

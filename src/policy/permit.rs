@@ -9,22 +9,70 @@ use crate::types::Action;
 use crate::types::DataSetId;
 use crate::types::PurposeId;
 use crate::types::RuleId;
+use crate::types::SubjectId;
 
 use super::PolicySet;
 use super::View;
+use super::compile::Cell;
+use super::compile::Left;
+use super::compile::Plan;
 
 /// Proof that a call was decided. Only [`decide`](super::decide) makes one, and it is no copy of
 /// another: what asks a store for data takes a permit.
 pub struct Permit {
-    policy: Arc<PolicySet>,
-    set: Arc<DataSet>,
-    purpose: PurposeId,
-    basis: LegalBasis,
-    action: Action,
-    grants: Vec<RuleId>,
-    widest: Vec<View>,
-    fact_fields: Vec<FieldIx>,
-    bulk: Vec<BulkLimit>,
+    pub(super) policy: Arc<PolicySet>,
+    pub(super) set: Arc<DataSet>,
+    pub(super) set_at: usize,
+    pub(super) purpose: PurposeId,
+    pub(super) purpose_at: usize,
+    pub(super) action: Action,
+    pub(super) side: Side,
+    /// Of the second credential: a record must pass both.
+    pub(super) other: Option<Side>,
+    pub(super) grants: Vec<RuleId>,
+    /// The most that any record shows, where no table holds it.
+    pub(super) widest: Option<Plan>,
+    pub(super) fact_fields: Vec<FieldIx>,
+    /// The fields the call selects records by.
+    pub(super) selects: Box<[FieldIx]>,
+    pub(super) bulk: Vec<BulkLimit>,
+}
+
+/// What one credential brings into a call.
+#[derive(Debug)]
+pub(super) struct Side {
+    /// The cell; both sides have the same one.
+    pub(super) cell: usize,
+    /// The grants that cover every record.
+    pub(super) always: u64,
+    /// The grants that cover some.
+    pub(super) sometimes: Vec<Sometimes>,
+    /// The limits that may fall on records, with what is left of them.
+    pub(super) limits: Vec<(usize, Left)>,
+    /// The limits that cut every record.
+    pub(super) cut: u64,
+    /// What records show that only `always` and `cut` speak of, where no table holds it.
+    pub(super) base: Option<Plan>,
+    /// The person the caller is, with the subjects of a record that it may be, as bits.
+    pub(super) person: Option<(u64, SubjectId)>,
+}
+
+/// A grant that covers some records.
+#[derive(Debug)]
+pub(super) struct Sometimes {
+    /// Its bit.
+    pub(super) bit: u64,
+    /// Whether only records about the caller.
+    pub(super) as_subject: bool,
+    /// Positions in the fact fields, and the values one of which must stand there.
+    pub(super) rows: Vec<(usize, Vec<Box<str>>)>,
+}
+
+impl Side {
+    /// The grants that cover any record.
+    pub(super) fn all(&self) -> u64 {
+        self.sometimes.iter().fold(self.always, |mask, grant| mask | grant.bit)
+    }
 }
 
 impl Permit {
@@ -35,7 +83,7 @@ impl Permit {
 
     /// The legal basis of the purpose where no region has its own.
     pub fn basis(&self) -> LegalBasis {
-        self.basis
+        self.policy.basis(self.purpose_at)
     }
 
     /// What is done.
@@ -65,12 +113,25 @@ impl Permit {
 
     /// The most that any record could show, by `FieldIx`.
     pub fn widest(&self) -> &[View] {
-        &self.widest
+        if let Some(plan) = &self.widest {
+            return &plan.views;
+        }
+        let plan = self.cell().and_then(|cell| cell.plan(self.side.all()));
+        plan.map_or(&[], |plan| &*plan.views)
     }
 
-    /// Whether every record shows every listed field as it is.
+    /// Whether every record that leaves shows every listed field as it is.
     pub fn shows_every_field(&self) -> bool {
-        false
+        let sides = [Some(&self.side), self.other.as_ref()];
+        let certain = sides.into_iter().flatten().all(|side| {
+            let cuts = |(at, _): &(usize, Left)| {
+                self.cell().and_then(|cell| cell.limits.get(*at)).is_none_or(|l| l.cuts())
+            };
+            side.sometimes.is_empty() && !side.limits.iter().any(cuts)
+        });
+        certain
+            && self.set.subjects.len() <= 1
+            && self.widest().iter().all(|view| *view == View::Show)
     }
 
     /// The fields whose raw values [`verdict`](super::verdict) needs, besides those of subjects
@@ -82,6 +143,11 @@ impl Permit {
     /// The limits on how many people may be shown in clear.
     pub fn bulk(&self) -> &[BulkLimit] {
         &self.bulk
+    }
+
+    /// The cell of both sides.
+    pub(super) fn cell(&self) -> Option<&Cell> {
+        self.policy.tables().cell(self.side.cell)
     }
 }
 

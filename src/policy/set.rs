@@ -2,9 +2,23 @@
 
 use std::sync::Arc;
 
+use sha2::Digest;
+use sha2::Sha256;
+
 use crate::catalog::DataSet;
+use crate::catalog::Router;
 use crate::types::Faults;
+use crate::types::PurposeId;
+use crate::types::RoleId;
+use crate::types::StoreId;
 use crate::types::Timestamp;
+
+use super::LegalBasis;
+use super::compile::Tables;
+use super::compile::role_bit;
+use super::source;
+use super::source::Holds;
+use super::source::Model;
 
 /// One policy file.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -18,7 +32,12 @@ pub struct PolicyFile {
 /// The compiled policies of one gateway: immutable, and shared by `Arc`.
 #[derive(Debug)]
 pub struct PolicySet {
-    sets: Vec<Arc<DataSet>>,
+    model: Model,
+    tables: Tables,
+    /// Positions of purposes, by name.
+    purposes: Vec<(PurposeId, usize)>,
+    /// Roles by the claim that gives them: its values, and the role's bit.
+    claims: Vec<(Box<str>, Vec<(Box<str>, u128)>)>,
     hash: [u8; 32],
 }
 
@@ -27,18 +46,107 @@ impl PolicySet {
     /// every fault of every file; `None` when one of them is an error. `today` is for dates such
     /// as `review_by`.
     pub fn compile(files: &[PolicyFile], today: Timestamp, faults: &mut Faults) -> Option<Self> {
-        let _ = (files, today);
-        faults.error_nowhere("policies are not compiled yet", "");
-        None
+        let mut own = Faults::new();
+        let compiled = Self::try_compile(files, today, &mut own);
+        let usable = !own.has_errors();
+        faults.extend(own);
+        compiled.filter(|_| usable)
+    }
+
+    fn try_compile(files: &[PolicyFile], today: Timestamp, faults: &mut Faults) -> Option<Self> {
+        let model = source::read(files, today, faults);
+        let tables = Tables::compile(&model, today, faults)?;
+        let ids = model.purposes.iter().enumerate();
+        let mut purposes: Vec<_> = ids.map(|(at, p)| (p.id.clone(), at)).collect();
+        purposes.sort();
+        let claims = claims(&model);
+        Some(Self { model, tables, purposes, claims, hash: hash(files) })
     }
 
     /// The data sets.
     pub fn sets(&self) -> &[Arc<DataSet>] {
-        &self.sets
+        &self.model.sets
+    }
+
+    /// The routes of a store, when it has a data set.
+    pub fn router(&self, store: &StoreId) -> Option<&Router> {
+        self.model.routers.iter().find(|(id, _)| id == store).map(|(_, router)| router)
+    }
+
+    /// The purposes, in the order they were written.
+    pub fn purposes(&self) -> impl Iterator<Item = &PurposeId> {
+        self.model.purposes.iter().map(|purpose| &purpose.id)
+    }
+
+    /// The roles, in the order they were written.
+    pub fn roles(&self) -> impl Iterator<Item = &RoleId> {
+        self.model.roles.iter().map(|role| &role.id)
     }
 
     /// SHA-256 over the names and texts of the files.
     pub fn hash(&self) -> [u8; 32] {
         self.hash
     }
+
+    /// The policy as written.
+    pub(super) fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The tables.
+    pub(super) fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// The position of a purpose.
+    pub(super) fn purpose(&self, name: &str) -> Option<(&PurposeId, usize)> {
+        let found = self.purposes.binary_search_by(|(id, _)| id.as_str().cmp(name)).ok()?;
+        self.purposes.get(found).map(|(id, at)| (id, *at))
+    }
+
+    /// The legal basis of a purpose where no region has its own.
+    pub(super) fn basis(&self, purpose: usize) -> LegalBasis {
+        self.model.purposes.get(purpose).map_or(LegalBasis::Consent, |p| p.basis.default)
+    }
+
+    /// The roles that claims give, as bits.
+    pub(super) fn claimed(
+        &self,
+        claims: &std::collections::BTreeMap<Box<str>, Vec<Box<str>>>,
+    ) -> u128 {
+        let mut held = 0;
+        for (claim, roles) in &self.claims {
+            for value in claims.get(claim).into_iter().flatten() {
+                for (_, bit) in roles.iter().filter(|(has, _)| has == value) {
+                    held |= bit;
+                }
+            }
+        }
+        held
+    }
+}
+
+fn claims(model: &Model) -> Vec<(Box<str>, Vec<(Box<str>, u128)>)> {
+    let mut claims: Vec<(Box<str>, Vec<(Box<str>, u128)>)> = Vec::new();
+    for (at, role) in model.roles.iter().enumerate() {
+        let Holds::Claim { claim, has } = &role.holds else { continue };
+        let value = (has.clone(), role_bit(at));
+        match claims.iter_mut().find(|(known, _)| known == claim) {
+            Some((_, values)) => values.push(value),
+            None => claims.push((claim.clone(), vec![value])),
+        }
+    }
+    claims
+}
+
+/// Every part with its length before it, so that no two lists of files look the same.
+fn hash(files: &[PolicyFile]) -> [u8; 32] {
+    let mut files: Vec<&PolicyFile> = files.iter().collect();
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut hash = Sha256::new();
+    for part in files.iter().flat_map(|file| [&file.name, &file.text]) {
+        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    hash.finalize().into()
 }

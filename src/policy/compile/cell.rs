@@ -1,0 +1,250 @@
+//! What can be said of one (data set, purpose, action).
+
+use crate::catalog::FieldIx;
+use crate::policy::LegalBasis;
+use crate::policy::View;
+use crate::policy::source::Grant;
+use crate::policy::source::Holds;
+use crate::policy::source::Model;
+use crate::policy::source::Needs;
+use crate::policy::source::Purpose;
+use crate::policy::source::Valid;
+use crate::types::Action;
+use crate::types::Faults;
+use crate::types::Region;
+use crate::types::RuleId;
+
+use super::CellLimit;
+use super::Effect;
+use super::Plan;
+use super::SetFacts;
+use super::expand::Expanded;
+use super::limit;
+
+/// Which cell.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key {
+    pub(super) set: usize,
+    pub(super) purpose: usize,
+    pub(super) action: Action,
+}
+
+/// What can be said of one (data set, purpose, action).
+#[derive(Debug)]
+pub(in crate::policy) struct Cell {
+    /// At most 64; where views cannot be compared, a later one wins.
+    pub(in crate::policy) grants: Vec<CellGrant>,
+    /// At most 64.
+    pub(in crate::policy) limits: Vec<CellLimit>,
+    /// One for each combination of grants, when they are few.
+    plans: Vec<Plan>,
+}
+
+/// A grant in a cell.
+#[derive(Debug)]
+pub(in crate::policy) struct CellGrant {
+    pub(in crate::policy) id: RuleId,
+    pub(in crate::policy) roles: HeldRoles,
+    pub(in crate::policy) views: Box<[View]>,
+    pub(in crate::policy) find_by: Vec<FieldIx>,
+    pub(in crate::policy) rows: Vec<(FieldIx, Box<str>)>,
+    pub(in crate::policy) needs: Needs,
+    pub(in crate::policy) valid: Valid,
+}
+
+impl Cell {
+    /// Fills the table of combinations.
+    pub(super) fn with_plans(mut self, facts: &SetFacts) -> Self {
+        if self.grants.len() <= TABLED_GRANTS {
+            let combinations = 1_u64 << self.grants.len();
+            self.plans = (0..combinations)
+                .map(|mask| {
+                    let mut views = Vec::new();
+                    self.show(mask, 0, facts.personal.len(), &mut views);
+                    Plan::new(views.into(), facts)
+                })
+                .collect();
+        }
+        self
+    }
+
+    /// The plan of these grants, when combinations are tabled.
+    pub(in crate::policy) fn plan(&self, mask: u64) -> Option<&Plan> {
+        self.plans.get(usize::try_from(mask).ok()?)
+    }
+
+    /// Puts into `views` what these grants show together (per field the most revealing), cut by
+    /// these limits.
+    pub(in crate::policy) fn show(
+        &self,
+        mask: u64,
+        cuts: u64,
+        fields: usize,
+        views: &mut Vec<View>,
+    ) {
+        views.clear();
+        views.resize(fields, View::Drop);
+        for grant in self.chosen(mask) {
+            for (view, given) in views.iter_mut().zip(&*grant.views) {
+                // Equal classes: the same view, or one that a later grant overrides.
+                if given.class() <= view.class() {
+                    *view = *given;
+                }
+            }
+        }
+        for (bit, limit) in self.limits.iter().enumerate() {
+            if let (Effect::Cut(floors), true) = (&limit.effect, cuts & (1 << bit) != 0) {
+                for (view, floor) in views.iter_mut().zip(floors) {
+                    *view = view.narrower(*floor);
+                }
+            }
+        }
+    }
+
+    /// The grants whose bits are set.
+    pub(in crate::policy) fn chosen(&self, mask: u64) -> impl Iterator<Item = &CellGrant> {
+        let chosen = self.grants.iter().enumerate();
+        chosen.filter(move |(bit, _)| mask & (1 << bit) != 0).map(|(_, grant)| grant)
+    }
+}
+
+/// Builds a cell; `None` when no grant is in it.
+pub(super) fn build(
+    model: &Model,
+    order: &[usize],
+    expanded: &Expanded,
+    key: Key,
+    faults: &mut Faults,
+) -> Option<Cell> {
+    let mut grants = Vec::new();
+    for at in order {
+        let Some(grant) = model.grants.get(*at) else { continue };
+        if !grant.sets.contains(&key.set)
+            || !grant.purposes.contains(&key.purpose)
+            || !grant.actions.contains(&key.action)
+        {
+            continue;
+        }
+        let Some(views) = expanded.views(*at, key.set) else { continue };
+        grants.push(cell_grant(model, grant, key.set, views));
+    }
+    let first = grants.first().map(|grant| &grant.id)?;
+    let limits = limit::of_cell(model, key.set, key.purpose);
+    if grants.len() > MAX_RULES || limits.len() > MAX_RULES {
+        let what = format!("more than {MAX_RULES} grants or limits meet `{first}`");
+        let place = model.grants.iter().find(|grant| grant.id == *first);
+        if let Some(grant) = place {
+            faults.error(&grant.place, what, "join some of them");
+        }
+        return None;
+    }
+    Some(Cell { grants, limits, plans: Vec::new() })
+}
+
+fn cell_grant(model: &Model, grant: &Grant, set: usize, views: &[View]) -> CellGrant {
+    let data = model.sets.get(set);
+    let find = |path| data.and_then(|set| set.find(path));
+    CellGrant {
+        id: grant.id.clone(),
+        roles: HeldRoles::new(&grant.roles, model),
+        views: views.into(),
+        find_by: grant.find_by.iter().filter_map(find).collect(),
+        rows: grant
+            .rows
+            .iter()
+            // A missing field would open the grant; `FieldIx::MAX` never has a value.
+            .map(|row| (find(&row.field).unwrap_or(FieldIx(u16::MAX)), row.claim.clone()))
+            .collect(),
+        needs: Needs { ..grant.needs },
+        valid: grant.valid,
+    }
+}
+
+/// Roles as a rule names them: those that claims give, as bits, and whether being the subject does.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::policy) struct HeldRoles {
+    pub(in crate::policy) claimed: u128,
+    pub(in crate::policy) subject: bool,
+}
+
+/// Whether a caller holds one of some roles.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::policy) enum Held {
+    /// For no record.
+    No,
+    /// For the records that are about the caller.
+    AsSubject,
+    /// For every record.
+    Yes,
+}
+
+impl HeldRoles {
+    pub(super) fn new(roles: &[usize], model: &Model) -> Self {
+        let mut held = Self { claimed: 0, subject: false };
+        for at in roles {
+            match model.roles.get(*at).map(|role| &role.holds) {
+                Some(Holds::Claim { .. }) => held.claimed |= role_bit(*at),
+                Some(Holds::Subject) => held.subject = true,
+                None => {}
+            }
+        }
+        held
+    }
+
+    /// Whether a caller with these claimed roles holds one; `may_be_subject`: whether any record
+    /// can be about the caller.
+    pub(in crate::policy) fn held(self, claimed: u128, may_be_subject: bool) -> Held {
+        if self.claimed & claimed != 0 {
+            Held::Yes
+        } else if self.subject && may_be_subject {
+            Held::AsSubject
+        } else {
+            Held::No
+        }
+    }
+}
+
+/// The bit of a role; 0 beyond the last there is room for, which `check` refuses.
+pub(in crate::policy) fn role_bit(at: usize) -> u128 {
+    u32::try_from(at).ok().and_then(|at| 1_u128.checked_shl(at)).unwrap_or(0)
+}
+
+/// When a purpose needs consent, and to what.
+#[derive(Debug)]
+pub(in crate::policy) struct ConsentRule {
+    /// The question.
+    pub(in crate::policy) name: Box<str>,
+    /// Whether records of regions that have no basis of their own need it.
+    default: bool,
+    /// Whether records of an unknown region need it: when any basis does.
+    unknown: bool,
+    regions: Vec<(Region, bool)>,
+}
+
+impl ConsentRule {
+    pub(super) fn new(purpose: &Purpose) -> Self {
+        let asks = |basis: LegalBasis| basis == LegalBasis::Consent;
+        let basis = &purpose.basis;
+        let regions: Vec<(Region, bool)> =
+            basis.regions.iter().flatten().map(|(region, own)| (*region, asks(*own))).collect();
+        // One basis for all beside a consent question: the purpose asks for consent as well.
+        let also = basis.regions.is_none() && purpose.consent.is_some();
+        let default = asks(basis.default) || also;
+        let unknown = default || regions.iter().any(|(_, asks)| *asks);
+        let name = purpose.consent.clone().unwrap_or_default();
+        Self { name, default, unknown, regions }
+    }
+
+    /// Whether a record of this region needs consent.
+    pub(in crate::policy) fn needed(&self, region: Option<Region>) -> bool {
+        let Some(region) = region else { return self.unknown };
+        let own = self.regions.iter().find(|(known, _)| *known == region);
+        own.map_or(self.default, |(_, asks)| *asks)
+    }
+}
+
+/// Grants and limits are bits of a `u64`.
+const MAX_RULES: usize = 64;
+
+/// Up to this many grants, every combination has its plan ready: 64 plans.
+const TABLED_GRANTS: usize = 6;

@@ -1,0 +1,118 @@
+//! What only shows when all rules are seen together.
+
+use crate::policy::View;
+use crate::policy::source::Gives;
+use crate::policy::source::Grant;
+use crate::policy::source::Holds;
+use crate::policy::source::Model;
+use crate::policy::source::Shown;
+use crate::policy::source::ViewSpec;
+use crate::types::Faults;
+use crate::types::Place;
+use crate::types::Timestamp;
+
+use super::expand::Expanded;
+
+/// Reports what is suspicious, and what there is no room for.
+pub(super) fn check(model: &Model, expanded: &Expanded, today: Timestamp, faults: &mut Faults) {
+    if let Some(role) = model.roles.get(MAX_ROLES) {
+        let what = format!("more than {MAX_ROLES} roles");
+        faults.error(&role.place, what, "join roles that are granted the same");
+    }
+    unused(model, faults);
+    unshown(model, expanded, faults);
+    for grant in &model.grants {
+        lapsed(grant, today, faults);
+        sealed(grant, faults);
+    }
+    regionless(model, faults);
+}
+
+/// Purposes and roles that no grant names, and opt-outs that no limit heeds.
+fn unused(model: &Model, faults: &mut Faults) {
+    for (at, purpose) in model.purposes.iter().enumerate() {
+        if !model.grants.iter().any(|grant| grant.purposes.contains(&at)) {
+            let what = format!("no grant is for purpose `{}`", purpose.id);
+            faults.warning(&purpose.place, what, "nothing can be read for it");
+        }
+        let heeded = model.limits.iter().any(|limit| {
+            limit.when.opted_out && (limit.purposes.is_empty() || limit.purposes.contains(&at))
+        });
+        if purpose.opt_out.is_some() && !heeded {
+            let what = format!("no limit heeds the opt-out of `{}`", purpose.id);
+            let help = "add a limit with `if: { opted_out: true }`";
+            faults.warning(&purpose.place, what, help);
+        }
+    }
+    for (at, role) in model.roles.iter().enumerate() {
+        if !model.grants.iter().any(|grant| grant.roles.contains(&at)) {
+            let what = format!("no grant is for role `{}`", role.id);
+            faults.warning(&role.place, what, "nobody sees anything by holding it");
+        }
+    }
+    let subject_roles = model.roles.iter().any(|role| role.holds == Holds::Subject);
+    if subject_roles && model.sets.iter().all(|set| set.subjects.is_empty()) {
+        let role = model.roles.iter().find(|role| role.holds == Holds::Subject);
+        if let (Some(role), false) = (role, model.sets.is_empty()) {
+            let what = format!("`{}` is the subject, and no data set has one", role.id);
+            faults.warning(&role.place, what, "");
+        }
+    }
+}
+
+/// Fields that no grant shows in any form.
+fn unshown(model: &Model, expanded: &Expanded, faults: &mut Faults) {
+    for (at, set) in model.sets.iter().enumerate() {
+        for (ix, field) in set.indexed() {
+            let shown = (0..model.grants.len()).any(|grant| {
+                let views = expanded.views(grant, at);
+                views.and_then(|v| v.get(ix.index())).is_some_and(|view| view.reveals())
+            });
+            if !shown {
+                let what = format!("no grant shows `{}` of `{}`", field.path, set.id);
+                faults.warning(&field.place, what, "");
+            }
+        }
+    }
+}
+
+fn lapsed(grant: &Grant, today: Timestamp, faults: &mut Faults) {
+    if grant.valid.until.is_some_and(|until| until <= today) {
+        faults.warning(&grant.place, format!("grant `{}` has lapsed", grant.id), "remove it");
+    }
+}
+
+/// Ciphertext shows nothing as long as nothing is sealed at rest.
+fn sealed(grant: &Grant, faults: &mut Faults) {
+    fn first<T>(lines: &[Shown<T>]) -> Option<&Place> {
+        let plain = ViewSpec::Plain(View::Ciphertext);
+        lines.iter().find(|line| line.spec == plain).map(|line| &line.place)
+    }
+    let place = match &grant.gives {
+        Gives::Fields(lines) => first(lines),
+        Gives::Categories(lines) => first(lines),
+        Gives::Levels(lines) => first(lines),
+    };
+    if let Some(place) = place {
+        let what = format!("`ciphertext` in `{}` shows nothing: no field is sealed", grant.id);
+        faults.warning(place, what, "write `drop`");
+    }
+}
+
+/// Limits on the region of records meet data sets that name none: an unknown region holds.
+fn regionless(model: &Model, faults: &mut Faults) {
+    for limit in model.limits.iter().filter(|limit| !limit.when.record_region.is_empty()) {
+        for set in model.sets.iter().filter(|set| set.region.is_none()) {
+            if super::expand::spoken_of(&limit.when, set).next().is_some() {
+                let what = format!(
+                    "`{}` takes every record of `{}`: its region is unknown",
+                    limit.id, set.id
+                );
+                faults.warning(&set.place, what, "add `region: FIELD` to the data set");
+            }
+        }
+    }
+}
+
+/// Roles are bits of a `u128`.
+const MAX_ROLES: usize = 128;

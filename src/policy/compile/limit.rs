@@ -1,0 +1,272 @@
+//! Limits in a cell, split into what the caller and what the record decides.
+
+use crate::policy::BulkAction;
+use crate::policy::BulkLimit;
+use crate::policy::Identity;
+use crate::policy::View;
+use crate::policy::source::Limit;
+use crate::policy::source::Model;
+use crate::policy::source::Then;
+use crate::policy::source::Unless;
+use crate::types::Region;
+use crate::types::RuleId;
+use crate::types::SubjectStatus;
+
+use super::cell::Held;
+use super::cell::HeldRoles;
+use super::expand::spoken_of;
+
+/// A limit in a cell: of those that the purpose and the data set leave possible.
+#[derive(Debug)]
+pub(in crate::policy) struct CellLimit {
+    pub(in crate::policy) id: RuleId,
+    pub(in crate::policy) effect: Effect,
+    /// `None`: everybody.
+    roles: Option<HeldRoles>,
+    caller_region: Vec<Region>,
+    caller_region_not: Vec<Region>,
+    /// What must hold of the record.
+    record: OfRecord,
+    unless: Option<CellUnless>,
+}
+
+/// What a limit does.
+#[derive(Debug)]
+pub(in crate::policy) enum Effect {
+    /// Counts.
+    Bulk(BulkLimit),
+    /// Shows fields no clearer than this; by field, [`View::Show`] where it does nothing.
+    Cut(Box<[View]>),
+    /// Refuses the call.
+    Deny,
+    /// Leaves the record out.
+    LeaveOut,
+}
+
+#[derive(Debug)]
+struct CellUnless {
+    roles: Option<HeldRoles>,
+    caller_region: Vec<Region>,
+    caller_region_not: Vec<Region>,
+    record: OfRecord,
+}
+
+/// Conditions on a record; every one that is there must hold.
+#[derive(Debug, Default)]
+pub(in crate::policy) struct OfRecord {
+    status: Vec<SubjectStatus>,
+    /// The opt-out of the call's purpose.
+    opted_out: Option<Box<str>>,
+    region: Vec<Region>,
+}
+
+/// What is left of a limit once the caller is known.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::policy) struct Left {
+    /// Whether it only falls on records about the caller.
+    pub(in crate::policy) if_subject: bool,
+    /// What is left of its `unless`.
+    pub(in crate::policy) unless: LeftUnless,
+}
+
+/// What is left of an `unless`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::policy) enum LeftUnless {
+    /// It cannot hold any more.
+    Never,
+    /// It holds when its conditions on the record do.
+    Record,
+    /// It holds when they do and the record is about the caller.
+    RecordOfCaller,
+}
+
+/// The limits that the purpose and the data set leave possible.
+pub(super) fn of_cell(model: &Model, set: usize, purpose: usize) -> Vec<CellLimit> {
+    model.limits.iter().filter_map(|limit| cell_limit(limit, model, set, purpose)).collect()
+}
+
+fn cell_limit(limit: &Limit, model: &Model, set: usize, purpose: usize) -> Option<CellLimit> {
+    if !limit.purposes.is_empty() && !limit.purposes.contains(&purpose) {
+        return None;
+    }
+    let data = model.sets.get(set)?;
+    let opt_out = model.purposes.get(purpose)?.opt_out.as_deref();
+    // Nobody can be opted out of a purpose that knows no opt-out, and a record about nobody has
+    // no person whose status or answer could stand in the way.
+    let nobody = data.subjects.is_empty();
+    if limit.when.opted_out && (opt_out.is_none() || nobody)
+        || !limit.when.status.is_empty() && nobody
+        || spoken_of(&limit.when, data).next().is_none() && !data.fields.is_empty()
+    {
+        return None;
+    }
+    let unless = match &limit.unless {
+        Some(unless) => cell_unless(unless, model, purpose, opt_out.filter(|_| !nobody), nobody),
+        None => None,
+    };
+    let effect = match limit.then {
+        Then::Deny => Effect::Deny,
+        Then::LeaveOut => Effect::LeaveOut,
+        Then::View(floor) => {
+            let mut floors = vec![View::Show; data.fields.len()];
+            for ix in spoken_of(&limit.when, data) {
+                if let Some(view) = floors.get_mut(ix.index()) {
+                    *view = floor;
+                }
+            }
+            Effect::Cut(floors.into())
+        }
+        Then::Bulk { over, within_s, deny } => {
+            let then = if deny { BulkAction::Deny } else { BulkAction::Alert };
+            Effect::Bulk(BulkLimit { id: limit.id.clone(), over, within_s, then })
+        }
+    };
+    Some(CellLimit {
+        id: limit.id.clone(),
+        effect,
+        roles: (!limit.roles.is_empty()).then(|| HeldRoles::new(&limit.roles, model)),
+        caller_region: limit.when.caller_region.clone(),
+        caller_region_not: limit.when.caller_region_not.clone(),
+        record: OfRecord {
+            status: limit.when.status.clone(),
+            opted_out: opt_out.filter(|_| limit.when.opted_out).map(Box::from),
+            region: limit.when.record_region.clone(),
+        },
+        unless,
+    })
+}
+
+/// `None` when it can never hold.
+fn cell_unless(
+    unless: &Unless,
+    model: &Model,
+    purpose: usize,
+    opt_out: Option<&str>,
+    nobody: bool,
+) -> Option<CellUnless> {
+    if !unless.purposes.is_empty() && !unless.purposes.contains(&purpose)
+        || unless.opted_out && opt_out.is_none()
+        || !unless.status.is_empty() && nobody
+    {
+        return None;
+    }
+    Some(CellUnless {
+        roles: (!unless.roles.is_empty()).then(|| HeldRoles::new(&unless.roles, model)),
+        caller_region: unless.caller_region.clone(),
+        caller_region_not: unless.caller_region_not.clone(),
+        record: OfRecord {
+            status: unless.status.clone(),
+            opted_out: opt_out.filter(|_| unless.opted_out).map(Box::from),
+            region: unless.record_region.clone(),
+        },
+    })
+}
+
+impl CellLimit {
+    /// What is left of the limit for this caller; `None` when it cannot fall.
+    pub(in crate::policy) fn left(
+        &self,
+        identity: &Identity,
+        claimed: u128,
+        may_be_subject: bool,
+    ) -> Option<Left> {
+        let held = self.roles.map_or(Held::Yes, |roles| roles.held(claimed, may_be_subject));
+        if held == Held::No {
+            return None;
+        }
+        // An unknown region makes `if` hold.
+        if let Some(region) = identity.region
+            && (!self.caller_region.is_empty() && !self.caller_region.contains(&region)
+                || self.caller_region_not.contains(&region))
+        {
+            return None;
+        }
+        let unless = self.unless.as_ref();
+        let unless =
+            unless.map_or(LeftUnless::Never, |u| u.left(identity, claimed, may_be_subject));
+        let left = Left { if_subject: held == Held::AsSubject, unless };
+        // An `unless` that holds for every record lifts the limit altogether.
+        let lifted = unless == LeftUnless::Record
+            && self.unless.as_ref().is_some_and(|unless| unless.record.is_empty());
+        (!lifted).then_some(left)
+    }
+
+    /// Whether, for this caller, the limit falls on every record or none.
+    pub(in crate::policy) fn is_certain(&self, left: Left) -> bool {
+        !left.if_subject && left.unless == LeftUnless::Never && self.record.is_empty()
+    }
+
+    /// Whether the limit changes what a record shows, and not only whether it leaves.
+    pub(in crate::policy) fn cuts(&self) -> bool {
+        matches!(self.effect, Effect::Cut(_))
+    }
+
+    /// Whether the limit falls on a record.
+    pub(in crate::policy) fn falls(&self, left: Left, record: &Known<'_>) -> bool {
+        if left.if_subject && !record.of_caller || !self.record.may_hold(record) {
+            return false;
+        }
+        let lifted = match left.unless {
+            LeftUnless::Never => false,
+            LeftUnless::Record => true,
+            LeftUnless::RecordOfCaller => record.of_caller,
+        };
+        !(lifted && self.unless.as_ref().is_some_and(|unless| unless.record.must_hold(record)))
+    }
+}
+
+impl CellUnless {
+    fn left(&self, identity: &Identity, claimed: u128, may_be_subject: bool) -> LeftUnless {
+        let held = self.roles.map_or(Held::Yes, |roles| roles.held(claimed, may_be_subject));
+        let wanted = !self.caller_region.is_empty() || !self.caller_region_not.is_empty();
+        let placed = match identity.region {
+            // An unknown region makes `unless` fail.
+            None => !wanted,
+            Some(region) => {
+                (self.caller_region.is_empty() || self.caller_region.contains(&region))
+                    && !self.caller_region_not.contains(&region)
+            }
+        };
+        match held {
+            Held::No => LeftUnless::Never,
+            _ if !placed => LeftUnless::Never,
+            Held::AsSubject => LeftUnless::RecordOfCaller,
+            Held::Yes => LeftUnless::Record,
+        }
+    }
+}
+
+/// What is known of a record when limits are tested; `None`: unknown.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::policy) struct Known<'a> {
+    pub(in crate::policy) of_caller: bool,
+    pub(in crate::policy) status: Option<SubjectStatus>,
+    pub(in crate::policy) opt_outs: Option<&'a std::collections::BTreeSet<Box<str>>>,
+    pub(in crate::policy) region: Option<Region>,
+}
+
+impl OfRecord {
+    fn is_empty(&self) -> bool {
+        self.status.is_empty() && self.opted_out.is_none() && self.region.is_empty()
+    }
+
+    /// For `if`: what is unknown holds.
+    fn may_hold(&self, record: &Known<'_>) -> bool {
+        let status = record.status.is_none_or(|status| self.status.contains(&status));
+        let out = |name: &Box<str>| record.opt_outs.is_none_or(|outs| outs.contains(name));
+        let region = record.region.is_none_or(|region| self.region.contains(&region));
+        (self.status.is_empty() || status)
+            && self.opted_out.as_ref().is_none_or(out)
+            && (self.region.is_empty() || region)
+    }
+
+    /// For `unless`: what is unknown does not hold.
+    fn must_hold(&self, record: &Known<'_>) -> bool {
+        let status = record.status.is_some_and(|status| self.status.contains(&status));
+        let out = |name: &Box<str>| record.opt_outs.is_some_and(|outs| outs.contains(name));
+        let region = record.region.is_some_and(|region| self.region.contains(&region));
+        (self.status.is_empty() || status)
+            && self.opted_out.as_ref().is_none_or(out)
+            && (self.region.is_empty() || region)
+    }
+}

@@ -1,0 +1,387 @@
+//! The decision about a caller.
+
+use std::sync::Arc;
+
+use crate::catalog::FieldIx;
+use crate::types::Action;
+use crate::types::PurposeId;
+use crate::types::RuleId;
+use crate::types::Timestamp;
+
+use super::BulkLimit;
+use super::Call;
+use super::Decision;
+use super::Identity;
+use super::Permit;
+use super::PolicySet;
+use super::Refusal;
+use super::RefusalReason;
+use super::View;
+use super::compile::Cell;
+use super::compile::CellGrant;
+use super::compile::Effect;
+use super::compile::Held;
+use super::compile::Plan;
+use super::compile::SetFacts;
+use super::permit::Side;
+use super::permit::Sometimes;
+
+/// Decides a call. Closed: what no grant covers is refused.
+pub fn decide(call: &Call<'_>, policy: &Arc<PolicySet>) -> Decision {
+    // The positions of fields mean something only in the policy the data set came from.
+    let set = policy.sets().iter().position(|set| std::ptr::eq(Arc::as_ptr(set), call.set));
+    let Some(set) = set else {
+        return Decision::Refuse(refusal(RefusalReason::UnknownSet, &[]));
+    };
+    let asked = Asked {
+        identity: call.identity,
+        on_behalf_of: call.on_behalf_of,
+        purpose: call.purpose,
+        default_purpose: call.route.purpose.as_ref(),
+        set,
+        action: call.action,
+        selects_by: call.selects_by,
+        now: call.now,
+    };
+    asked.decide(policy)
+}
+
+/// A call without its route.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) identity: &'a Identity,
+    pub(super) on_behalf_of: Option<&'a Identity>,
+    pub(super) purpose: Option<&'a str>,
+    pub(super) default_purpose: Option<&'a PurposeId>,
+    /// The data set's position.
+    pub(super) set: usize,
+    pub(super) action: Action,
+    pub(super) selects_by: &'a [FieldIx],
+    pub(super) now: Timestamp,
+}
+
+/// What both sides of a call are measured by.
+struct Measure<'a> {
+    asked: &'a Asked<'a>,
+    policy: &'a PolicySet,
+    at: usize,
+    cell: &'a Cell,
+    facts: &'a SetFacts,
+}
+
+impl Asked<'_> {
+    /// Decides.
+    pub(super) fn decide(&self, policy: &Arc<PolicySet>) -> Decision {
+        match self.permit(policy) {
+            Ok(permit) => Decision::Permit(permit),
+            Err(refusal) => Decision::Refuse(refusal),
+        }
+    }
+
+    fn permit(&self, policy: &Arc<PolicySet>) -> Result<Permit, Refusal> {
+        let identities = || [Some(self.identity), self.on_behalf_of].into_iter().flatten();
+        if identities().any(|identity| identity.expires <= self.now) {
+            return Err(refusal(RefusalReason::Expired, &[]));
+        }
+        let (purpose, purpose_at) = self.purpose(policy)?;
+        if !identities().all(|identity| may_name(identity, purpose)) {
+            return Err(refusal(RefusalReason::PurposeNotInToken, &["purpose"]));
+        }
+        let tables = policy.tables();
+        let facts = tables.sets.get(self.set);
+        let facts = facts.ok_or_else(|| refusal(RefusalReason::UnknownSet, &[]))?;
+        let found = tables.find(self.set, purpose_at, self.action);
+        let found = found.and_then(|at| tables.cell(at).map(|cell| (at, cell)));
+        let (at, cell) = found.ok_or_else(|| refusal(RefusalReason::NoGrant, &[]))?;
+        let measure = Measure { asked: self, policy, at, cell, facts };
+        let (mut fact_fields, mut bulk) = (Vec::new(), Vec::new());
+        let side = measure.side(self.identity, &mut fact_fields, &mut bulk)?;
+        let other = match self.on_behalf_of {
+            Some(identity) => Some(measure.side(identity, &mut fact_fields, &mut bulk)?),
+            None => None,
+        };
+        let widest = measure.widest(&side, other.as_ref());
+        let all = side.all() | other.as_ref().map_or(0, Side::all);
+        Ok(Permit {
+            policy: Arc::clone(policy),
+            set: Arc::clone(&facts.set),
+            set_at: self.set,
+            purpose: purpose.clone(),
+            purpose_at,
+            action: self.action,
+            grants: cell.chosen(all).map(|grant| grant.id.clone()).collect(),
+            side,
+            other,
+            widest,
+            fact_fields,
+            selects: self.selects_by.into(),
+            bulk,
+        })
+    }
+
+    /// The one purpose of the call.
+    fn purpose<'p>(&self, policy: &'p PolicySet) -> Result<(&'p PurposeId, usize), Refusal> {
+        let only = |identity: &Identity| match identity.purposes.as_deref() {
+            Some([only]) => Some(only.clone()),
+            _ => None,
+        };
+        let named = self.purpose.or(self.default_purpose.map(PurposeId::as_str));
+        let found = match named {
+            Some(name) => policy.purpose(name),
+            None => {
+                let only = only(self.identity);
+                let only = only.ok_or_else(|| refusal(RefusalReason::NoPurpose, &["purpose"]))?;
+                policy.purpose(&only)
+            }
+        };
+        found.ok_or_else(|| refusal(RefusalReason::UnknownPurpose, &["purpose"]))
+    }
+}
+
+fn may_name(identity: &Identity, purpose: &PurposeId) -> bool {
+    let named = identity.purposes.as_ref();
+    named.is_none_or(|named| named.iter().any(|name| **name == *purpose.as_str()))
+}
+
+fn refusal(reason: RefusalReason, missing: &[&'static str]) -> Refusal {
+    Refusal { reason, rule: None, missing: missing.to_vec() }
+}
+
+/// Why a grant does not match.
+enum Miss {
+    /// Its roles or its dates.
+    Other,
+    /// Its needs: these.
+    Needs(Vec<&'static str>),
+    /// Its rows: the caller lacks a claim.
+    Rows,
+}
+
+impl Measure<'_> {
+    /// What one credential brings.
+    fn side(
+        &self,
+        identity: &Identity,
+        fact_fields: &mut Vec<FieldIx>,
+        bulk: &mut Vec<BulkLimit>,
+    ) -> Result<Side, Refusal> {
+        let claimed = self.policy.claimed(&identity.claims);
+        let person = self.person(identity);
+        let mut side = Side {
+            cell: self.at,
+            always: 0,
+            sometimes: Vec::new(),
+            limits: Vec::new(),
+            cut: 0,
+            base: None,
+            person,
+        };
+        self.grants(identity, claimed, &mut side, fact_fields)?;
+        self.limits(identity, claimed, &mut side, bulk)?;
+        for field in self.asked.selects_by {
+            self.may_select(&side, *field)?;
+        }
+        if side.cut != 0 || self.cell.plan(side.always).is_none() {
+            side.base = Some(self.plan(side.always, side.cut));
+        }
+        Ok(side)
+    }
+
+    /// The person the caller is, when a record of this data set can be about that person.
+    fn person(&self, identity: &Identity) -> Option<(u64, crate::types::SubjectId)> {
+        let (domain, id) = identity.subject.as_ref()?;
+        let subjects = self.facts.set.subjects.iter().enumerate();
+        let bits = subjects
+            .filter(|(_, subject)| subject.domain == *domain)
+            .fold(0_u64, |bits, (at, _)| {
+                bits | 1_u64.unbounded_shl(u32::try_from(at).unwrap_or(u32::MAX))
+            });
+        (bits != 0).then(|| (bits, id.clone()))
+    }
+
+    fn grants(
+        &self,
+        identity: &Identity,
+        claimed: u128,
+        side: &mut Side,
+        fact_fields: &mut Vec<FieldIx>,
+    ) -> Result<(), Refusal> {
+        let mut nearest: Option<Refusal> = None;
+        for (at, grant) in self.cell.grants.iter().enumerate() {
+            let bit = 1 << at;
+            match self.matches(grant, identity, claimed, side.person.is_some()) {
+                Ok(Held::Yes) if grant.rows.is_empty() => side.always |= bit,
+                Ok(held) => {
+                    let rows = rows(grant, identity, fact_fields);
+                    let as_subject = held == Held::AsSubject;
+                    side.sometimes.push(Sometimes { bit, as_subject, rows });
+                }
+                Err(miss) => nearer(&mut nearest, miss, &grant.id),
+            }
+        }
+        if side.all() == 0 {
+            return Err(nearest.unwrap_or_else(|| refusal(RefusalReason::NoGrant, &[])));
+        }
+        Ok(())
+    }
+
+    /// Whether a grant matches, and whether only on records about the caller.
+    fn matches(
+        &self,
+        grant: &CellGrant,
+        identity: &Identity,
+        claimed: u128,
+        may_be_subject: bool,
+    ) -> Result<Held, Miss> {
+        let now = self.asked.now;
+        let held = grant.roles.held(claimed, may_be_subject);
+        let valid = grant.valid.from.is_none_or(|from| from <= now)
+            && grant.valid.until.is_none_or(|until| now < until);
+        if held == Held::No || !valid {
+            return Err(Miss::Other);
+        }
+        let claims = |claim: &Box<str>| identity.claims.get(claim).is_some_and(|v| !v.is_empty());
+        if !grant.rows.iter().all(|(_, claim)| claims(claim)) {
+            return Err(Miss::Rows);
+        }
+        let mut missing = Vec::new();
+        if let Some(within_s) = grant.needs.mfa_within_s
+            && !identity.mfa_at.is_some_and(|at| is_fresh(at, within_s, now))
+        {
+            missing.push("mfa_within");
+        }
+        if grant.needs.ticket && !identity.ticket {
+            missing.push("ticket");
+        }
+        if missing.is_empty() { Ok(held) } else { Err(Miss::Needs(missing)) }
+    }
+
+    fn limits(
+        &self,
+        identity: &Identity,
+        claimed: u128,
+        side: &mut Side,
+        bulk: &mut Vec<BulkLimit>,
+    ) -> Result<(), Refusal> {
+        for (at, limit) in self.cell.limits.iter().enumerate() {
+            let Some(left) = limit.left(identity, claimed, side.person.is_some()) else { continue };
+            match &limit.effect {
+                Effect::Bulk(count) => {
+                    if !bulk.iter().any(|known| known.id == count.id) {
+                        bulk.push(count.clone());
+                    }
+                }
+                Effect::Deny if limit.is_certain(left) => {
+                    let rule = Some(limit.id.clone());
+                    let reason = RefusalReason::Limit;
+                    return Err(Refusal { reason, rule, missing: Vec::new() });
+                }
+                Effect::Cut(_) if limit.is_certain(left) => side.cut |= 1 << at,
+                Effect::Cut(_) | Effect::Deny | Effect::LeaveOut => side.limits.push((at, left)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a caller may look records up by a field: when whatever covers a record either shows
+    /// the field or lists it in `find_by`. Otherwise a hit would tell what no view does.
+    fn may_select(&self, side: &Side, field: FieldIx) -> Result<(), Refusal> {
+        let cut = |at: usize| match self.cell.limits.get(at).map(|limit| &limit.effect) {
+            Some(Effect::Cut(floors)) => {
+                floors.get(field.index()).is_none_or(|floor| *floor != View::Show)
+            }
+            _ => false,
+        };
+        let mut limits = side.limits.iter().map(|(at, _)| *at);
+        let hidden = limits.any(cut) || (0..64).any(|at| side.cut & (1 << at) != 0 && cut(at));
+        let opens = |grant: &CellGrant| {
+            let shown = grant.views.get(field.index()).is_some_and(|view| view.is_raw());
+            shown && !hidden || grant.find_by.contains(&field)
+        };
+        let nearest = self.cell.chosen(side.all()).next().map(|grant| grant.id.clone());
+        let allowed = if side.always == 0 {
+            side.sometimes.iter().all(|some| {
+                // Who may only see records about themselves learns nothing by asking for others.
+                let own = some.as_subject && self.is_own(side, field);
+                own || self.cell.chosen(some.bit).any(opens)
+            })
+        } else {
+            self.cell.chosen(side.always).any(opens)
+        };
+        if allowed {
+            return Ok(());
+        }
+        let (reason, missing) = (RefusalReason::FindBy, vec!["find_by"]);
+        Err(Refusal { reason, rule: nearest, missing })
+    }
+
+    /// Whether a field holds the id of a subject that the caller may be.
+    fn is_own(&self, side: &Side, field: FieldIx) -> bool {
+        let bits = side.person.as_ref().map_or(0, |(bits, _)| *bits);
+        let subjects = self.facts.set.subjects.iter().enumerate();
+        subjects
+            .into_iter()
+            .any(|(at, subject)| subject.field == field && at < 64 && bits & (1 << at) != 0)
+    }
+
+    fn plan(&self, mask: u64, cut: u64) -> Plan {
+        let mut views = Vec::new();
+        self.cell.show(mask, cut, self.facts.personal.len(), &mut views);
+        Plan::new(views.into(), self.facts)
+    }
+
+    /// The most that any record shows, where no table holds it.
+    fn widest(&self, side: &Side, other: Option<&Side>) -> Option<Plan> {
+        if other.is_none() && side.cut == 0 && self.cell.plan(side.all()).is_some() {
+            return None;
+        }
+        let mut plan = self.plan(side.all(), side.cut);
+        if let Some(other) = other {
+            let with = self.plan(other.all(), other.cut);
+            let both = plan.views.iter().zip(&*with.views).map(|(a, b)| a.narrower(*b));
+            plan = Plan::new(both.collect(), self.facts);
+        }
+        Some(plan)
+    }
+}
+
+/// The rows of a grant: where the values stand among the facts, and which ones match.
+fn rows(
+    grant: &CellGrant,
+    identity: &Identity,
+    fact_fields: &mut Vec<FieldIx>,
+) -> Vec<(usize, Vec<Box<str>>)> {
+    let rows = grant.rows.iter().map(|(field, claim)| {
+        let known = fact_fields.iter().position(|known| known == field);
+        let at = known.unwrap_or_else(|| {
+            fact_fields.push(*field);
+            fact_fields.len() - 1
+        });
+        (at, identity.claims.get(claim).cloned().unwrap_or_default())
+    });
+    rows.collect()
+}
+
+/// Keeps the miss that helps the caller most: the one that lacks least.
+fn nearer(nearest: &mut Option<Refusal>, miss: Miss, grant: &RuleId) {
+    let (reason, missing) = match miss {
+        Miss::Other => return,
+        Miss::Needs(missing) => (RefusalReason::NeedsUnmet, missing),
+        Miss::Rows => (RefusalReason::RowsUnmet, vec!["rows"]),
+    };
+    let closer = nearest.as_ref().is_none_or(|known| {
+        let class = |reason| u8::from(reason == RefusalReason::RowsUnmet);
+        (class(reason), missing.len()) < (class(known.reason), known.missing.len())
+    });
+    if closer {
+        *nearest = Some(Refusal { reason, rule: Some(grant.clone()), missing });
+    }
+}
+
+/// Whether a second factor is recent enough. One from the future is no fact: clocks may differ by
+/// a minute, and not by more.
+fn is_fresh(at: Timestamp, within_s: u64, now: Timestamp) -> bool {
+    at.ms_since(now) <= CLOCK_SKEW_MS && now.ms_since(at) <= within_s.saturating_mul(1000)
+}
+
+const CLOCK_SKEW_MS: u64 = 60_000;

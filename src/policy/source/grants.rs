@@ -1,0 +1,205 @@
+//! Grants as written.
+
+use crate::catalog::category;
+use crate::types::Action;
+use crate::types::CategoryId;
+use crate::types::Faults;
+use crate::types::FieldPath;
+use crate::types::IdError;
+use crate::types::Level;
+use crate::types::RuleId;
+use crate::types::doc::MapReader;
+use crate::types::doc::Node;
+use crate::types::doc::closest;
+
+use super::Gives;
+use super::Grant;
+use super::Model;
+use super::Needs;
+use super::RowMatch;
+use super::Shown;
+use super::Valid;
+use super::ids;
+use super::read::Broken;
+use super::views;
+use super::words;
+use super::words::listed;
+use super::words::positions;
+
+/// Reads the `grants:` list.
+pub(super) fn grants(node: &Node, model: &mut Model, broken: &Broken, faults: &mut Faults) {
+    for item in node.list(faults).unwrap_or_default() {
+        if let Some(grant) = grant(item, model, broken, faults) {
+            model.grants.push(grant);
+        }
+    }
+}
+
+fn grant(node: &Node, model: &Model, broken: &Broken, faults: &mut Faults) -> Option<Grant> {
+    let mut map = MapReader::new(node, "a grant", faults)?;
+    let id = map.required("id", faults).and_then(|node| node.id(RuleId::parse, faults));
+    if let Some(node) = map.optional("why") {
+        node.localized(faults);
+    }
+    let roles = map
+        .required("roles", faults)
+        .map(|node| positions(node, "role", &ids(&model.roles, |role| role.id.as_str()), faults));
+    let purposes = map
+        .required("purposes", faults)
+        .map(|node| positions(node, "purpose", &ids(&model.purposes, |p| p.id.as_str()), faults));
+    let sets = map.required("data", faults).map(|node| sets(node, model, broken, faults));
+    let actions = map.required("can", faults).map(|node| actions(node, faults));
+    let gives = gives(&mut map, model, faults);
+    let rows = map.optional("rows").map(|node| rows(node, faults));
+    let find_by = map
+        .optional("find_by")
+        .map(|node| node.ids(FieldPath::parse, faults).into_iter().map(|(_, path)| path).collect());
+    let needs = map.optional("needs").and_then(|node| needs(node, faults));
+    let valid = map.optional("valid").and_then(|node| valid(node, faults));
+    let overrides = map.optional("overrides").map(|node| {
+        let ids = node.ids(RuleId::parse, faults).into_iter();
+        ids.map(|(item, id)| (id, item.place.clone())).collect()
+    });
+    map.later("writes", faults);
+    let place = map.place().first_line();
+    map.finish(faults);
+    Some(Grant {
+        id: id?,
+        roles: roles?,
+        purposes: purposes?,
+        sets: sets?,
+        actions: actions?,
+        gives: gives?,
+        rows: rows.unwrap_or_default(),
+        find_by: find_by.unwrap_or_default(),
+        needs: needs.unwrap_or_default(),
+        valid: valid.unwrap_or_default(),
+        overrides: overrides.unwrap_or_default(),
+        place,
+    })
+}
+
+/// The data sets of a grant. One that was given but has faults of its own is no second fault.
+fn sets(node: &Node, model: &Model, broken: &Broken, faults: &mut Faults) -> Vec<usize> {
+    let whole = ids(&model.sets, |set| set.id.as_str());
+    let known: Vec<&str> = whole.iter().copied().chain(broken.sets()).collect();
+    let mut found = positions(node, "data set", &known, faults);
+    found.retain(|position| *position < whole.len());
+    found
+}
+
+fn actions(node: &Node, faults: &mut Faults) -> Vec<Action> {
+    let known = Action::ALL.map(Action::as_str);
+    let texts = listed(node, faults);
+    texts
+        .iter()
+        .filter_map(|(item, _)| item.word("action", Action::parse, &known, faults))
+        .collect()
+}
+
+/// Reads the one of `fields`, `categories` and `levels` that is there.
+fn gives(map: &mut MapReader<'_>, model: &Model, faults: &mut Faults) -> Option<Gives> {
+    let (fields, categories, levels) =
+        (map.optional("fields"), map.optional("categories"), map.optional("levels"));
+    match (fields, categories, levels) {
+        (Some(node), None, None) => shown(node, model, FieldPath::parse, faults).map(Gives::Fields),
+        (None, Some(node), None) => {
+            let lines = shown(node, model, CategoryId::parse, faults)?;
+            for line in &lines {
+                known_category(line, faults);
+            }
+            Some(Gives::Categories(lines))
+        }
+        (None, None, Some(node)) => by_level(node, model, faults).map(Gives::Levels),
+        _ => {
+            let what = "a grant has one of `fields`, `categories` and `levels`";
+            faults.error(&map.place().first_line(), what, "split it into several grants");
+            None
+        }
+    }
+}
+
+fn known_category(line: &Shown<CategoryId>, faults: &mut Faults) {
+    if category::find(&line.what).is_none() {
+        let near = closest(line.what.as_str(), category::all().map(|category| category.key));
+        let help = near.map(|near| format!("did you mean `{near}`?")).unwrap_or_default();
+        faults.error(&line.place, format!("unknown category `{}`", line.what), help);
+    }
+}
+
+fn shown<T>(
+    node: &Node,
+    model: &Model,
+    parse: impl Fn(&str) -> Result<T, IdError>,
+    faults: &mut Faults,
+) -> Option<Vec<Shown<T>>> {
+    let mut lines = Vec::new();
+    for entry in node.map(faults)? {
+        let what = words::key(entry, &parse, faults);
+        let spec = views::used(&entry.node, &model.views, faults);
+        if let (Some(what), Some(spec)) = (what, spec) {
+            lines.push(Shown { what, spec, place: entry.key_place.clone() });
+        }
+    }
+    Some(lines)
+}
+
+fn by_level(node: &Node, model: &Model, faults: &mut Faults) -> Option<Vec<Shown<Level>>> {
+    let mut map = MapReader::new(node, "`levels`", faults)?;
+    let mut lines = Vec::new();
+    for level in Level::ALL {
+        let Some(entry) = map.entry(level.as_str()) else { continue };
+        let spec = views::used(&entry.node, &model.views, faults);
+        let place = entry.key_place.clone();
+        lines.extend(spec.map(|spec| Shown { what: level, spec, place }));
+    }
+    map.finish(faults);
+    Some(lines)
+}
+
+/// Reads `rows: { team: caller.team }`.
+fn rows(node: &Node, faults: &mut Faults) -> Vec<RowMatch> {
+    let mut rows = Vec::new();
+    for entry in node.map(faults).unwrap_or_default() {
+        let field = words::key(entry, FieldPath::parse, faults);
+        let Some(text) = entry.node.text(faults) else { continue };
+        match text.strip_prefix("caller.") {
+            Some(claim) if !claim.is_empty() => {
+                rows.extend(field.map(|field| RowMatch { field, claim: claim.into() }));
+            }
+            _ => {
+                let what = format!("`{text}` names no claim of the caller");
+                faults.error(&entry.node.place, what, "write it as `caller.CLAIM`");
+            }
+        }
+    }
+    rows
+}
+
+fn needs(node: &Node, faults: &mut Faults) -> Option<Needs> {
+    let mut map = MapReader::new(node, "`needs`", faults)?;
+    let mfa_within_s = map.optional("mfa_within").and_then(|node| node.seconds(faults));
+    let ticket = map.optional("ticket").and_then(|node| {
+        let needed = node.bool(faults)?;
+        if !needed {
+            faults.error(&node.place, "`ticket` can only be `true`", "leave it out");
+        }
+        Some(needed)
+    });
+    map.later("approval", faults);
+    map.later("open_request", faults);
+    map.finish(faults);
+    Some(Needs { mfa_within_s, ticket: ticket.unwrap_or_default() })
+}
+
+fn valid(node: &Node, faults: &mut Faults) -> Option<Valid> {
+    let mut map = MapReader::new(node, "`valid`", faults)?;
+    let from = map.optional("from").and_then(|node| node.moment(faults));
+    let until = map.optional("until").and_then(|node| node.moment(faults));
+    let place = map.place().first_line();
+    map.finish(faults);
+    if from.zip(until).is_some_and(|(from, until)| from >= until) {
+        faults.error(&place, "`valid` ends before it starts", "");
+    }
+    Some(Valid { from, until })
+}

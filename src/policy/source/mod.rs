@@ -1,0 +1,18 @@
+//! Policies as written: every word resolved, nothing compiled yet.
+//!
+//! Reading has two passes over all files. The first collects the words (purposes, roles, views,
+//! data), the second the rules that use them, so that the order of files and sections is free.
+
+mod grants;
+mod limits;
+mod model;
+mod read;
+mod views;
+mod words;
+
+pub(super) use self::model::{
+    Basis, Gives, Grant, Holds, Limit, Model, Needs, Purpose, Role, RowMatch, Shown, Then, Unless,
+    Valid, ViewSpec, When,
+};
+pub(super) use self::read::read;
+pub(super) use self::words::ids;

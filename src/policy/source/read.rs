@@ -1,0 +1,167 @@
+//! From files to the model.
+
+use std::sync::Arc;
+
+use crate::catalog::Router;
+use crate::catalog::read_data;
+use crate::policy::PolicyFile;
+use crate::types::Faults;
+use crate::types::SourceFile;
+use crate::types::Timestamp;
+use crate::types::doc::Entry;
+use crate::types::doc::MapReader;
+use crate::types::doc::Node;
+use crate::types::doc::Value;
+use crate::types::doc::closest;
+use crate::types::doc::yaml;
+
+use super::Model;
+use super::grants;
+use super::limits;
+use super::views;
+use super::words;
+
+/// Reads every file into one model. Reports every fault; the model is usable when there is no
+/// error among them.
+pub(in crate::policy) fn read(
+    files: &[PolicyFile],
+    today: Timestamp,
+    faults: &mut Faults,
+) -> Model {
+    let mut model = Model::default();
+    let mut broken = Broken::default();
+    let mut rules: Vec<(Option<Node>, Option<Node>)> = Vec::new();
+    let mut named = Vec::new();
+    for file in files {
+        let source = Arc::new(SourceFile { name: file.name.clone(), text: file.text.clone() });
+        let Some(root) = yaml(source, faults) else { continue };
+        let Some(mut map) = MapReader::new(&root, "a policy", faults) else { continue };
+        head(&mut map, today, faults);
+        let mut part = |key| map.optional(key);
+        let (purposes, roles, defined) = (part("purposes"), part("roles"), part("views"));
+        let (data, grants, limits) = (part("data"), part("grants"), part("limits"));
+        map.finish(faults);
+        if let Some(node) = purposes {
+            words::purposes(node, &mut model.purposes, faults);
+        }
+        if let Some(node) = roles {
+            words::roles(node, &mut model.roles, faults);
+        }
+        if let Some(node) = defined {
+            views::views(node, &mut model.views, &mut named, faults);
+        }
+        if let Some(node) = data {
+            self::data(node, &mut model, &mut broken, faults);
+        }
+        rules.push((grants.cloned(), limits.cloned()));
+    }
+    for (granted, limited) in &rules {
+        if let Some(node) = granted {
+            grants::grants(node, &mut model, &broken, faults);
+        }
+        if let Some(node) = limited {
+            limits::limits(node, &mut model, faults);
+        }
+    }
+    rules_once(&model, faults);
+    routes(&mut model, faults);
+    model
+}
+
+/// The names of data sets that were given but have faults of their own.
+#[derive(Debug, Default)]
+pub(super) struct Broken(Vec<Box<str>>);
+
+impl Broken {
+    pub(super) fn sets(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|name| &**name)
+    }
+}
+
+/// Reads what a file says of itself.
+fn head(map: &mut MapReader<'_>, today: Timestamp, faults: &mut Faults) {
+    if let Some(node) = map.required("privet", faults)
+        && node.as_text() != Some("policy/v1")
+    {
+        faults.error(&node.place, "this is no policy of a known version", "write `policy/v1`");
+    }
+    for key in ["name", "owner"] {
+        if let Some(node) = map.optional(key) {
+            node.text(faults);
+        }
+    }
+    if let Some(node) = map.optional("title") {
+        node.localized(faults);
+    }
+    if let Some(node) = map.optional("review_by")
+        && let Some(due) = node.moment(faults)
+    {
+        if due <= today {
+            faults.warning(&node.place, "the review of this policy is overdue", "review it");
+        } else if due.ms_since(today) <= REVIEW_SOON_MS {
+            faults.warning(&node.place, "this policy is to be reviewed within 30 days", "");
+        }
+    }
+}
+
+fn data(node: &Node, model: &mut Model, broken: &mut Broken, faults: &mut Faults) {
+    let sets = read_data(node, faults);
+    let Value::Map(entries) = &node.value else { return };
+    for Entry { key, .. } in entries {
+        if !sets.iter().any(|set| set.id.as_str() == &**key) {
+            broken.0.push(key.clone());
+        }
+    }
+    for set in sets {
+        match model.sets.iter().find(|earlier| earlier.id == set.id) {
+            Some(earlier) => {
+                let what = format!("data set `{}` stands here for the second time", set.id);
+                faults.error(&set.place, what, format!("the first is at {}", earlier.place));
+            }
+            None => model.sets.push(set),
+        }
+    }
+}
+
+/// Reports rules that share an id: grants and limits are named by id in answers and the log.
+fn rules_once(model: &Model, faults: &mut Faults) {
+    let grants = model.grants.iter().map(|grant| (&grant.id, &grant.place));
+    let limits = model.limits.iter().map(|limit| (&limit.id, &limit.place));
+    let mut seen = std::collections::BTreeMap::new();
+    for (id, place) in grants.chain(limits) {
+        if RESERVED.contains(&id.as_str()) {
+            let what = format!("`{id}` is a reason of its own and cannot be a rule's id");
+            faults.error(place, what, "choose another id");
+        }
+        if let Some(earlier) = seen.insert(id, place) {
+            let what = format!("rule `{id}` stands here for the second time");
+            faults.error(place, what, format!("the first is at {earlier}"));
+        }
+    }
+}
+
+/// Builds each store's router, and checks the purposes that routes name.
+fn routes(model: &mut Model, faults: &mut Faults) {
+    for set in &model.sets {
+        for route in &set.routes {
+            let Some(purpose) = &route.purpose else { continue };
+            if !model.purposes.iter().any(|known| known.id == *purpose) {
+                let known = model.purposes.iter().map(|known| known.id.as_str());
+                let near = closest(purpose.as_str(), known);
+                let help = near.map(|near| format!("did you mean `{near}`?")).unwrap_or_default();
+                faults.error(&route.place, format!("unknown purpose `{purpose}`"), help);
+            }
+        }
+        if !model.routers.iter().any(|(store, _)| *store == set.store) {
+            let mut same = model.sets.clone();
+            same.retain(|other| other.store == set.store);
+            model.routers.push((set.store.clone(), Router::build(&same, faults)));
+        }
+    }
+}
+
+/// Words that stand where a rule's id could stand.
+const RESERVED: [&str; 4] = ["consent", "erased", "no_grant", "unknown_subject"];
+
+/// How long before its review a policy is pointed out.
+const REVIEW_SOON_MS: u64 = 30 * 86_400_000;

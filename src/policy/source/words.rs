@@ -1,0 +1,165 @@
+//! Purposes and roles, and looking words up.
+
+use crate::policy::LegalBasis;
+use crate::types::Faults;
+use crate::types::IdError;
+use crate::types::Place;
+use crate::types::PurposeId;
+use crate::types::Region;
+use crate::types::RoleId;
+use crate::types::doc::Entry;
+use crate::types::doc::MapReader;
+use crate::types::doc::Node;
+
+use super::Basis;
+use super::Holds;
+use super::Purpose;
+use super::Role;
+
+/// Reads the `purposes:` map.
+pub(super) fn purposes(node: &Node, into: &mut Vec<Purpose>, faults: &mut Faults) {
+    for entry in node.map(faults).unwrap_or_default() {
+        let Some(id) = key(entry, PurposeId::parse, faults) else { continue };
+        if let Some(earlier) = into.iter().find(|p| p.id == id) {
+            twice("purpose", entry, &earlier.place, faults);
+            continue;
+        }
+        into.push(purpose(id, entry, faults));
+    }
+}
+
+/// Reads one purpose. A faulty one is kept, so that its users are no second fault.
+fn purpose(id: PurposeId, entry: &Entry, faults: &mut Faults) -> Purpose {
+    let place = entry.key_place.clone();
+    let none = Basis { default: LegalBasis::Consent, regions: None };
+    let mut purpose = Purpose { id, title: None, basis: none, consent: None, opt_out: None, place };
+    let Some(mut map) = MapReader::new(&entry.node, "a purpose", faults) else { return purpose };
+    purpose.title = map.optional("title").and_then(|node| node.localized(faults));
+    // What the data is used for in fideslang words: for reports, and no part of a decision.
+    if let Some(node) = map.optional("use") {
+        node.text(faults);
+    }
+    let mut named = |key| map.optional(key).and_then(|node| node.text(faults)).map(Box::from);
+    purpose.consent = named("consent");
+    purpose.opt_out = named("opt_out");
+    if let Some(read) = map.required("basis", faults).and_then(|node| basis(node, faults)) {
+        if asks_consent(&read) && purpose.consent.is_none() {
+            let what = format!("`{}` rests on consent, but names no consent question", purpose.id);
+            faults.error(&entry.key_place, what, "add `consent: NAME`");
+        }
+        purpose.basis = read;
+    }
+    map.finish(faults);
+    purpose
+}
+
+fn asks_consent(basis: &Basis) -> bool {
+    let own = basis.regions.iter().flatten().map(|(_, basis)| *basis);
+    own.chain([basis.default]).any(|basis| basis == LegalBasis::Consent)
+}
+
+/// Reads `basis: contract` or `basis: { default: contract, CN: consent }`.
+fn basis(node: &Node, faults: &mut Faults) -> Option<Basis> {
+    let known = LegalBasis::ALL.map(LegalBasis::as_str);
+    let word = |node: &Node, faults: &mut Faults| {
+        node.word("legal basis", LegalBasis::parse, &known, faults)
+    };
+    if node.as_text().is_some() {
+        return word(node, faults).map(|default| Basis { default, regions: None });
+    }
+    let mut map = MapReader::new(node, "a legal basis", faults)?;
+    let default = map.required("default", faults).and_then(|node| word(node, faults));
+    let mut regions = Vec::new();
+    for entry in map.rest() {
+        let Some(region) = Region::parse(&entry.key) else {
+            let what = format!("`{}` is no country", entry.key);
+            faults.error(&entry.key_place, what, "write two letters, such as `CN`");
+            continue;
+        };
+        regions.extend(word(&entry.node, faults).map(|basis| (region, basis)));
+    }
+    Some(Basis { default: default?, regions: Some(regions) })
+}
+
+/// Reads the `roles:` map.
+pub(super) fn roles(node: &Node, into: &mut Vec<Role>, faults: &mut Faults) {
+    for entry in node.map(faults).unwrap_or_default() {
+        let Some(id) = key(entry, RoleId::parse, faults) else { continue };
+        if let Some(earlier) = into.iter().find(|r| r.id == id) {
+            twice("role", entry, &earlier.place, faults);
+            continue;
+        }
+        // A faulty role is kept, so that its users are no second fault.
+        let holds = holds(&entry.node, faults).unwrap_or(Holds::Subject);
+        into.push(Role { id, holds, place: entry.key_place.clone() });
+    }
+}
+
+fn holds(node: &Node, faults: &mut Faults) -> Option<Holds> {
+    let mut map = MapReader::new(node, "a role", faults)?;
+    let claim = map.optional("claim");
+    let has = map.optional("has");
+    let subject = map.optional("is_subject");
+    map.finish(faults);
+    match (claim, has, subject) {
+        (Some(claim), Some(has), None) => {
+            let (claim, has) = (claim.text(faults), has.text(faults));
+            Some(Holds::Claim { claim: claim?.into(), has: has?.into() })
+        }
+        (None, None, Some(subject)) => {
+            if !subject.bool(faults)? {
+                faults.error(&subject.place, "`is_subject` can only be `true`", "");
+            }
+            Some(Holds::Subject)
+        }
+        _ => {
+            let help = "write `{ claim: roles, has: NAME }` or `{ is_subject: true }`";
+            faults.error(&node.place.first_line(), "a role has a claim or is the subject", help);
+            None
+        }
+    }
+}
+
+/// The id in a key.
+pub(super) fn key<T>(
+    entry: &Entry,
+    parse: impl Fn(&str) -> Result<T, IdError>,
+    faults: &mut Faults,
+) -> Option<T> {
+    parse(&entry.key).map_err(|error| faults.error(&entry.key_place, error.to_string(), "")).ok()
+}
+
+/// Reports that a word was given a second meaning.
+pub(super) fn twice(kind: &str, entry: &Entry, earlier: &Place, faults: &mut Faults) {
+    let what = format!("{kind} `{}` stands here for the second time", entry.key);
+    faults.error(&entry.key_place, what, format!("the first is at {earlier}"));
+}
+
+/// The positions in `known` of the words in a list, each reported when nobody knows it.
+pub(super) fn positions(
+    node: &Node,
+    what: &str,
+    known: &[&str],
+    faults: &mut Faults,
+) -> Vec<usize> {
+    let find = |text: &str| known.iter().position(|word| *word == text);
+    let texts = listed(node, faults);
+    texts.iter().filter_map(|(item, _)| item.word(what, find, known, faults)).collect()
+}
+
+/// The texts of a list that must not be empty: nobody can tell whether an empty one means all or
+/// none.
+pub(super) fn listed<'a>(node: &'a Node, faults: &mut Faults) -> Vec<(&'a Node, &'a str)> {
+    if node.one_or_list().is_empty() {
+        faults.error(&node.place, "this list is empty", "name something, or leave it out");
+    }
+    node.texts(faults)
+}
+
+/// The words of a list of things with ids.
+pub(in crate::policy) fn ids<'a, T>(
+    things: &'a [T],
+    id: impl Fn(&'a T) -> &'a str,
+) -> Vec<&'a str> {
+    things.iter().map(id).collect()
+}

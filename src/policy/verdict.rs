@@ -1,0 +1,222 @@
+//! The decision about one record.
+
+use crate::catalog::FieldIx;
+use crate::types::SubjectStatus;
+
+use super::Because;
+use super::Permit;
+use super::RecordFacts;
+use super::RecordSubject;
+use super::Scratch;
+use super::Verdict;
+use super::View;
+use super::compile::Cell;
+use super::compile::Effect;
+use super::compile::Known;
+use super::compile::Plan;
+use super::compile::SetFacts;
+use super::permit::Side;
+use super::permit::Sometimes;
+
+/// Judges one record. Closed: an unknown fact leaves it out or shows less.
+///
+/// A record about several people is judged once for each, and each verdict holds for the fields
+/// about that person. A call with two credentials is judged once for each of them, and the more
+/// protective view counts.
+pub fn verdict<'s>(
+    permit: &'s Permit,
+    facts: &RecordFacts<'_>,
+    scratch: &'s mut Scratch,
+) -> Verdict<'s> {
+    let tables = permit.policy.tables();
+    let (Some(cell), Some(set)) = (permit.cell(), tables.sets.get(permit.set_at)) else {
+        return Verdict::LeaveOut { because: Because::NoGrant };
+    };
+    let bench = Bench { permit, cell, set };
+    scratch.trace = [Trace::default(); 2];
+    let people = permit.set.subjects.len();
+    if people > 1 || permit.other.is_some() {
+        return bench.several(facts, scratch);
+    }
+    let person = (people == 1).then_some(0);
+    let Scratch { views, trace, .. } = scratch;
+    match bench.judge(&permit.side, person, facts, (views, &mut trace[0])) {
+        Judged::Out(because) => Verdict::LeaveOut { because },
+        Judged::Planned(plan) => Verdict::Release { views: &plan.views, in_clear: plan.in_clear },
+        Judged::Mixed => Verdict::Release { in_clear: set.in_clear(views), views },
+    }
+}
+
+/// Which rules made a record look as it does, by side: for tests.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Trace {
+    /// Grants, as bits.
+    pub(super) grants: u64,
+    /// Limits that cut, as bits.
+    pub(super) cuts: u64,
+}
+
+/// What one judgement rests on.
+struct Bench<'s> {
+    permit: &'s Permit,
+    cell: &'s Cell,
+    set: &'s SetFacts,
+}
+
+/// One judgement: of one credential, about one person.
+enum Judged<'s> {
+    /// The views were put together for this record.
+    Mixed,
+    Out(Because<'s>),
+    Planned(&'s Plan),
+}
+
+impl<'s> Bench<'s> {
+    /// Judges for one credential and one person; `None`: the record is about nobody.
+    fn judge(
+        &self,
+        side: &'s Side,
+        person: Option<usize>,
+        facts: &RecordFacts<'_>,
+        (views, trace): (&mut Vec<View>, &mut Trace),
+    ) -> Judged<'s> {
+        let known = match self.known(side, person, facts) {
+            Ok(known) => known,
+            Err(because) => return Judged::Out(because),
+        };
+        let covers =
+            |grant: &&Sometimes| (!grant.as_subject || known.of_caller) && rows_hold(grant, facts);
+        let sometimes = side.sometimes.iter().filter(covers);
+        let grants = sometimes.fold(side.always, |mask, grant| mask | grant.bit);
+        if grants == 0 {
+            return Judged::Out(Because::NoGrant);
+        }
+        let mut cuts = side.cut;
+        for (at, left) in &side.limits {
+            let Some(limit) = self.cell.limits.get(*at) else {
+                return Judged::Out(Because::NoGrant);
+            };
+            if limit.falls(*left, &known) {
+                if !matches!(limit.effect, Effect::Cut(_)) {
+                    return Judged::Out(Because::Limit(&limit.id));
+                }
+                cuts |= 1 << at;
+            }
+        }
+        trace.grants |= grants;
+        trace.cuts |= cuts;
+        let planned = match &side.base {
+            Some(base) if grants == side.always && cuts == side.cut => Some(base),
+            _ if cuts == 0 => self.cell.plan(grants),
+            _ => None,
+        };
+        let reveals = match planned {
+            Some(plan) => plan.reveals,
+            None => {
+                self.cell.show(grants, cuts, self.set.personal.len(), views);
+                views.iter().any(|view| view.reveals())
+            }
+        };
+        match planned {
+            _ if !reveals => Judged::Out(self.emptied(cuts)),
+            Some(plan) => Judged::Planned(plan),
+            None => Judged::Mixed,
+        }
+    }
+
+    /// What is known of a person and the record, or why the record does not leave.
+    fn known<'a>(
+        &self,
+        side: &Side,
+        person: Option<usize>,
+        facts: &RecordFacts<'a>,
+    ) -> Result<Known<'a>, Because<'s>> {
+        let region = facts.region;
+        let Some(at) = person else {
+            return Ok(Known { of_caller: false, status: None, opt_outs: None, region });
+        };
+        let RecordSubject { id: Some(id), card: Some(card) } =
+            facts.subjects.get(at).copied().unwrap_or_default()
+        else {
+            return Err(Because::UnknownSubject);
+        };
+        if card.status == SubjectStatus::Erased {
+            return Err(Because::Erased);
+        }
+        let consent = self.permit.policy.tables().consent.get(self.permit.purpose_at);
+        let consent = consent.ok_or(Because::Consent)?;
+        if consent.needed(region)
+            && !card.consents.get(&consent.name).is_some_and(|given| given.allows(facts.now))
+        {
+            return Err(Because::Consent);
+        }
+        let of_caller = side
+            .person
+            .as_ref()
+            .is_some_and(|(bits, own)| at < 64 && bits & (1 << at) != 0 && own.expose() == id);
+        let (status, opt_outs) = (Some(card.status), Some(card.opt_outs));
+        Ok(Known { of_caller, status, opt_outs, region })
+    }
+
+    /// Why nothing of a record is shown.
+    fn emptied(&self, cuts: u64) -> Because<'s> {
+        let first = usize::try_from(cuts.trailing_zeros()).unwrap_or(usize::MAX);
+        match self.cell.limits.get(first) {
+            Some(limit) if cuts != 0 => Because::Limit(&limit.id),
+            _ => Because::NoGrant,
+        }
+    }
+
+    /// Whether the call selected records by a field about this person and not about all. A hit
+    /// would tell the value of a field that is not shown.
+    fn was_found_by(&self, person: u64) -> bool {
+        let owners = |field: &FieldIx| self.set.about.get(field.index()).copied();
+        self.permit.selects.iter().filter_map(owners).any(|o| o != u64::MAX && o & person != 0)
+    }
+
+    /// Judges for each credential and each person, and takes the more protective views.
+    fn several(&self, facts: &RecordFacts<'_>, scratch: &'s mut Scratch) -> Verdict<'s> {
+        let Scratch { views, joined, trace } = scratch;
+        joined.clear();
+        joined.resize(self.set.personal.len(), View::Show);
+        let mut first_out = None;
+        let people = self.permit.set.subjects.len();
+        let sides = [Some(&self.permit.side), self.permit.other.as_ref()];
+        for (side, trace) in sides.into_iter().flatten().zip(trace) {
+            for person in 0..people.max(1) {
+                let about = (people > 0).then_some(person);
+                let bit = if people > 1 { 1_u64 << person.min(63) } else { u64::MAX };
+                let judged = self.judge(side, about, facts, (views, trace));
+                let given: &[View] = match &judged {
+                    Judged::Mixed => views,
+                    Judged::Out(because) => {
+                        if people > 1 && self.was_found_by(bit) {
+                            return Verdict::LeaveOut { because: *because };
+                        }
+                        first_out.get_or_insert(*because);
+                        &[]
+                    }
+                    Judged::Planned(plan) => &plan.views,
+                };
+                for (at, (view, owners)) in joined.iter_mut().zip(&*self.set.about).enumerate() {
+                    if owners & bit != 0 {
+                        let given = given.get(at).copied().unwrap_or(View::Drop);
+                        *view = view.narrower(given);
+                    }
+                }
+            }
+        }
+        if joined.iter().any(|view| view.reveals()) {
+            return Verdict::Release { in_clear: self.set.in_clear(joined), views: joined };
+        }
+        Verdict::LeaveOut { because: first_out.unwrap_or(Because::NoGrant) }
+    }
+}
+
+/// Whether every row of a grant matches. A missing value matches nothing.
+fn rows_hold(grant: &Sometimes, facts: &RecordFacts<'_>) -> bool {
+    grant.rows.iter().all(|(at, wanted)| {
+        let value = facts.values.get(*at).and_then(Option::as_deref);
+        value.is_some_and(|value| wanted.iter().any(|wanted| **wanted == *value))
+    })
+}
