@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::crypto::Mac;
 use crate::crypto::Secret;
 use crate::crypto::derive;
+use crate::transform::Pseudonyms;
 use crate::types::PurposeId;
 
 /// Makes the pseudonyms of one purpose: `ps1_` and 22 letters of base64url, which are the first
@@ -32,6 +33,13 @@ impl PurposePseudonyms {
         if let Ok(len) = URL_SAFE_NO_PAD.encode_slice(token, &mut text) {
             out.extend(text.iter().take(len));
         }
+    }
+}
+
+impl Pseudonyms for PurposePseudonyms {
+    fn write(&self, kind: &str, value: &[u8], out: &mut Vec<u8>) {
+        // The inherent method, which comes first.
+        Self::write(self, kind, value, out);
     }
 }
 

@@ -1,5 +1,36 @@
 //! The pipeline of one call, from socket to socket.
+//!
+//! The stages, in the order a call meets them: [`connection`] (limits a stranger meets first),
+//! [`call`] (the stages one after another), [`caller`] (who calls), [`admission`] (how much),
+//! [`route`] (where to), [`plan`] (what is decided), [`answer`] (what the store's status means),
+//! [`records`] (read, judge, rewrite), [`feed`] (count, record, release), [`respond`] and
+//! [`body`] (send). [`trail`] writes down how it ended.
 
+mod admission;
+mod answer;
+mod body;
+mod budget;
+mod bulk;
+mod call;
+mod caller;
 mod config;
+mod connection;
+mod error;
+mod feed;
+mod metrics;
+mod patience;
+mod people;
+mod plan;
+mod records;
+mod respond;
+mod route;
+mod shared;
+mod trail;
+mod worker;
 
 pub use self::config::{Limits, PerPrincipal, Place};
+pub use self::connection::Peer;
+pub use self::error::ProxyError;
+pub use self::metrics::ProxyMetrics;
+pub use self::shared::{Mount, Parts, Shared};
+pub use self::worker::Worker;

@@ -1,0 +1,233 @@
+//! From a store's answer to what the client gets.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use bytes::BytesMut;
+use http::HeaderMap;
+use http::HeaderValue;
+use http::StatusCode;
+use http::header;
+
+use crate::catalog::Found;
+use crate::catalog::Method;
+use crate::protocol::http::MediaType;
+use crate::protocol::http::Target;
+use crate::protocol::http::answer_headers;
+use crate::protocol::http::reroute_location;
+use crate::transform::Format;
+use crate::transform::Limits;
+use crate::transform::Reader;
+use crate::transform::Writer;
+use crate::upstream::StoreBody;
+use crate::upstream::StoreResponse;
+
+use super::call;
+use super::call::Decided;
+use super::call::Inbound;
+use super::config::Place;
+use super::error::CallError;
+use super::feed::Feed;
+use super::plan;
+use super::records::Records;
+use super::records::Source;
+use super::trail::Trail;
+
+/// Answers up to this length are sent at once, with their length.
+const WHOLE: usize = 64 * 1024;
+/// The deepest JSON that is read.
+const DEPTH: usize = 128;
+/// As much of a body nobody wants is read, so that its connection can be used again.
+const DISCARD: usize = 64 * 1024;
+
+/// What the client gets.
+pub(crate) struct Outgoing {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) content: Content,
+}
+
+/// The body of what the client gets.
+pub(crate) enum Content {
+    Nothing,
+    /// What was released so far, and where more comes from.
+    Stream {
+        released: Bytes,
+        feed: Box<Feed>,
+    },
+    Whole(Bytes),
+}
+
+/// Turns a store's answer into the client's.
+///
+/// # Errors
+/// When nothing of it may leave.
+pub(crate) async fn of(
+    inbound: &Inbound,
+    decided: Decided,
+    response: StoreResponse,
+    trail: &mut Trail,
+) -> Result<Outgoing, CallError> {
+    let fields = HeaderValue::try_from(plan::privet_fields(&decided.permit));
+    let mut headers = HeaderMap::with_capacity(12);
+    if let Ok(fields) = fields {
+        headers.insert("privet-fields", fields);
+    }
+    trail.plan = headers.get("privet-fields").cloned();
+    let has_records = decided.question.routed.route.records.is_some();
+    match response.status {
+        status if call::carries_records(status) && has_records => {
+            records(inbound, (decided, headers), response, trail).await
+        }
+        status if status.is_success() => {
+            discard(response.body);
+            Ok(Outgoing { status: StatusCode::NO_CONTENT, headers, content: Content::Nothing })
+        }
+        StatusCode::NOT_FOUND | StatusCode::GONE => {
+            discard(response.body);
+            Err(CallError::NotFound)
+        }
+        status if status.is_redirection() => {
+            let location = response.headers.get(header::LOCATION).and_then(|it| it.to_str().ok());
+            let location = location.and_then(|it| reroute(inbound, &decided, it));
+            discard(response.body);
+            let location = location.ok_or(CallError::Status(status))?;
+            headers.insert(header::LOCATION, location);
+            Ok(Outgoing { status, headers, content: Content::Nothing })
+        }
+        status => {
+            discard(response.body);
+            Err(CallError::Status(status))
+        }
+    }
+}
+
+/// Reads, judges and releases records until the answer is whole or too long to wait for.
+async fn records(
+    inbound: &Inbound,
+    (decided, mut headers): (Decided, HeaderMap),
+    response: StoreResponse,
+    trail: &mut Trail,
+) -> Result<Outgoing, CallError> {
+    let is_single = decided.is_single();
+    let (format, content_type) = format(response.media, is_single)?;
+    let store_headers = response.headers;
+    let mut records = read(inbound, decided, (format, response.body), trail)?;
+    let first = records.next().await;
+    trail.waited += std::mem::take(&mut records.waited);
+    let first = first?;
+    if is_single && first.records == 0 {
+        // Not there and not visible look the same.
+        trail.tally.left_out = first.left_out;
+        return Err(CallError::NotFound);
+    }
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    // What names a version of the whole answer tells of every field and record in it.
+    headers.extend(answer_headers(&store_headers, first.last && first.as_stored));
+    let status = StatusCode::OK;
+    if call::is_head(&inbound.head) {
+        trail.tally.left_out = first.left_out;
+        return Ok(Outgoing { status, headers, content: Content::Nothing });
+    }
+    if call::already_has(&inbound.head.headers, headers.get(header::ETAG)) {
+        let status = StatusCode::NOT_MODIFIED;
+        return Ok(Outgoing { status, headers, content: Content::Nothing });
+    }
+    let content = collect(Feed::new(records, first), trail).await?;
+    Ok(Outgoing { status, headers, content })
+}
+
+/// Releases batches until all are out, or more than is sent at once.
+async fn collect(mut feed: Feed, trail: &mut Trail) -> Result<Content, CallError> {
+    let mut whole = Bytes::new();
+    let mut more = BytesMut::new();
+    loop {
+        let released = feed.next().await;
+        trail.tally = feed.tally();
+        trail.waited += feed.take_waited();
+        let Some(bytes) = released? else { break };
+        if whole.is_empty() {
+            whole = bytes;
+        } else {
+            if more.is_empty() {
+                more.extend_from_slice(&whole);
+            }
+            more.extend_from_slice(&bytes);
+        }
+        if whole.len().max(more.len()) > WHOLE && !feed.is_done() {
+            let released = if more.is_empty() { whole } else { more.freeze() };
+            return Ok(Content::Stream { released, feed: Box::new(feed) });
+        }
+    }
+    Ok(Content::Whole(if more.is_empty() { whole } else { more.freeze() }))
+}
+
+fn read(
+    inbound: &Inbound,
+    decided: Decided,
+    (format, body): (Format, StoreBody),
+    trail: &Trail,
+) -> Result<Box<Records>, CallError> {
+    let Decided { question, permit, shape, generation, share, .. } = decided;
+    let shared = inbound.worker.shared();
+    let record_bytes = shared.limits().record_bytes;
+    let selector = question.routed.route.records.as_ref().ok_or(CallError::Route)?;
+    let limits = Limits { record_bytes, depth: DEPTH };
+    let source = Source {
+        reader: Reader::new(format, selector, Arc::clone(&shape), limits),
+        writer: Writer::new(format, selector, shape),
+        body,
+        share,
+        generation,
+    };
+    let records = Records::new(Arc::clone(shared), question, permit, &trail.facts, source);
+    Ok(Box::new(records))
+}
+
+/// How the records of a media type are read. One record is never a line among lines.
+fn format(media: MediaType, is_single: bool) -> Result<(Format, &'static str), CallError> {
+    let format = match media {
+        MediaType::Json => Format::Json,
+        MediaType::Ndjson if !is_single => Format::Ndjson,
+        MediaType::Ndjson | MediaType::Other => return Err(CallError::Media),
+    };
+    media.header().map(|header| (format, header)).ok_or(CallError::Media)
+}
+
+/// Where a redirect leads on the gateway. It must lead to a route of the same data set and say
+/// nothing that the caller did not say: a new value would be one no verdict was given about.
+fn reroute(inbound: &Inbound, decided: &Decided, location: &str) -> Option<HeaderValue> {
+    let shared = inbound.worker.shared();
+    let store = decided.question.routed.store;
+    let mount = shared.stores.get(store)?;
+    let urls = &mount.store.config().urls;
+    let own: Vec<_> = urls.iter().map(|url| url.authority().clone()).collect();
+    let said = |value: &str| {
+        decided.target.segments().any(|segment| segment == value)
+            || decided.target.query().iter().any(|(_, own)| own == value)
+    };
+    let snapshot = shared.snapshot();
+    let route = |target: &Target| {
+        let Found::Route(matched) = snapshot.routers.get(store)?.find(Method::Get, target.path())
+        else {
+            return None;
+        };
+        let same_set = matched.set.id == decided.question.routed.set.id;
+        let known = target
+            .query()
+            .iter()
+            .all(|(name, value)| matched.route.knows_parameter(name) && said(value));
+        let nothing_new = matched.vars.iter().all(|(_, value)| said(value)) && known;
+        let prefix = match &mount.place {
+            Place::Host(_) => "",
+            Place::Prefix(prefix) => prefix.trim_end_matches('/'),
+        };
+        (same_set && nothing_new).then(|| format!("{prefix}{}", target.path_and_query()))
+    };
+    HeaderValue::try_from(reroute_location(location, &own, route)?).ok()
+}
+
+/// Reads a body nobody wants in the background, so that nobody waits for it.
+fn discard(body: StoreBody) {
+    drop(tokio::spawn(body.discard(DISCARD)));
+}

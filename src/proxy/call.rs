@@ -1,0 +1,197 @@
+//! One call, stage by stage: who calls, where to, what is decided, what the store says.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use http::Method;
+use http::Request;
+use http::StatusCode;
+use http::request::Parts;
+use hyper::body::Body;
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use crate::audit::AuditError;
+use crate::catalog::Records as Arrangement;
+use crate::policy::Permit;
+use crate::protocol::http::Accept;
+use crate::protocol::http::HeadError;
+use crate::protocol::http::RequestHead;
+use crate::protocol::http::StoreHeaders;
+use crate::protocol::http::Target;
+use crate::protocol::http::TraceParent;
+use crate::protocol::http::check_request;
+use crate::transform::Shape;
+use crate::upstream::StoreRequest;
+use crate::upstream::StoreResponse;
+
+use super::answer;
+use super::answer::Outgoing;
+use super::body::Answered;
+use super::budget::Share;
+use super::caller::Caller;
+use super::connection::Activity;
+use super::connection::Peer;
+use super::error::CallError;
+use super::plan;
+use super::plan::Question;
+use super::respond;
+use super::route;
+use super::trail::Trail;
+use super::worker::Worker;
+
+/// What a call is served with.
+pub(crate) struct Inbound {
+    pub(crate) worker: Arc<Worker>,
+    pub(crate) peer: Peer,
+    pub(crate) head: Parts,
+}
+
+/// A call that policy permits, before the store is asked.
+pub(crate) struct Decided {
+    pub(crate) question: Question,
+    pub(crate) permit: Permit,
+    pub(crate) shape: Arc<Shape>,
+    pub(crate) generation: u64,
+    pub(crate) target: Target,
+    pub(crate) share: Share,
+}
+
+/// Answers one request. Every way out writes down how the call ended, also being dropped.
+pub(crate) async fn answer(
+    worker: Arc<Worker>,
+    peer: Peer,
+    activity: Arc<Activity>,
+    request: Request<Incoming>,
+) -> Answered {
+    let under_way = activity.begin();
+    let shared = Arc::clone(worker.shared());
+    let (head, body) = request.into_parts();
+    let id = shared.request_id(shared.clock.now());
+    let mut trail = Trail::begin(shared, id, method_word(&head.method));
+    let inbound = Inbound { worker, peer, head };
+    let has_body = !body.is_end_stream();
+    let outgoing = Box::pin(serve(&inbound, has_body, &mut trail)).await;
+    let answer = respond::finish(&inbound.head, outgoing, trail, activity);
+    Ok(answer.map(|body| body.keeping(under_way)))
+}
+
+/// The stages, in order.
+async fn serve(
+    inbound: &Inbound,
+    has_body: bool,
+    trail: &mut Trail,
+) -> Result<Outgoing, CallError> {
+    let head = check_request(&inbound.head).map_err(CallError::Head)?;
+    if has_body && matches!(head.method, Method::GET | Method::HEAD) {
+        return Err(CallError::Head(HeadError::BodyNotAllowed));
+    }
+    let shared = inbound.worker.shared();
+    let caller = Caller::identify(shared, &inbound.peer, &inbound.head.headers).await?;
+    caller.describe(shared, &mut trail.facts);
+    let owner = &caller.principal.identity.owner;
+    let uptime_ms = shared.clock.uptime_ms();
+    trail.admission = Some(shared.admissions.admit(owner, uptime_ms).map_err(CallError::Busy)?);
+    let decided = decide(inbound, &head, caller, trail)?;
+    let response = fetch(inbound, &decided, trail).await?;
+    Box::pin(answer::of(inbound, decided, response, trail)).await
+}
+
+/// Finds the route and asks the policy.
+fn decide(
+    inbound: &Inbound,
+    head: &RequestHead,
+    caller: Caller,
+    trail: &mut Trail,
+) -> Result<Decided, CallError> {
+    let shared = inbound.worker.shared();
+    let headers = &inbound.head.headers;
+    let (store, target) = route::store(shared, head)?;
+    trail.facts.store = shared.stores.get(store).map(|mount| mount.id().clone());
+    let snapshot = shared.snapshot();
+    let routed = route::route(&snapshot, store, &target, &head.method)?;
+    trail.facts.route = Some(routed.route.template.as_str().into());
+    trail.facts.data_set = Some(routed.set.id.clone());
+    if Accept::of(headers) == Accept::Nothing {
+        return Err(CallError::NotAcceptable);
+    }
+    let question = Question { caller, routed, purpose: plan::purpose(headers)? };
+    let permit = question.ask(&snapshot, shared.clock.now())?;
+    plan::describe(&permit, &mut trail.facts);
+    for owner in question.caller.owners() {
+        if let Some(rule) = shared.bulk.denied(owner, permit.bulk(), shared.clock.uptime_ms()) {
+            return Err(CallError::Bulk { rule });
+        }
+    }
+    if !shared.log.writable() {
+        return Err(CallError::Audit(AuditError::Closed));
+    }
+    let shape = snapshot.shape(permit.set_id()).cloned().ok_or(CallError::Route)?;
+    let share = shared.budget.begin().map_err(CallError::NoRoom)?;
+    let generation = snapshot.generation;
+    Ok(Decided { question, permit, shape, generation, target, share })
+}
+
+/// Asks the store.
+async fn fetch(
+    inbound: &Inbound,
+    decided: &Decided,
+    trail: &mut Trail,
+) -> Result<StoreResponse, CallError> {
+    let client = &inbound.head.headers;
+    let trace = inbound.worker.shared().trace(TraceParent::of(client));
+    let request = StoreRequest {
+        method: Method::GET,
+        target: decided.target.clone(),
+        headers: StoreHeaders::new(client, &trail.id, &trace),
+    };
+    let store = decided.question.routed.store;
+    let upstream = inbound.worker.upstream(store).ok_or(CallError::Route)?;
+    let asked = Instant::now();
+    let response = upstream.fetch(&decided.permit, &request).await;
+    trail.waited += asked.elapsed();
+    response.map_err(CallError::Upstream)
+}
+
+impl Decided {
+    /// Whether the route's answer is one record, whose absence is a 404.
+    pub(crate) fn is_single(&self) -> bool {
+        let records = self.question.routed.route.records.as_ref();
+        records.is_some_and(|selector| selector.records == Arrangement::One)
+    }
+}
+
+/// Whether the client asked for the head alone.
+pub(crate) fn is_head(head: &Parts) -> bool {
+    head.method == Method::HEAD
+}
+
+/// Whether the client holds what `etag` names already.
+pub(crate) fn already_has(client: &HeaderMap, etag: Option<&http::HeaderValue>) -> bool {
+    let Some(etag) = etag.and_then(|etag| etag.to_str().ok()) else { return false };
+    let bare = |tag: &'_ str| tag.trim().trim_start_matches("W/").to_owned();
+    let wanted = bare(etag);
+    let tags = client.get_all(http::header::IF_NONE_MATCH).iter();
+    tags.filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|tag| bare(tag) == wanted)
+}
+
+/// The method as the access log writes it: a word of the product, never the caller's.
+fn method_word(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+/// Statuses that mean that records follow.
+pub(crate) const fn carries_records(status: StatusCode) -> bool {
+    matches!(status, StatusCode::OK | StatusCode::NON_AUTHORITATIVE_INFORMATION)
+}

@@ -1,0 +1,136 @@
+//! Batches on their way out: counted, recorded, released, one while the next is prepared.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::audit::Kind;
+use crate::policy::View;
+
+use super::error::CallError;
+use super::metrics::FieldLabels;
+use super::records::Records;
+use super::records::Sealed;
+use super::shared::Shared;
+use super::trail::Tally;
+
+/// The batches of one answer.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    records: Box<Records>,
+    ahead: Ahead,
+    tally: Tally,
+}
+
+/// What stands ready behind the batch that leaves.
+enum Ahead {
+    /// Nothing more comes.
+    End,
+    /// The next batch, or why there is none.
+    Ready(Box<Result<Sealed, CallError>>),
+}
+
+impl fmt::Debug for Ahead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::End => "End",
+            Self::Ready(_) => "Ready(..)",
+        })
+    }
+}
+
+impl Feed {
+    /// Starts with a first batch that was looked at already.
+    pub(crate) fn new(records: Box<Records>, first: Sealed) -> Self {
+        Self { records, ahead: Ahead::Ready(Box::new(Ok(first))), tally: Tally::default() }
+    }
+
+    /// What left so far.
+    pub(crate) fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// How long the store was waited for since this was last asked.
+    pub(crate) fn take_waited(&mut self) -> Duration {
+        std::mem::take(&mut self.records.waited)
+    }
+
+    /// Whether nothing more comes.
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(self.ahead, Ahead::End)
+    }
+
+    /// Releases the next batch. While its entry goes to disk, the one after it is prepared.
+    ///
+    /// # Errors
+    /// When the batch may not leave or cannot be had. What was released before stays released.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, CallError> {
+        let sealed = match std::mem::replace(&mut self.ahead, Ahead::End) {
+            Ahead::End => return Ok(None),
+            Ahead::Ready(ready) => (*ready)?,
+        };
+        let (records, left_out) = (sealed.records, sealed.left_out);
+        let owners: Vec<Arc<str>> = self.records.question.caller.owners().cloned().collect();
+        let shared = Arc::clone(&self.records.shared);
+        let bytes = if sealed.last {
+            release(&shared, &owners, sealed).await?
+        } else {
+            let (bytes, next) =
+                tokio::join!(release(&shared, &owners, sealed), self.records.next());
+            self.ahead = Ahead::Ready(Box::new(next));
+            bytes?
+        };
+        self.count(records, left_out, bytes.len());
+        Ok(Some(bytes))
+    }
+
+    fn count(&mut self, records: u32, left_out: u32, bytes: usize) {
+        self.tally.records = self.tally.records.saturating_add(records);
+        self.tally.left_out = self.tally.left_out.saturating_add(left_out);
+        self.tally.bytes =
+            self.tally.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        let mut counts = [0_u64; 6];
+        for view in self.records.permit.widest() {
+            if let Some(count) = counts.get_mut(usize::from(view.rank())) {
+                *count += u64::from(records);
+            }
+        }
+        let fields = &self.records.shared.metrics.fields;
+        for (view, count) in VIEWS.iter().zip(counts).filter(|(_, count)| *count > 0) {
+            fields.get_or_create(&FieldLabels { view }).inc_by(count);
+        }
+    }
+}
+
+/// The words of the views, by rank.
+const VIEWS: [&str; 6] = [
+    View::Show.word(),
+    "generalize",
+    "mask",
+    View::Pseudonymize.word(),
+    View::Ciphertext.word(),
+    View::Drop.word(),
+];
+
+/// Counts a batch against the limits on how many people are shown, records it, and opens it.
+async fn release(shared: &Shared, owners: &[Arc<str>], sealed: Sealed) -> Result<Bytes, CallError> {
+    let now_ms = shared.clock.uptime_ms();
+    for owner in owners {
+        let count = shared.bulk.count(owner, &sealed.bulk, &sealed.shown, now_ms);
+        for rule in count.alerts {
+            let mut entry = sealed.facts();
+            entry.kind = Kind::Alert;
+            entry.reason = Some("bulk".into());
+            entry.rules = vec![rule];
+            shared.metrics.alerts.inc();
+            shared.log.note(entry);
+        }
+        if let Some(rule) = count.denied_by {
+            return Err(CallError::Bulk { rule });
+        }
+    }
+    let receipt = shared.log.release(sealed.entry()).await.map_err(CallError::Audit)?;
+    Ok(sealed.open(receipt))
+}

@@ -1,0 +1,103 @@
+//! The people a batch of records is about.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::catalog::DataSet;
+use crate::catalog::FieldIx;
+use crate::policy::CardFacts;
+use crate::policy::RecordSubject;
+use crate::subjects::Card;
+use crate::subjects::Cards;
+use crate::transform::Batch;
+use crate::transform::Raw;
+use crate::types::DomainId;
+
+use super::error::CallError;
+
+/// Ids and cards, record by record: one each for every subject of the data set.
+pub(crate) struct People<'a> {
+    ids: Vec<Option<Cow<'a, str>>>,
+    cards: Vec<Option<Arc<Card>>>,
+}
+
+impl<'a> People<'a> {
+    /// Looks up everybody in `batch`: those in memory at once, all others with one call.
+    ///
+    /// # Errors
+    /// When cards cannot be read or made; none of the batch may then be judged.
+    pub(crate) async fn find(
+        cards: &Cards,
+        set: &DataSet,
+        batch: &'a Batch,
+    ) -> Result<Self, CallError> {
+        let count = batch.len() * set.subjects.len();
+        let mut people = Self { ids: Vec::with_capacity(count), cards: Vec::with_capacity(count) };
+        let mut missing = Vec::new();
+        for record in 0..batch.len() {
+            for subject in &set.subjects {
+                let id = scalar(batch, record, subject.field);
+                let card = id.as_deref().and_then(|id| cards.cached(&subject.domain, id));
+                if id.is_some() && card.is_none() {
+                    missing.push((people.ids.len(), &subject.domain));
+                }
+                people.ids.push(id);
+                people.cards.push(card);
+            }
+        }
+        if !missing.is_empty() {
+            people.fetch(cards, &missing).await?;
+        }
+        Ok(people)
+    }
+
+    async fn fetch(
+        &mut self,
+        cards: &Cards,
+        missing: &[(usize, &DomainId)],
+    ) -> Result<(), CallError> {
+        let id = |place: usize| self.ids.get(place).and_then(Option::as_deref).unwrap_or_default();
+        let wanted: Vec<_> = missing.iter().map(|(place, domain)| (*domain, id(*place))).collect();
+        let mut found = Vec::new();
+        cards.cards(&wanted, &mut found).await.map_err(CallError::Subjects)?;
+        for ((place, _), card) in missing.iter().zip(found) {
+            if let Some(slot) = self.cards.get_mut(*place) {
+                *slot = card;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a verdict needs to know of everybody, `per_record` entries a record.
+    pub(crate) fn facts<'s>(&'s self) -> Vec<RecordSubject<'s>> {
+        let subject = |(id, card): (&'s Option<Cow<'a, str>>, &'s Option<Arc<Card>>)| {
+            let card = card.as_deref().map(|card| CardFacts {
+                status: card.status,
+                consents: &card.consents,
+                opt_outs: &card.opt_outs,
+            });
+            RecordSubject { id: id.as_deref(), card }
+        };
+        self.ids.iter().zip(&self.cards).map(subject).collect()
+    }
+
+    /// The cards of one record.
+    pub(crate) fn cards(&self, record: usize, per_record: usize) -> &[Option<Arc<Card>>] {
+        self.cards.get(record * per_record..(record + 1) * per_record).unwrap_or_default()
+    }
+}
+
+/// A field's value as text, when it is one value that has one spelling. A number does when it is
+/// an integer: `1e3` and `1000` are the same person to a store and two to whoever compares text.
+pub(crate) fn scalar(batch: &Batch, record: usize, field: FieldIx) -> Option<Cow<'_, str>> {
+    match batch.raw(record, field) {
+        Raw::Text(text) if !text.is_empty() => Some(text),
+        Raw::Number(digits) if is_integer(digits) => Some(Cow::Borrowed(digits)),
+        _ => None,
+    }
+}
+
+fn is_integer(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    text != "-0" && !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}

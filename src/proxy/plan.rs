@@ -1,0 +1,182 @@
+//! The decision about a call, and what of it is written down and told.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+
+use crate::audit::Entry;
+use crate::audit::FieldView;
+use crate::audit::Shown;
+use crate::audit::Verdict;
+use crate::catalog::DataSet;
+use crate::catalog::Route;
+use crate::policy::Call;
+use crate::policy::Decision;
+use crate::policy::Permit;
+use crate::policy::Refusal;
+use crate::policy::RefusalReason;
+use crate::policy::View;
+use crate::policy::decide;
+use crate::types::Action;
+use crate::types::Timestamp;
+
+use super::caller::Caller;
+use super::error::CallError;
+use super::route::Routed;
+use super::shared::Snapshot;
+
+/// The header that names the purpose.
+const PURPOSE: &str = "privet-purpose";
+/// The longest purpose that is looked up.
+const PURPOSE_BYTES: usize = 256;
+
+/// What a decision was asked about, kept so that it can be asked again.
+#[derive(Debug)]
+pub(crate) struct Question {
+    /// Who calls.
+    pub(crate) caller: Caller,
+    /// Where to.
+    pub(crate) routed: Routed,
+    /// The purpose named.
+    pub(crate) purpose: Option<Box<str>>,
+}
+
+/// Reads the purpose a call names.
+///
+/// # Errors
+/// When it is named twice, or is no text: nobody can say which one is meant.
+pub(crate) fn purpose(headers: &HeaderMap) -> Result<Option<Box<str>>, CallError> {
+    let mut values = headers.get_all(PURPOSE).iter();
+    let Some(first) = values.next() else { return Ok(None) };
+    let text = first.to_str().ok().filter(|text| text.len() <= PURPOSE_BYTES);
+    match (text, values.next()) {
+        (Some(text), None) => Ok(Some(text.trim().into())),
+        _ => {
+            let reason = RefusalReason::UnknownPurpose;
+            Err(CallError::Refused(Refusal { reason, rule: None, missing: vec!["purpose"] }))
+        }
+    }
+}
+
+impl Question {
+    /// Asks a policy.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub(crate) fn ask(&self, snapshot: &Snapshot, now: Timestamp) -> Result<Permit, CallError> {
+        let call = Call {
+            identity: &self.caller.principal.identity,
+            on_behalf_of: self.caller.on_behalf_of.as_deref().map(|it| &it.identity),
+            purpose: self.purpose.as_deref(),
+            set: &self.routed.set,
+            route: &self.routed.route,
+            action: Action::Read,
+            selects_by: &self.routed.selects_by,
+            now,
+        };
+        match decide(&call, &snapshot.policy) {
+            Decision::Permit(permit) => Ok(permit),
+            Decision::Refuse(refusal) => Err(CallError::Refused(refusal)),
+        }
+    }
+
+    /// Asks another policy than the one that gave `before`, half-way through a call.
+    ///
+    /// # Errors
+    /// When the new policy refuses, or lets the call see anything else than the old one did: what
+    /// was sent so far was shaped by the old one.
+    pub(crate) fn ask_again(
+        &mut self,
+        snapshot: &Snapshot,
+        before: &Permit,
+        now: Timestamp,
+    ) -> Result<Permit, CallError> {
+        let set = snapshot.set(&self.routed.set.id).ok_or(CallError::PolicyChanged)?;
+        let old = &self.routed.route;
+        let same = |route: &&Arc<Route>| {
+            (route.method, &route.template, &route.records)
+                == (old.method, &old.template, &old.records)
+        };
+        let route = set.routes.iter().find(same).ok_or(CallError::PolicyChanged)?;
+        if !same_fields(set, &self.routed.set) {
+            return Err(CallError::PolicyChanged);
+        }
+        self.routed.route = Arc::clone(route);
+        self.routed.set = Arc::clone(set);
+        let permit = self.ask(snapshot, now).map_err(|_| CallError::PolicyChanged)?;
+        let unchanged = permit.purpose() == before.purpose()
+            && permit.widest() == before.widest()
+            && permit.grants() == before.grants();
+        if unchanged { Ok(permit) } else { Err(CallError::PolicyChanged) }
+    }
+}
+
+/// Whether two descriptions of a data set number the same fields and people the same way.
+fn same_fields(a: &DataSet, b: &DataSet) -> bool {
+    let fields = a.fields.len() == b.fields.len()
+        && a.fields.iter().zip(&b.fields).all(|(a, b)| {
+            (&a.path, &a.category, a.level, a.flags, a.whole)
+                == (&b.path, &b.category, b.level, b.flags, b.whole)
+        });
+    let subjects = a.subjects.len() == b.subjects.len()
+        && a.subjects
+            .iter()
+            .zip(&b.subjects)
+            .all(|(a, b)| (a.field, &a.domain, &a.owns) == (b.field, &b.domain, &b.owns));
+    fields && subjects && a.region == b.region
+}
+
+/// Writes what was permitted into what becomes the call's entries.
+pub(crate) fn describe(permit: &Permit, entry: &mut Entry) {
+    entry.decision = Some(Verdict::Permit);
+    entry.purpose = Some(permit.purpose().clone());
+    entry.basis = Some(permit.basis().as_str().into());
+    entry.action = Some(permit.action());
+    entry.rules = permit.grants().to_vec();
+    entry.policy = Some(permit.policy_hash());
+    entry.fields = field_views(permit);
+}
+
+fn field_views(permit: &Permit) -> Arc<[FieldView]> {
+    let mut views: Vec<FieldView> = Vec::with_capacity(permit.widest().len());
+    for (field, view) in permit.set().fields.iter().zip(permit.widest()) {
+        let view =
+            FieldView { category: field.category.clone(), level: field.level, view: shown(*view) };
+        if !views.contains(&view) {
+            views.push(view);
+        }
+    }
+    views.into()
+}
+
+const fn shown(view: View) -> Shown {
+    match view {
+        View::Show => Shown::Show,
+        View::Generalize(_) => Shown::Generalize,
+        View::Mask(_) => Shown::Mask,
+        View::Pseudonymize => Shown::Pseudonymize,
+        View::Ciphertext => Shown::Ciphertext,
+        View::Drop => Shown::Drop,
+    }
+}
+
+/// The `Privet-Fields` of a plan: how many fields are shown in which way.
+pub(crate) fn privet_fields(permit: &Permit) -> String {
+    let mut counts = [0_u16; 6];
+    for view in permit.widest() {
+        if let Some(count) = counts.get_mut(usize::from(view.rank())) {
+            *count += 1;
+        }
+    }
+    let words = ["shown", "generalized", "masked", "pseudonymized", "ciphertext", "dropped"];
+    let mut text = String::with_capacity(64);
+    for (word, count) in words.iter().zip(counts).filter(|(_, count)| *count > 0) {
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        text.push_str(word);
+        text.push('=');
+        text.push_str(&count.to_string());
+    }
+    text
+}

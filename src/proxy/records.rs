@@ -1,0 +1,315 @@
+//! From the bytes of a store to batches that wait for their release.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::audit::Entry;
+use crate::audit::Kind;
+use crate::audit::ReleaseReceipt;
+use crate::keys::PurposePseudonyms;
+use crate::policy::BulkLimit;
+use crate::policy::Permit;
+use crate::policy::RecordFacts;
+use crate::policy::Scratch;
+use crate::policy::Verdict;
+use crate::policy::View;
+use crate::policy::verdict;
+use crate::transform::Batch;
+use crate::transform::Progress;
+use crate::transform::Reader;
+use crate::transform::Writer;
+use crate::types::Region;
+use crate::types::SubjectToken;
+use crate::types::Timestamp;
+use crate::upstream::StoreBody;
+
+use super::budget::Share;
+use super::error::CallError;
+use super::people::People;
+use super::people::scalar;
+use super::plan;
+use super::plan::Question;
+use super::shared::Shared;
+
+/// Records of one batch: no entry names more people than these records are about.
+const BATCH_RECORDS: usize = 256;
+/// Bytes of one batch.
+const BATCH_BYTES: usize = 1024 * 1024;
+
+/// The records of one answer, read, judged and rewritten batch by batch.
+pub(crate) struct Records {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) question: Question,
+    pub(crate) permit: Permit,
+    /// Time spent waiting for the store.
+    pub(crate) waited: Duration,
+    generation: u64,
+    body: StoreBody,
+    reader: Reader,
+    batch: Batch,
+    writer: Writer,
+    scratch: Scratch,
+    pseudonyms: PurposePseudonyms,
+    facts: Arc<Entry>,
+    bulk: Arc<[BulkLimit]>,
+    share: Share,
+    read: usize,
+    begun: bool,
+}
+
+/// What a batch of records is made from.
+pub(crate) struct Source {
+    pub(crate) body: StoreBody,
+    pub(crate) reader: Reader,
+    pub(crate) writer: Writer,
+    pub(crate) share: Share,
+    /// The snapshot that decided.
+    pub(crate) generation: u64,
+}
+
+/// A batch as it may leave, but for its entry in the log.
+///
+/// INVARIANT: the bytes cannot be had but for a [`ReleaseReceipt`].
+pub(crate) struct Sealed {
+    bytes: Vec<u8>,
+    pub(crate) records: u32,
+    pub(crate) left_out: u32,
+    /// Everybody the records are about, with the version of their card; sorted, once each.
+    subjects: Vec<(SubjectToken, u64)>,
+    /// Everybody of whom something personal is shown in clear.
+    pub(crate) shown: Vec<SubjectToken>,
+    facts: Arc<Entry>,
+    pub(crate) bulk: Arc<[BulkLimit]>,
+    /// Whether no batch follows.
+    pub(crate) last: bool,
+    /// Whether every record is there and shows every field as it is.
+    pub(crate) as_stored: bool,
+}
+
+impl Sealed {
+    /// The entry that must be on disk before the bytes leave.
+    pub(crate) fn entry(&self) -> Entry {
+        let mut entry = Entry::clone(&self.facts);
+        entry.kind = Kind::Release;
+        entry.records = Some(self.records);
+        entry.left_out = Some(self.left_out);
+        entry.bytes = u64::try_from(self.bytes.len()).ok();
+        entry.subjects = self.subjects.iter().map(|(token, _)| *token).collect();
+        entry.consent_versions = self.subjects.iter().map(|(_, version)| *version).collect();
+        entry
+    }
+
+    /// An entry about this call of another kind.
+    pub(crate) fn facts(&self) -> Entry {
+        Entry::clone(&self.facts)
+    }
+
+    /// The bytes, in exchange for the proof that their entry is on disk.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a receipt is spent, so that it opens one batch"
+    )]
+    pub(crate) fn open(self, receipt: ReleaseReceipt) -> Bytes {
+        let _ = receipt.index();
+        self.bytes.into()
+    }
+}
+
+impl Records {
+    /// The records of `source`, to be judged under `permit`. `facts` is how entries begin.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        question: Question,
+        permit: Permit,
+        facts: &Entry,
+        source: Source,
+    ) -> Self {
+        let Source { body, reader, writer, share, generation } = source;
+        Self {
+            pseudonyms: shared.keys.pseudonyms(permit.purpose()),
+            bulk: permit.bulk().into(),
+            facts: Arc::new(facts.clone()),
+            shared,
+            question,
+            permit,
+            waited: Duration::ZERO,
+            generation,
+            body,
+            reader,
+            batch: Batch::new(BATCH_RECORDS, BATCH_BYTES),
+            writer,
+            scratch: Scratch::new(),
+            share,
+            read: 0,
+            begun: false,
+        }
+    }
+
+    /// The next batch.
+    ///
+    /// # Errors
+    /// When the store's answer breaks off or is not what its route says, when nobody knows whom
+    /// it is about, or when the call may not go on. Nothing of the batch then leaves.
+    pub(crate) async fn next(&mut self) -> Result<Sealed, CallError> {
+        self.batch.clear();
+        let last = self.fill().await?;
+        let people = People::find(&self.shared.cards, self.permit.set(), &self.batch).await?;
+        let now = self.shared.clock.now();
+        // After the last wait, so that what changed meanwhile counts for this batch.
+        self.question.caller.still_valid(&self.shared)?;
+        recheck(
+            &self.shared,
+            (&mut self.question, &mut self.permit),
+            (&mut self.generation, &mut self.facts, &mut self.bulk),
+            now,
+        )?;
+        let mut desk = Desk {
+            permit: &self.permit,
+            batch: &self.batch,
+            writer: &mut self.writer,
+            scratch: &mut self.scratch,
+            pseudonyms: &self.pseudonyms,
+            now,
+        };
+        let mut out = Vec::with_capacity(self.batch.bytes() + self.batch.bytes() / 4 + 64);
+        if !std::mem::replace(&mut self.begun, true) {
+            desk.writer.begin(&mut out);
+        }
+        let mut sealed = Sealed {
+            bytes: out,
+            records: 0,
+            left_out: 0,
+            subjects: Vec::new(),
+            shown: Vec::new(),
+            facts: Arc::clone(&self.facts),
+            bulk: Arc::clone(&self.bulk),
+            last,
+            as_stored: self.permit.shows_every_field(),
+        };
+        desk.judge_all(&people, &mut sealed);
+        if last {
+            self.writer.end(self.reader.around(), &mut sealed.bytes);
+        }
+        Ok(sealed)
+    }
+
+    /// Reads until the batch is full or the answer ends; true at its end.
+    async fn fill(&mut self) -> Result<bool, CallError> {
+        loop {
+            match self.reader.read(&mut self.batch).map_err(CallError::Transform)? {
+                Progress::BatchFull => return Ok(false),
+                Progress::End => return Ok(true),
+                Progress::NeedMore => {}
+            }
+            let asked = Instant::now();
+            let piece = self.body.chunk().await.map_err(CallError::Upstream)?;
+            self.waited += asked.elapsed();
+            match piece {
+                Some(piece) => {
+                    self.read = self.read.saturating_add(piece.len());
+                    self.share.cover(self.read).await.map_err(CallError::NoRoom)?;
+                    self.reader.push(piece);
+                }
+                None => self.reader.end_of_input(),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Records {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Records").field("permit", &self.permit).finish_non_exhaustive()
+    }
+}
+
+/// Asks the policy in force again when it is not the one that decided.
+fn recheck(
+    shared: &Shared,
+    (question, permit): (&mut Question, &mut Permit),
+    (generation, facts, bulk): (&mut u64, &mut Arc<Entry>, &mut Arc<[BulkLimit]>),
+    now: Timestamp,
+) -> Result<(), CallError> {
+    let snapshot = shared.snapshot();
+    if snapshot.generation == *generation {
+        return Ok(());
+    }
+    *permit = question.ask_again(&snapshot, permit, now)?;
+    *generation = snapshot.generation;
+    let mut entry = Entry::clone(facts);
+    plan::describe(permit, &mut entry);
+    *facts = Arc::new(entry);
+    *bulk = permit.bulk().into();
+    Ok(())
+}
+
+/// Where one batch is judged.
+struct Desk<'a> {
+    permit: &'a Permit,
+    batch: &'a Batch,
+    writer: &'a mut Writer,
+    scratch: &'a mut Scratch,
+    pseudonyms: &'a PurposePseudonyms,
+    now: Timestamp,
+}
+
+impl Desk<'_> {
+    /// Judges every record of the batch and writes those that may leave.
+    fn judge_all(&mut self, people: &People<'_>, sealed: &mut Sealed) {
+        let set = self.permit.set();
+        let per_record = set.subjects.len();
+        let subjects = people.facts();
+        let fact_fields = self.permit.fact_fields();
+        let mut values: Vec<Option<Cow<'_, str>>> = Vec::with_capacity(fact_fields.len());
+        for record in 0..self.batch.len() {
+            values.clear();
+            values.extend(fact_fields.iter().map(|field| scalar(self.batch, record, *field)));
+            let facts = RecordFacts {
+                subjects: subjects
+                    .get(record * per_record..(record + 1) * per_record)
+                    .unwrap_or_default(),
+                region: set.region.and_then(|field| self.region(record, field)),
+                values: &values,
+                now: self.now,
+            };
+            match verdict(self.permit, &facts, self.scratch) {
+                Verdict::LeaveOut { .. } => sealed.leave_out(),
+                Verdict::Release { views, in_clear } => {
+                    let shown = (views, self.pseudonyms as _);
+                    self.writer.record(self.batch, record, shown, &mut sealed.bytes);
+                    sealed.as_stored &= views.iter().all(|view| *view == View::Show);
+                    sealed.release(people.cards(record, per_record), in_clear);
+                }
+            }
+        }
+        sealed.subjects.sort_unstable();
+        sealed.subjects.dedup_by_key(|(token, _)| *token);
+        sealed.shown.sort_unstable();
+        sealed.shown.dedup();
+    }
+
+    fn region(&self, record: usize, field: crate::catalog::FieldIx) -> Option<Region> {
+        Region::parse(&scalar(self.batch, record, field)?)
+    }
+}
+
+impl Sealed {
+    fn leave_out(&mut self) {
+        self.left_out += 1;
+        self.as_stored = false;
+    }
+
+    fn release(&mut self, cards: &[Option<Arc<crate::subjects::Card>>], in_clear: bool) {
+        self.records += 1;
+        for card in cards.iter().flatten() {
+            self.subjects.push((card.token, card.version));
+            if in_clear {
+                self.shown.push(card.token);
+            }
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The head of every answer, and how its body is sent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::HeaderValue;
+use http::Response;
+use http::StatusCode;
+use http::Version;
+use http::header;
+use http::request::Parts;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::audit::Ending;
+use crate::authn::AuthnError;
+use crate::protocol::http::Language;
+use crate::protocol::http::Problem;
+use crate::protocol::http::ProblemKind;
+
+use super::answer::Content;
+use super::answer::Outgoing;
+use super::body::AnswerBody;
+use super::body::Piece;
+use super::call;
+use super::connection::Activity;
+use super::error::CallError;
+use super::feed::Feed;
+use super::trail::Trail;
+
+/// What a call came to, as an answer.
+pub(crate) fn finish(
+    head: &Parts,
+    outgoing: Result<Outgoing, CallError>,
+    trail: Box<Trail>,
+    activity: Arc<Activity>,
+) -> Response<AnswerBody> {
+    match outgoing {
+        Ok(outgoing) => send(outgoing, trail, activity),
+        Err(error) => refuse(head, &error, trail),
+    }
+}
+
+fn send(
+    outgoing: Outgoing,
+    mut trail: Box<Trail>,
+    activity: Arc<Activity>,
+) -> Response<AnswerBody> {
+    let Outgoing { status, mut headers, content } = outgoing;
+    common(&mut headers, &trail, "allow");
+    trail.answered(status);
+    let body = match content {
+        Content::Nothing => {
+            trail.end(Ending::Complete);
+            AnswerBody::nothing()
+        }
+        Content::Whole(bytes) => AnswerBody::whole(bytes, trail),
+        Content::Stream { released, feed } => {
+            let (sender, receiver) = mpsc::channel(1);
+            let pump = Pump { feed, sender, trail, activity };
+            drop(tokio::spawn(pump.run(released)));
+            AnswerBody::stream(receiver)
+        }
+    };
+    answer(status, headers, body)
+}
+
+/// The answer of a call that came to nothing.
+fn refuse(head: &Parts, error: &CallError, mut trail: Box<Trail>) -> Response<AnswerBody> {
+    let status = error.status();
+    let mut headers = HeaderMap::with_capacity(12);
+    let word = if error.is_refusal() { "refuse" } else { "allow" };
+    common(&mut headers, &trail, word);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Problem::MEDIA_TYPE));
+    if let (CallError::NotFound, Some(plan)) = (error, &trail.plan) {
+        headers.insert("privet-fields", plan.clone());
+    }
+    advise(&mut headers, error);
+    if error.closes_connection() && head.version < Version::HTTP_2 {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    let body = if call::is_head(head) {
+        AnswerBody::nothing()
+    } else {
+        AnswerBody::words(words(head, error, &trail))
+    };
+    trail.answered(status);
+    trail.fail(error);
+    answer(status, headers, body)
+}
+
+/// What would help, in headers.
+fn advise(headers: &mut HeaderMap, error: &CallError) {
+    let (name, value) = match (error.kind(), error) {
+        (ProblemKind::Unauthenticated, CallError::Authn(AuthnError::Missing)) => {
+            (header::WWW_AUTHENTICATE, "Bearer realm=\"privet\"")
+        }
+        (ProblemKind::Unauthenticated, _) => {
+            (header::WWW_AUTHENTICATE, "Bearer realm=\"privet\", error=\"invalid_token\"")
+        }
+        (ProblemKind::Overloaded, _) => (header::RETRY_AFTER, "1"),
+        (ProblemKind::Unavailable, _) => (header::RETRY_AFTER, "5"),
+        (_, CallError::Method { allow }) => (header::ALLOW, *allow),
+        _ => return,
+    };
+    headers.insert(name, HeaderValue::from_static(value));
+}
+
+/// The problem in words. That nothing was found is said in the same words whatever the cause, so
+/// it does not even name the call.
+fn words(head: &Parts, error: &CallError, trail: &Trail) -> Bytes {
+    let mut problem = Problem::new(error.kind(), Language::of(&head.headers))
+        .with_status(error.status())
+        .with_missing(error.missing().to_vec());
+    if error.kind() != ProblemKind::NotFound {
+        problem = problem.with_decision(trail.id.as_str());
+    }
+    if let Some(detail) = error.detail() {
+        problem = problem.with_detail(detail);
+    } else if let CallError::Head(error) = error {
+        problem = problem.with_detail(error.to_string());
+    }
+    if error.is_refusal() {
+        let policy = trail.shared.policy().hash();
+        let policy = policy.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        problem = problem.with_rule(Some(policy), error.rule().map(ToString::to_string));
+    }
+    problem.to_json().into()
+}
+
+/// The headers of every answer.
+fn common(headers: &mut HeaderMap, trail: &Trail, word: &str) {
+    let fixed = [
+        (header::CACHE_CONTROL, "private, no-store"),
+        (header::VARY, "Authorization, Privet-Purpose, Privet-On-Behalf-Of"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    for (name, value) in fixed {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    let (name, value) = if trail.is_permitted() || word == "refuse" {
+        ("privet-decision", format!("{word};id=\"{}\"", trail.id.as_str()))
+    } else {
+        ("privet-request-id", trail.id.as_str().to_owned())
+    };
+    if let Ok(value) = HeaderValue::try_from(value) {
+        headers.insert(name, value);
+    }
+}
+
+fn answer(status: StatusCode, headers: HeaderMap, body: AnswerBody) -> Response<AnswerBody> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// Sends the batches of a long answer as fast as the client takes them.
+struct Pump {
+    feed: Box<Feed>,
+    sender: mpsc::Sender<Piece>,
+    trail: Box<Trail>,
+    activity: Arc<Activity>,
+}
+
+/// Why a stream stops before its end.
+enum Stop {
+    /// The client is gone.
+    Gone,
+    /// The client takes nothing.
+    Slow,
+    /// A batch cannot be had or may not leave.
+    Fault(CallError),
+}
+
+impl Pump {
+    /// Dropping the sender without an end makes the body end in an error, so that the client
+    /// sees that it is cut.
+    async fn run(mut self, released: Bytes) {
+        let patience = self.trail.shared.limits().client_write;
+        let stop = match self.send_all(released, patience).await {
+            Ok(()) => {
+                self.trail.end(Ending::Complete);
+                return;
+            }
+            Err(stop) => stop,
+        };
+        match stop {
+            Stop::Gone => self.trail.end(Ending::Gone),
+            Stop::Slow => {
+                self.trail.facts.reason = Some("client_slow".into());
+                self.trail.end(Ending::Aborted);
+                self.activity.cut();
+            }
+            Stop::Fault(error) => self.trail.abort(&error),
+        }
+    }
+
+    async fn send_all(&mut self, released: Bytes, patience: Duration) -> Result<(), Stop> {
+        self.give(Piece::Bytes(released), patience).await?;
+        loop {
+            let next = self.feed.next().await;
+            self.trail.tally = self.feed.tally();
+            self.trail.waited += self.feed.take_waited();
+            match next.map_err(Stop::Fault)? {
+                Some(bytes) if bytes.is_empty() => {}
+                Some(bytes) => self.give(Piece::Bytes(bytes), patience).await?,
+                None => return self.give(Piece::End, patience).await,
+            }
+        }
+    }
+
+    async fn give(&self, piece: Piece, patience: Duration) -> Result<(), Stop> {
+        match timeout(patience, self.sender.send(piece)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Stop::Gone),
+            Err(_) => Err(Stop::Slow),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Where a call goes: store, data set, route, and what it selects by.
+
+use std::sync::Arc;
+
+use http::Method as HttpMethod;
+
+use crate::catalog::DataSet;
+use crate::catalog::FieldIx;
+use crate::catalog::Found;
+use crate::catalog::Method;
+use crate::catalog::Route;
+use crate::catalog::Router;
+use crate::protocol::http::RequestHead;
+use crate::protocol::http::Target;
+
+use super::config::Place;
+use super::error::CallError;
+use super::shared::Mount;
+use super::shared::Shared;
+use super::shared::Snapshot;
+
+/// Where a call goes.
+#[derive(Debug)]
+pub(crate) struct Routed {
+    /// The position of the store among the gateway's.
+    pub(crate) store: usize,
+    /// The data set.
+    pub(crate) set: Arc<DataSet>,
+    /// The route.
+    pub(crate) route: Arc<Route>,
+    /// The fields it selects by, without repetition.
+    pub(crate) selects_by: Vec<FieldIx>,
+}
+
+/// Finds the store of a request and its target there.
+///
+/// # Errors
+/// When no store lies there.
+pub(crate) fn store(shared: &Shared, head: &RequestHead) -> Result<(usize, Target), CallError> {
+    let host = head.authority.host();
+    let by_host = |mount: &Mount| matches!(&mount.place, Place::Host(own) if **own == *host);
+    if let Some(store) = shared.stores.iter().position(by_host) {
+        return Ok((store, head.target.clone()));
+    }
+    let below = |mount: &Mount| match &mount.place {
+        Place::Host(_) => None,
+        Place::Prefix(prefix) => Some((prefix.len(), head.target.below(prefix)?)),
+    };
+    let candidates = shared.stores.iter().enumerate().filter_map(|(store, it)| {
+        let (length, target) = below(it)?;
+        Some((length, store, target))
+    });
+    let longest = candidates.max_by_key(|(length, _, _)| *length);
+    longest.map(|(_, store, target)| (store, target)).ok_or(CallError::Route)
+}
+
+/// Finds the route of a target, and checks its query parameters.
+///
+/// # Errors
+/// When no route leads there, none with that method, or a parameter is not listed.
+pub(crate) fn route(
+    snapshot: &Snapshot,
+    store: usize,
+    target: &Target,
+    method: &HttpMethod,
+) -> Result<Routed, CallError> {
+    let router = snapshot.routers.get(store).ok_or(CallError::Route)?;
+    let word = if *method == HttpMethod::HEAD { "GET" } else { method.as_str() };
+    let known = Method::parse(word);
+    let found = router.find(known.unwrap_or(Method::Get), target.path());
+    let matched = match (found, known) {
+        (Found::Nothing, _) => return Err(CallError::Route),
+        (Found::OtherMethods, _) => {
+            return Err(CallError::Method { allow: allowed(router, target.path()) });
+        }
+        (Found::Route(_), None) => return Err(CallError::Method { allow: "GET, HEAD" }),
+        (Found::Route(_), Some(other)) if other != Method::Get => return Err(CallError::Writes),
+        (Found::Route(matched), Some(_)) => matched,
+    };
+    let mut selects_by: Vec<FieldIx> = matched.vars.iter().map(|(field, _)| *field).collect();
+    for (name, _) in target.query() {
+        if !matched.route.knows_parameter(name) {
+            return Err(CallError::Parameter);
+        }
+        selects_by.extend(matched.route.finds_by(name));
+    }
+    selects_by.sort_unstable();
+    selects_by.dedup();
+    Ok(Routed { store, set: matched.set, route: matched.route, selects_by })
+}
+
+/// What may be asked at a path where the method asked for may not.
+fn allowed(router: &Router, path: &str) -> &'static str {
+    match router.find(Method::Get, path) {
+        Found::Route(_) => "GET, HEAD",
+        Found::Nothing | Found::OtherMethods => "",
+    }
+}

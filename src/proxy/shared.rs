@@ -1,0 +1,234 @@
+//! What every worker of the gateway shares, and the policy in force.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+use arc_swap::ArcSwap;
+use arc_swap::Guard;
+
+use crate::audit::Log;
+use crate::authn::Authenticator;
+use crate::catalog::DataSet;
+use crate::catalog::Router;
+use crate::clock::Clock;
+use crate::clock::Entropy;
+use crate::keys::KeyRing;
+use crate::policy::PolicySet;
+use crate::protocol::http::RequestId;
+use crate::protocol::http::TraceParent;
+use crate::subjects::Cards;
+use crate::transform::Shape;
+use crate::types::DataSetId;
+use crate::types::Faults;
+use crate::types::StoreId;
+use crate::types::Timestamp;
+use crate::upstream::Store;
+
+use super::admission::Admissions;
+use super::budget::Budget;
+use super::bulk::Bulk;
+use super::config::Limits;
+use super::config::Place;
+use super::error::ProxyError;
+use super::metrics::ProxyMetrics;
+
+/// A store the gateway stands in front of, and where.
+#[derive(Clone, Debug)]
+pub struct Mount {
+    /// Where its traffic is found.
+    pub place: Place,
+    /// The store, shared by all workers.
+    pub store: Arc<Store>,
+}
+
+impl Mount {
+    /// The store's name: the first part of the names of its data sets.
+    pub fn id(&self) -> &StoreId {
+        &self.store.config().store
+    }
+}
+
+/// What the gateway is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The policy to start with.
+    pub policy: Arc<PolicySet>,
+    /// The stores. They stay the same while the gateway runs.
+    pub stores: Vec<Mount>,
+    /// Believes callers or does not.
+    pub authenticator: Authenticator,
+    /// What is known of the people records are about.
+    pub cards: Cards,
+    /// The keys of pseudonyms and of actors in the log.
+    pub keys: KeyRing,
+    /// The log without which nothing leaves.
+    pub log: Log,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness, for ids.
+    pub entropy: Arc<dyn Entropy>,
+    /// The limits.
+    pub limits: Limits,
+}
+
+/// What every worker shares.
+#[derive(Debug)]
+pub struct Shared {
+    pub(crate) stores: Vec<Mount>,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) cards: Cards,
+    pub(crate) keys: KeyRing,
+    pub(crate) log: Log,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) admissions: Arc<Admissions>,
+    pub(crate) budget: Budget,
+    pub(crate) bulk: Bulk,
+    pub(crate) metrics: ProxyMetrics,
+    limits: Limits,
+    snapshot: ArcSwap<Snapshot>,
+    ids: Ids,
+}
+
+/// A policy with what was derived from it. One call sees one snapshot at a time.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    /// Goes up with every policy put in force.
+    pub(crate) generation: u64,
+    pub(crate) policy: Arc<PolicySet>,
+    /// One per store, in the order of [`Shared::stores`].
+    pub(crate) routers: Vec<Router>,
+    shapes: HashMap<DataSetId, Arc<Shape>>,
+}
+
+impl Shared {
+    /// Puts the parts together.
+    ///
+    /// # Errors
+    /// When the policy names a store that is not there, has ambiguous routes, or when the system
+    /// has no randomness.
+    pub fn new(parts: Parts) -> Result<Arc<Self>, ProxyError> {
+        let snapshot = Snapshot::new(1, parts.policy, &parts.stores)?;
+        let mut seed = [0; 8];
+        parts.entropy.fill(&mut seed).map_err(ProxyError::Entropy)?;
+        let limits = parts.limits;
+        Ok(Arc::new(Self {
+            stores: parts.stores,
+            authenticator: parts.authenticator,
+            cards: parts.cards,
+            keys: parts.keys,
+            log: parts.log,
+            clock: parts.clock,
+            admissions: Arc::new(Admissions::new(limits.per_principal)),
+            budget: Budget::new(limits.buffer_bytes, limits.record_bytes),
+            bulk: Bulk::new(),
+            metrics: ProxyMetrics::new(),
+            limits,
+            snapshot: ArcSwap::from_pointee(snapshot),
+            ids: Ids { seed, next: AtomicU64::new(0) },
+        }))
+    }
+
+    /// Puts another policy in force. Calls under way meet it at their next batch: they go on when
+    /// it lets them see the same, and are cut off when it does not.
+    ///
+    /// # Errors
+    /// When the policy cannot be served; the one in force stays.
+    pub fn replace_policy(&self, policy: Arc<PolicySet>) -> Result<(), ProxyError> {
+        let generation = self.snapshot.load().generation + 1;
+        let snapshot = Snapshot::new(generation, policy, &self.stores)?;
+        self.snapshot.store(Arc::new(snapshot));
+        Ok(())
+    }
+
+    /// The policy in force.
+    pub fn policy(&self) -> Arc<PolicySet> {
+        Arc::clone(&self.snapshot.load().policy)
+    }
+
+    /// What the traffic side counts.
+    pub fn metrics(&self) -> &ProxyMetrics {
+        &self.metrics
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    pub(crate) fn snapshot(&self) -> Guard<Arc<Snapshot>> {
+        self.snapshot.load()
+    }
+
+    /// A new id for a call.
+    pub(crate) fn request_id(&self, now: Timestamp) -> RequestId {
+        RequestId::new(now, &self.ids.unique())
+    }
+
+    /// The trace a call belongs to: the caller's, or a new one.
+    pub(crate) fn trace(&self, of_caller: Option<TraceParent>) -> TraceParent {
+        let mut span = [0; 8];
+        let mut trace = [0; 16];
+        let unique = self.ids.unique();
+        for (to, from) in span.iter_mut().zip(unique.iter().rev()) {
+            *to = *from;
+        }
+        for (to, from) in trace.iter_mut().zip(unique.iter().chain(&self.ids.seed)) {
+            *to = *from;
+        }
+        of_caller.map_or_else(|| TraceParent::root(trace, span), |parent| parent.child(span))
+    }
+}
+
+impl Snapshot {
+    fn new(generation: u64, policy: Arc<PolicySet>, stores: &[Mount]) -> Result<Self, ProxyError> {
+        let known = |set: &DataSet| stores.iter().any(|store| *store.id() == set.store);
+        if let Some(set) = policy.sets().iter().find(|set| !known(set)) {
+            return Err(ProxyError::UnknownStore { set: set.id.clone(), store: set.store.clone() });
+        }
+        let mut faults = Faults::new();
+        let router = |mount: &Mount| {
+            let of_store = |set: &&Arc<DataSet>| set.store == *mount.id();
+            let sets: Vec<_> = policy.sets().iter().filter(of_store).cloned().collect();
+            Router::build(&sets, &mut faults)
+        };
+        let routers = stores.iter().map(router).collect();
+        if faults.has_errors() {
+            return Err(ProxyError::Routes { faults: faults.into_sorted() });
+        }
+        let shapes =
+            policy.sets().iter().map(|set| (set.id.clone(), Arc::new(Shape::new(set)))).collect();
+        Ok(Self { generation, policy, routers, shapes })
+    }
+
+    /// The shape of a data set's records.
+    pub(crate) fn shape(&self, set: &DataSetId) -> Option<&Arc<Shape>> {
+        self.shapes.get(set)
+    }
+
+    /// The data set of that name, as this policy describes it.
+    pub(crate) fn set(&self, id: &DataSetId) -> Option<&Arc<DataSet>> {
+        self.policy.sets().iter().find(|set| set.id == *id)
+    }
+}
+
+/// Ids that no other call of this or another process has. They are no secret: a random start and
+/// a count save a system call for each.
+#[derive(Debug)]
+struct Ids {
+    seed: [u8; 8],
+    next: AtomicU64,
+}
+
+impl Ids {
+    fn unique(&self) -> [u8; 10] {
+        let count = self.next.fetch_add(1, Ordering::Relaxed);
+        let seed = u64::from_be_bytes(self.seed);
+        // Odd multiplier: different counts stay different, and look it.
+        let mixed = count.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(seed).to_be_bytes();
+        let [a, b, ..] = self.seed;
+        let [c, d, e, f, g, h, i, j] = mixed;
+        [c, d, e, f, g, h, i, j, a, b]
+    }
+}

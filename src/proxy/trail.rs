@@ -1,0 +1,204 @@
+//! What is written down about one call: its outcome, its line in the access log, its counts.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use http::StatusCode;
+use tokio::time::Instant;
+
+use crate::audit::Ending;
+use crate::audit::Entry;
+use crate::audit::Kind;
+use crate::audit::Verdict;
+use crate::protocol::http::RequestId;
+
+use super::admission::Admission;
+use super::error::CallError;
+use super::metrics::CallLabels;
+use super::metrics::RecordLabels;
+use super::shared::Shared;
+
+/// What left, so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    /// Records released.
+    pub(crate) records: u32,
+    /// Records left out.
+    pub(crate) left_out: u32,
+    /// Bytes of the body.
+    pub(crate) bytes: u64,
+}
+
+/// What is written down about one call. It is written exactly once, at the end; a trail that is
+/// dropped before is one whose client went away.
+pub(crate) struct Trail {
+    pub(crate) shared: Arc<Shared>,
+    /// The id of the call and of its decision.
+    pub(crate) id: RequestId,
+    /// What is known of the call, as its entries begin.
+    pub(crate) facts: Entry,
+    /// Time spent waiting for the store.
+    pub(crate) waited: Duration,
+    pub(crate) tally: Tally,
+    pub(crate) status: StatusCode,
+    /// The call's place among those of its credential owner.
+    pub(crate) admission: Option<Admission>,
+    /// The `Privet-Fields` of the plan, once there is one.
+    pub(crate) plan: Option<HeaderValue>,
+    started: Instant,
+    method: &'static str,
+    ended: bool,
+}
+
+impl Trail {
+    /// The start of a call.
+    pub(crate) fn begin(shared: Arc<Shared>, id: RequestId, method: &'static str) -> Box<Self> {
+        let mut facts = Entry::new(Kind::Outcome);
+        let text: Arc<str> = id.as_str().into();
+        facts.request_id = Some(Arc::clone(&text));
+        facts.decision_id = Some(text);
+        shared.metrics.under_way.inc();
+        Box::new(Self {
+            shared,
+            id,
+            facts,
+            waited: Duration::ZERO,
+            tally: Tally::default(),
+            status: StatusCode::OK,
+            admission: None,
+            plan: None,
+            started: Instant::now(),
+            method,
+            ended: false,
+        })
+    }
+
+    /// Observes what the gateway itself took, once the answer begins.
+    pub(crate) fn answered(&mut self, status: StatusCode) {
+        self.status = status;
+        let own = self.started.elapsed().saturating_sub(self.waited);
+        self.shared.metrics.overhead.observe(own.as_secs_f64());
+        self.shared.metrics.upstream.observe(self.waited.as_secs_f64());
+    }
+
+    /// Writes down a call that came to nothing.
+    pub(crate) fn fail(&mut self, error: &CallError) {
+        if error.is_fault() {
+            let error: &dyn std::error::Error = error;
+            tracing::warn!(decision = self.id.as_str(), error, "call failed");
+        }
+        self.facts.reason = Some(Cow::Borrowed(error.reason()));
+        if error.is_refusal() {
+            self.refuse(error);
+        }
+        let ending = match error {
+            CallError::NotFound => Ending::NotFound,
+            _ => Ending::Failed,
+        };
+        self.end(ending);
+    }
+
+    /// Writes down a call that was cut off after its first byte.
+    pub(crate) fn abort(&mut self, error: &CallError) {
+        let cause: &dyn std::error::Error = error;
+        tracing::warn!(decision = self.id.as_str(), error = cause, "answer cut off");
+        self.facts.reason = Some(Cow::Borrowed(error.reason()));
+        if error.is_refusal() {
+            self.refuse(error);
+        }
+        self.end(Ending::Aborted);
+    }
+
+    /// Whether a policy permitted the call.
+    pub(crate) fn is_permitted(&self) -> bool {
+        self.facts.decision == Some(Verdict::Permit)
+    }
+
+    /// Writes down how the call ended; the first end counts.
+    pub(crate) fn end(&mut self, ending: Ending) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        self.count(ending);
+        self.log(ending);
+        // A call that nobody was permitted has released nothing: its refusal is its entry.
+        if !self.is_permitted() {
+            return;
+        }
+        let mut entry = self.facts.clone();
+        entry.kind = Kind::Outcome;
+        entry.outcome = Some(ending);
+        entry.status = Some(self.status.as_u16());
+        entry.records = Some(self.tally.records);
+        entry.left_out = Some(self.tally.left_out);
+        entry.bytes = Some(self.tally.bytes);
+        self.shared.log.note(entry);
+    }
+
+    fn refuse(&self, error: &CallError) {
+        let mut entry = self.facts.clone();
+        entry.kind = Kind::Refusal;
+        entry.decision = Some(Verdict::Refuse);
+        entry.status = Some(error.status().as_u16());
+        entry.rules = error.rule().cloned().into_iter().collect();
+        self.shared.log.note(entry);
+    }
+
+    fn count(&self, ending: Ending) {
+        let metrics = &self.shared.metrics;
+        metrics.under_way.dec();
+        let word = |id: Option<&str>| id.unwrap_or_default().to_owned();
+        let decision = if self.is_permitted() { "permit" } else { "refuse" };
+        let labels = CallLabels {
+            store: word(self.facts.store.as_ref().map(|store| store.as_str())),
+            purpose: word(self.facts.purpose.as_ref().map(|purpose| purpose.as_str())),
+            decision,
+            outcome: ending.as_str(),
+        };
+        metrics.requests.get_or_create(&labels).inc();
+        metrics.bytes.inc_by(self.tally.bytes);
+        let records = |verdict, count: u32| {
+            if count > 0 {
+                let labels = RecordLabels { verdict };
+                metrics.records.get_or_create(&labels).inc_by(count.into());
+            }
+        };
+        records("released", self.tally.records);
+        records("left_out", self.tally.left_out);
+    }
+
+    /// INVARIANT: names a route by its template and everything else by words of the product.
+    fn log(&self, ending: Ending) {
+        let took = self.started.elapsed();
+        tracing::info!(
+            target: "access",
+            method = self.method,
+            route = self.facts.route.as_deref().unwrap_or_default(),
+            store = self.facts.store.as_ref().map_or("", |store| store.as_str()),
+            purpose = self.facts.purpose.as_ref().map_or("", |purpose| purpose.as_str()),
+            status = self.status.as_u16(),
+            outcome = ending.as_str(),
+            reason = self.facts.reason.as_deref().unwrap_or_default(),
+            decision = self.id.as_str(),
+            duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            upstream_us = u64::try_from(self.waited.as_micros()).unwrap_or(u64::MAX),
+            bytes = self.tally.bytes,
+            records = self.tally.records,
+        );
+    }
+}
+
+impl Drop for Trail {
+    fn drop(&mut self) {
+        self.end(Ending::Gone);
+    }
+}
+
+impl fmt::Debug for Trail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trail").field("id", &self.id).finish_non_exhaustive()
+    }
+}
