@@ -13,6 +13,9 @@ mod selftest;
 mod sign;
 mod subject;
 
+#[cfg(test)]
+mod tests;
+
 pub use self::mac::{Mac, derive, hmac_sha256, length_prefixed, same, sha256};
 pub use self::root::{KdfCost, RootFileError, open_root, seal_root};
 pub use self::seal::{SEAL_OVERHEAD, SealKey, Unsealable};

@@ -234,3 +234,11 @@ const VERSION: u8 = 1;
 /// AES-256-GCM with a hedged nonce, as [`SealKey`].
 const SUITE: u8 = 1;
 const WRAPPED_LEN: usize = 32 + SEAL_OVERHEAD;
+
+#[cfg(test)]
+impl SubjectKey {
+    /// The bytes themselves, to look for them where they must not be.
+    pub(crate) fn expose(&self) -> &[u8; 32] {
+        self.0.expose()
+    }
+}

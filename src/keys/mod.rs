@@ -18,6 +18,9 @@ mod ring;
 mod slots;
 mod subject_keys;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 pub use self::config::{KeysConfig, RootProvider};
 pub use self::error::KeysError;
 pub use self::pseudonyms::PurposePseudonyms;

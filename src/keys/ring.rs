@@ -182,3 +182,12 @@ fn subject_folder(dir: &Path) -> PathBuf {
 pub(super) const FIRST: u32 = 1;
 const MIN_PASSPHRASE: usize = 12;
 const LINE_END: [char; 2] = ['\r', '\n'];
+
+#[cfg(test)]
+impl KeyRing {
+    /// Every key that a file must not hold in the clear.
+    pub(super) fn secrets(&self) -> Vec<Vec<u8>> {
+        let Ring { epoch, pseudonyms, audit, .. } = self.0.as_ref();
+        [epoch, pseudonyms, audit].map(|secret| secret.expose().to_vec()).to_vec()
+    }
+}

@@ -135,3 +135,13 @@ impl KeyRing {
 fn storage_key(record: &RecordKey) -> Vec<u8> {
     [b"subject/".as_slice(), &record.0].concat()
 }
+
+#[cfg(test)]
+impl KeyRing {
+    /// The bytes of a subject's key.
+    pub(super) async fn subject_secret(&self, subject: &Subject<'_>) -> Vec<u8> {
+        let record = self.read(subject).await.unwrap().unwrap();
+        let (with, context) = (self.wrapping(subject), self.context(subject));
+        record.generations[0].unwrap(&with, &context).unwrap().expose().to_vec()
+    }
+}

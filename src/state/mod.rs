@@ -15,6 +15,11 @@ mod metrics;
 mod store;
 mod tx;
 
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod tests;
+
 pub use self::config::StateConfig;
 pub use self::embedded::{Durability, SledStore};
 pub use self::engine::Engine;

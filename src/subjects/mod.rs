@@ -8,6 +8,9 @@ mod config;
 mod error;
 mod metrics;
 
+#[cfg(test)]
+mod tests;
+
 pub use self::card::{Card, MAX_NAMES};
 pub use self::cards::Cards;
 pub use self::config::SubjectsConfig;

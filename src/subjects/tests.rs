@@ -1,0 +1,455 @@
+//! Cards are made once, are never older than an acknowledged change, and close when in doubt.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::card::Facts;
+use super::*;
+use crate::clock::SystemEntropy;
+use crate::keys::KeyRing;
+use crate::keys::tests::Installation;
+use crate::keys::tests::files;
+use crate::keys::tests::holds;
+use crate::state::Engine;
+use crate::state::Expect;
+use crate::state::FaultMoment;
+use crate::state::FaultPlan;
+use crate::state::MemoryStore;
+use crate::state::StateConfig;
+use crate::state::StateStore;
+use crate::state::Tx;
+use crate::types::Consent;
+use crate::types::DomainId;
+use crate::types::SubjectStatus;
+use crate::types::SubjectToken;
+use crate::types::Timestamp;
+
+fn person() -> DomainId {
+    DomainId::parse("person").unwrap()
+}
+
+/// Cards in memory, and the engines below them.
+struct Bench {
+    cards: Cards,
+    keys: MemoryStore,
+    state: MemoryStore,
+    ring: KeyRing,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let (keys, state) = (MemoryStore::default(), MemoryStore::default());
+        let ring = KeyRing::ephemeral(Engine::Memory(keys.clone()), Arc::new(SystemEntropy));
+        let ring = ring.unwrap();
+        let cards = Self::cards(&ring, &state, 1_000);
+        Self { cards, keys, state, ring }
+    }
+
+    fn cards(ring: &KeyRing, state: &MemoryStore, cached_cards: usize) -> Cards {
+        let config = SubjectsConfig { cached_cards };
+        Cards::open(ring.clone(), Engine::Memory(state.clone()), &config)
+    }
+
+    /// The same engines with nothing in memory.
+    fn cold(&self) -> Cards {
+        Self::cards(&self.ring, &self.state, 1_000)
+    }
+}
+
+async fn look(cards: &Cards, ids: &[&str]) -> Result<Vec<Option<Arc<Card>>>, SubjectsError> {
+    let domain = person();
+    let wanted: Vec<_> = ids.iter().map(|id| (&domain, *id)).collect();
+    let mut out = Vec::new();
+    cards.cards(&wanted, &mut out).await.map(|()| out)
+}
+
+async fn one(cards: &Cards, id: &str) -> Card {
+    look(cards, &[id]).await.unwrap().remove(0).unwrap().as_ref().clone()
+}
+
+#[tokio::test]
+async fn a_first_sight_makes_a_blank_card_that_lasts() {
+    let bench = Bench::new();
+    let card = one(&bench.cards, "c-1").await;
+    assert_eq!((card.status, card.version), (SubjectStatus::Active, 1));
+    assert!(card.consents.is_empty() && card.opt_outs.is_empty());
+    assert_eq!(one(&bench.cold(), "c-1").await, card);
+    assert_ne!(one(&bench.cards, "c-2").await.token, card.token);
+}
+
+#[tokio::test]
+async fn a_batch_costs_one_commit_in_each_engine() {
+    let bench = Bench::new();
+    let ids: Vec<String> = (0..256).map(|n| format!("c-{n}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    look(&bench.cards, &ids).await.unwrap();
+    assert_eq!((bench.state.rev().0, bench.keys.rev().0), (1, 1));
+    look(&bench.cards, &ids).await.unwrap();
+    look(&bench.cold(), &ids).await.unwrap();
+    assert_eq!((bench.state.rev().0, bench.keys.rev().0), (1, 1));
+}
+
+#[tokio::test]
+async fn answers_stand_in_the_order_of_the_questions() {
+    let bench = Bench::new();
+    let long = "x".repeat(257);
+    let asked = ["b", "a", "", "b", "line\nbreak", "a", &long, "c"];
+    let found = look(&bench.cards, &asked).await.unwrap();
+    let expected = look(&bench.cold(), &asked).await.unwrap();
+    assert_eq!(found, expected);
+    let known: Vec<bool> = found.iter().map(Option::is_some).collect();
+    assert_eq!(known, [true, true, false, true, false, true, false, true]);
+    assert_eq!((&found[0], &found[1]), (&found[3], &found[5]));
+    assert_ne!(found[0], found[1]);
+    assert_eq!(bench.keys.rev().0, 1, "nothing is made for what is not an id");
+}
+
+#[tokio::test]
+async fn domains_keep_people_apart() {
+    let bench = Bench::new();
+    let (person, employee) = (person(), DomainId::parse("employee").unwrap());
+    let mut out = Vec::new();
+    bench.cards.cards(&[(&person, "7"), (&employee, "7")], &mut out).await.unwrap();
+    let tokens: Vec<SubjectToken> = out.iter().map(|card| card.as_ref().unwrap().token).collect();
+    assert_ne!(tokens[0], tokens[1]);
+    bench.cards.set_status(&person, "7", SubjectStatus::Restricted).await.unwrap();
+    let other = bench.cards.cached(&employee, "7").unwrap();
+    assert_eq!(other.status, SubjectStatus::Active);
+}
+
+#[tokio::test]
+async fn a_change_shows_on_the_next_look_up() {
+    let bench = Bench::new();
+    let (cards, domain) = (&bench.cards, person());
+    let token = one(cards, "c").await.token;
+    let until = Some(Timestamp::from_unix_s(5));
+    let mut version = cards.set_status(&domain, "c", SubjectStatus::Objected).await.unwrap();
+    for step in 0..4 {
+        let card = one(cards, "c").await;
+        assert_eq!(card, one(&bench.cold(), "c").await);
+        assert_eq!((card.version, card.token), (version, token));
+        let next = match step {
+            0 => cards.set_consent(&domain, "c", "marketing", Consent::Given { until }).await,
+            1 => cards.set_consent(&domain, "c", "analytics", Consent::Refused).await,
+            2 => cards.set_opt_out(&domain, "c", "profiling", true).await,
+            _ => cards.set_consent(&domain, "c", "analytics", Consent::Unknown).await,
+        };
+        assert!(next.as_ref().unwrap() > &version);
+        version = next.unwrap();
+    }
+    let card = one(cards, "c").await;
+    assert_eq!(card.status, SubjectStatus::Objected);
+    let consents = BTreeMap::from([("marketing".into(), Consent::Given { until })]);
+    assert_eq!(card.consents, consents);
+    assert_eq!(card.opt_outs.len(), 1);
+    assert_eq!(cards.set_opt_out(&domain, "c", "profiling", true).await.unwrap(), version);
+    cards.set_opt_out(&domain, "c", "profiling", false).await.unwrap();
+    assert!(one(cards, "c").await.opt_outs.is_empty());
+}
+
+#[tokio::test]
+async fn a_change_for_somebody_unseen_makes_the_card() {
+    let bench = Bench::new();
+    bench.cards.set_status(&person(), "new", SubjectStatus::Restricted).await.unwrap();
+    assert_eq!(one(&bench.cards, "new").await.status, SubjectStatus::Restricted);
+}
+
+#[tokio::test]
+async fn erased_is_final() {
+    let bench = Bench::new();
+    let (cards, domain) = (&bench.cards, person());
+    let version = cards.set_status(&domain, "c", SubjectStatus::Erased).await.unwrap();
+    for status in SubjectStatus::ALL {
+        let done = cards.set_status(&domain, "c", status).await;
+        match status {
+            SubjectStatus::Erased => assert_eq!(done.unwrap(), version),
+            _ => assert!(matches!(done, Err(SubjectsError::Erased)), "{done:?}"),
+        }
+    }
+    let done = cards.set_consent(&domain, "c", "m", Consent::Given { until: None }).await;
+    assert!(matches!(done, Err(SubjectsError::Erased)), "{done:?}");
+    assert_eq!(one(&bench.cold(), "c").await.status, SubjectStatus::Erased);
+}
+
+#[tokio::test]
+async fn the_erased_get_no_new_key() {
+    let bench = Bench::new();
+    bench.cards.set_status(&person(), "c", SubjectStatus::Erased).await.unwrap();
+    wipe(&bench.keys).await;
+    let card = one(&bench.cold(), "c").await;
+    assert_eq!((card.status, card.token), (SubjectStatus::Erased, SubjectToken([0; 16])));
+    assert!(bench.keys.scan(b"", None, 10).await.unwrap().items.is_empty());
+}
+
+async fn wipe(store: &MemoryStore) {
+    let mut tx = Tx::new();
+    for item in store.scan(b"", None, 1_000).await.unwrap().items {
+        tx.delete(&item.key, Expect::Any);
+    }
+    store.commit(tx).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_person_whose_card_is_lost_stays_closed() {
+    let bench = Bench::new();
+    bench.cards.set_status(&person(), "c", SubjectStatus::Restricted).await.unwrap();
+    wipe(&bench.state).await;
+    let cold = bench.cold();
+    // Whoever made a blank card here would lift the restriction.
+    assert_eq!(look(&cold, &["c", "other"]).await.unwrap()[0], None);
+    assert!(look(&cold, &["other"]).await.unwrap()[0].is_some());
+    let done = cold.set_status(&person(), "c", SubjectStatus::Active).await;
+    assert!(matches!(done, Err(SubjectsError::Orphaned)), "{done:?}");
+    assert_eq!(cold.metrics().orphaned.get(), 2);
+}
+
+#[tokio::test]
+async fn a_card_that_is_not_understood_is_an_error() {
+    let bench = Bench::new();
+    one(&bench.cards, "c").await;
+    let key = bench.state.scan(b"", None, 1).await.unwrap().items.remove(0).key;
+    for wrong in [
+        r#"{"v":2,"status":"active","consents":{},"opt_outs":[]}"#,
+        r#"{"v":1,"status":"lenient","consents":{},"opt_outs":[]}"#,
+        r#"{"v":1,"status":"active","consents":{"m":"maybe"},"opt_outs":[]}"#,
+        r#"{"v":1,"status":"active","consents":{},"opt_outs":[],"ban":true}"#,
+        r#"{"v":1,"status":"active"}"#,
+        "",
+    ] {
+        let mut tx = Tx::new();
+        tx.put(&key, wrong.into(), Expect::Any);
+        bench.state.commit(tx).await.unwrap();
+        let read = look(&bench.cold(), &["c"]).await;
+        assert!(matches!(read, Err(SubjectsError::Damaged)), "{wrong} {read:?}");
+    }
+}
+
+#[tokio::test]
+async fn names_and_numbers_of_consents_are_limited() {
+    let bench = Bench::new();
+    let (cards, domain) = (&bench.cards, person());
+    for wrong in ["", "two words", "naïve", &"n".repeat(65)] {
+        let done = cards.set_opt_out(&domain, "c", wrong, true).await;
+        assert!(matches!(done, Err(SubjectsError::Invalid { .. })), "{wrong}");
+    }
+    let done = cards.set_status(&domain, "", SubjectStatus::Active).await;
+    assert!(matches!(done, Err(SubjectsError::Invalid { .. })));
+    let until = Some(Timestamp::from_unix_ms(u64::MAX));
+    for n in 0..MAX_NAMES {
+        let name = format!("{n:0>64}");
+        cards.set_consent(&domain, "c", &name, Consent::Given { until }).await.unwrap();
+        cards.set_opt_out(&domain, "c", &name, true).await.unwrap();
+    }
+    let done = cards.set_opt_out(&domain, "c", "one-more", true).await;
+    assert!(matches!(done, Err(SubjectsError::TooMany { .. })), "{done:?}");
+    assert_eq!(one(&bench.cold(), "c").await.consents.len(), MAX_NAMES);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_workers_give_a_person_one_key() {
+    let bench = Bench::new();
+    let tasks: Vec<_> = (0..8)
+        .map(|worker| {
+            // Each with a memory of its own, as several processes would have.
+            let cards = bench.cold();
+            tokio::spawn(async move {
+                let mut seen = BTreeMap::new();
+                for step in 0..20 {
+                    let ids: Vec<String> =
+                        (0..10).map(|n| format!("c-{}", (step + worker + n) % 25)).collect();
+                    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+                    for (id, card) in ids.iter().zip(look(&cards, &ids).await.unwrap()) {
+                        seen.insert((*id).to_owned(), card.unwrap().token);
+                    }
+                }
+                seen
+            })
+        })
+        .collect();
+    let mut names = BTreeMap::new();
+    for task in tasks {
+        for (id, token) in task.await.unwrap() {
+            assert_eq!(*names.entry(id).or_insert(token), token);
+        }
+    }
+    let made = bench.keys.scan(b"", None, 1_000).await.unwrap().items.len();
+    assert_eq!((names.len(), made), (25, 25));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn readers_never_see_a_card_older_than_an_acknowledged_change() {
+    let bench = Bench::new();
+    // Room for hardly any card, so that they are loaded again and again.
+    let cards = Bench::cards(&bench.ring, &bench.state, 1);
+    let acknowledged = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let order = std::sync::atomic::Ordering::SeqCst;
+    let readers: Vec<_> = (0..3)
+        .map(|_| {
+            let (cards, acknowledged) = (cards.clone(), Arc::clone(&acknowledged));
+            tokio::spawn(async move {
+                let domain = person();
+                while acknowledged.load(order) < u64::MAX {
+                    let before = acknowledged.load(order);
+                    let card = match cards.cached(&domain, "c") {
+                        Some(card) => card,
+                        None => Arc::new(one(&cards, "c").await),
+                    };
+                    assert!(card.version >= before || before == u64::MAX);
+                    look(&cards, &["x", "y"]).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for n in 0..300 {
+        let status = if n % 2 == 0 { SubjectStatus::Restricted } else { SubjectStatus::Active };
+        let version = cards.set_status(&person(), "c", status).await.unwrap();
+        acknowledged.store(version, order);
+        assert_eq!(one(&cards, "c").await.status, status);
+    }
+    acknowledged.store(u64::MAX, order);
+    for reader in readers {
+        reader.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_from_many_sides_all_count() {
+    let bench = Bench::new();
+    let tasks: Vec<_> = (0..MAX_NAMES)
+        .map(|n| {
+            let cards = bench.cold();
+            let name = format!("n-{n}");
+            tokio::spawn(async move { cards.set_opt_out(&person(), "c", &name, true).await })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+    assert_eq!(one(&bench.cold(), "c").await.opt_outs.len(), MAX_NAMES);
+}
+
+#[tokio::test]
+async fn a_change_whose_caller_goes_away_still_reaches_the_memory() {
+    let bench = Bench::new();
+    let domain = person();
+    one(&bench.cards, "c").await;
+    let change = bench.cards.set_status(&domain, "c", SubjectStatus::Restricted);
+    let mut change = Box::pin(change);
+    // Polled once, which starts it, and dropped.
+    let waker = std::task::Waker::noop();
+    let polled = change.as_mut().poll(&mut std::task::Context::from_waker(waker));
+    assert!(polled.is_pending());
+    drop(change);
+    let restricted = async || one(&bench.cards, "c").await.status == SubjectStatus::Restricted;
+    while !restricted().await {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(one(&bench.cold(), "c").await.status, SubjectStatus::Restricted);
+}
+
+#[tokio::test]
+async fn memory_is_bounded() {
+    let bench = Bench::new();
+    let cards = Bench::cards(&bench.ring, &bench.state, 640);
+    for n in 0..40 {
+        let ids: Vec<String> = (0..100).map(|m| format!("c-{n}-{m}")).collect();
+        look(&cards, &ids.iter().map(String::as_str).collect::<Vec<_>>()).await.unwrap();
+    }
+    assert!(cards.0.cache.len() <= 640, "{}", cards.0.cache.len());
+}
+
+#[tokio::test]
+async fn a_fault_at_any_call_is_an_error_and_nothing_else() {
+    for moment in [FaultMoment::Before, FaultMoment::After] {
+        for in_keys in [true, false] {
+            let mut call = 1;
+            while fault_at(FaultPlan { call, moment }, in_keys).await {
+                call += 1;
+            }
+            assert!(call > 3, "{moment:?} was planned {call} times");
+        }
+    }
+}
+
+/// Plans one fault, does some work, and checks what stands afterwards. False when the work never
+/// came to the fault.
+async fn fault_at(plan: FaultPlan, in_keys: bool) -> bool {
+    let bench = Bench::new();
+    let known = one(&bench.cards, "known").await;
+    let engine = if in_keys { &bench.keys } else { &bench.state };
+    let cards = bench.cold();
+    engine.plan_fault(plan);
+    let looked = look(&cards, &["known", "new"]).await;
+    let changed = cards.set_status(&person(), "known", SubjectStatus::Restricted).await;
+    let happened = engine.clear_fault();
+    assert_eq!(happened, looked.is_err() || changed.is_err(), "{plan:?} {looked:?} {changed:?}");
+    // What memory shows is what the engine has, whatever was acknowledged.
+    let (warm, cold) = (one(&cards, "known").await, one(&bench.cold(), "known").await);
+    assert_eq!((&warm, warm.token), (&cold, known.token), "{plan:?}");
+    if changed.is_ok() {
+        assert_eq!(warm.status, SubjectStatus::Restricted, "{plan:?}");
+    }
+    let new = one(&cards, "new").await;
+    assert_eq!(new, one(&bench.cold(), "new").await, "{plan:?}");
+    if let Ok(looked) = looked {
+        assert_eq!(looked[1].as_ref().unwrap().token, new.token, "{plan:?}");
+    }
+    assert_eq!(bench.keys.scan(b"", None, 10).await.unwrap().items.len(), 2);
+    happened
+}
+
+#[tokio::test]
+async fn cards_in_files_outlast_the_process_and_name_nobody() {
+    let installation = Installation::initialised();
+    let state = StateConfig::Sled { path: installation.path().join("state") };
+    let ids: Vec<String> = (0..40).map(|n| format!("Εύα-{n}-subject@mail.example")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let visit = async || {
+        let cards = Cards::open(
+            installation.open().unwrap(),
+            Engine::open(&state).unwrap(),
+            &SubjectsConfig::default(),
+        );
+        let found = look(&cards, &ids).await.unwrap();
+        let until = Some(Timestamp::from_unix_s(9));
+        cards.set_consent(&person(), ids[0], "m", Consent::Given { until }).await.unwrap();
+        found.into_iter().map(|card| card.unwrap().token).collect::<Vec<_>>()
+    };
+    let tokens = visit().await;
+    assert_eq!(visit().await, tokens);
+    for (path, bytes) in files(installation.path()) {
+        for (id, token) in ids.iter().zip(&tokens) {
+            assert!(!holds(&bytes, id.as_bytes()), "an id in {}", path.display());
+            assert!(!holds(&bytes, &token.0), "a name in {}", path.display());
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn facts_come_back_as_they_were(
+        status in prop::sample::select(SubjectStatus::ALL.to_vec()),
+        consents in prop::collection::btree_map("[a-z_.-]{1,64}", prop::option::of(any::<Option<u64>>()), 0..MAX_NAMES),
+        opt_outs in prop::collection::btree_set("[a-z_.-]{1,64}", 0..MAX_NAMES),
+    ) {
+        let consents = consents.into_iter().map(|(name, given)| {
+            let given = given.map(|until| until.map(Timestamp::from_unix_ms));
+            (name.into(), given.map_or(Consent::Refused, |until| Consent::Given { until }))
+        });
+        let facts = Facts {
+            status,
+            consents: consents.collect(),
+            opt_outs: opt_outs.into_iter().map(String::into_boxed_str).collect(),
+        };
+        let stored = facts.encode().unwrap();
+        prop_assert!(stored.len() <= crate::state::MAX_VALUE_BYTES, "{}", stored.len());
+        prop_assert_eq!(Facts::decode(&stored).unwrap(), facts);
+    }
+
+    #[test]
+    fn any_bytes_are_a_card_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+        prop_assert!(Facts::decode(&bytes).is_err());
+    }
+}
