@@ -75,10 +75,10 @@ fn field(
     let Some(class) = class else { return };
     let whole = map.optional("whole").and_then(|node| node.bool(faults)).unwrap_or_default();
     let children = map.optional("children");
-    if let Some(node) = map.optional("at_rest") {
-        if node.word("protection", plain_or_encrypt, &["plain", "encrypt"], faults) == Some(true) {
-            later_value(node, "at_rest: encrypt", faults);
-        }
+    if let Some(node) = map.optional("at_rest")
+        && node.word("protection", plain_or_encrypt, &["plain", "encrypt"], faults) == Some(true)
+    {
+        later_value(node, "at_rest: encrypt", faults);
     }
     for word in ["index", "seal_as", "on_erase"] {
         map.later(word, faults);

@@ -151,12 +151,12 @@ pub(super) fn leaf_at(
 ) -> Option<FieldIx> {
     let found = set.find(path);
     if found.is_none() {
-        let help = if set.within(path).next().is_some() {
-            "it has children; name one of them".to_owned()
+        let (what, help) = if set.within(path).next().is_some() {
+            let what = format!("`{path}` of `{}` is a container", set.id);
+            (what, "name one of its children".to_owned())
         } else {
-            fields::near(path, set)
+            (format!("`{}` has no field `{path}`", set.id), fields::near(path, set))
         };
-        let what = format!("`{}` has no field `{path}` with a value of its own", set.id);
         faults.error(&place.first_line(), what, help);
     }
     found

@@ -241,7 +241,7 @@ shop.e: { subject: person, fields: {} }
     a.yaml:2:9: a data set needs `subject`
      2 | shop.a: { region: nowhere, fields: { a: { category: user }, 'b[*]': { category: user } }, on_erase: { do: delete }, retention: {}, rights: {}, writes: [a] }
        |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-    a.yaml:2:19: `shop.a` has no field `nowhere` with a value of its own
+    a.yaml:2:19: `shop.a` has no field `nowhere`
      2 | shop.a: { region: nowhere, fields: { a: { category: user }, 'b[*]': { category: user } }, on_erase: { do: delete }, retention: {}, rights: {}, writes: [a] }
        |                   ^^^^^^^
     a.yaml:2:91: `on_erase` is not in this version
@@ -379,7 +379,7 @@ fn wrong_routes_are_reported_together() {
      13 |     - { on: 'GET /c/{id}.json', records: $ }
         |             ^^^^^^^^^^^^^^^^^^
       help: write it as "GET /customers/{id}"
-    a.yaml:14:13: `shop.c` has no field `key` with a value of its own
+    a.yaml:14:13: `shop.c` has no field `key`
      14 |     - { on: 'GET /c/{key}', records: $ }
         |             ^^^^^^^^^^^^^^
     a.yaml:15:13: `tags[*]` may have several values in one record
@@ -413,7 +413,7 @@ fn wrong_routes_are_reported_together() {
     a.yaml:20:68: `q` stands here twice
      20 |     - { on: GET /g, records: '$.a[*]', around: [a], query: [id, q, q], find_by: { id: id, x: idd } }
         |                                                                    ^
-    a.yaml:20:94: `shop.c` has no field `idd` with a value of its own
+    a.yaml:20:94: `shop.c` has no field `idd`
      20 |     - { on: GET /g, records: '$.a[*]', around: [a], query: [id, q, q], find_by: { id: id, x: idd } }
         |                                                                                              ^^^
       help: did you mean `id`?
