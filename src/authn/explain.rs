@@ -48,8 +48,8 @@ pub(super) fn explain(text: &str, issuers: &[Issuer], now: Timestamp) -> Explana
         Ok(token) => token,
         Err(error) => return refused(explanation, error.to_string()),
     };
-    let kid = token.kid.as_deref().unwrap_or("no named key");
-    explanation.signed_with = Some(format!("{} with {kid}", token.algorithm.as_str()));
+    let kid = token.signed.kid.as_deref().unwrap_or("no named key");
+    explanation.signed_with = Some(format!("{} with {kid}", token.signed.algorithm.as_str()));
     let Some(issuer) = issuers.iter().find(|issuer| token.issuer() == Some(&issuer.name)) else {
         let known: Vec<&str> = issuers.iter().map(|issuer| &*issuer.name).collect();
         let known = known.join("`, `");

@@ -2,54 +2,92 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::crypto;
 
 use super::Algorithm;
 use super::AuthnError;
 use super::json::Json;
 use super::json::Map;
+use super::key_set::Key;
+use super::key_set::KeyMiss;
+use super::key_set::KeySet;
 
 /// A token that is well formed and asks for nothing this gateway does not do. Nothing in it is
 /// believed yet.
 #[derive(Debug)]
 pub(super) struct Token<'a> {
+    /// Its header and signature.
+    pub(super) signed: Signed<'a>,
+    /// What it claims.
+    pub(super) claims: Map,
+}
+
+/// A signed text, whatever it says.
+#[derive(Debug)]
+pub(super) struct Signed<'a> {
     /// The algorithm its header names.
     pub(super) algorithm: Algorithm,
     /// The key its header names.
     pub(super) kid: Option<Box<str>>,
-    /// What it claims.
-    pub(super) claims: Map,
     /// The bytes the signature is over.
-    pub(super) message: &'a str,
+    message: &'a str,
     /// The signature in base64url.
-    pub(super) signature: &'a str,
+    signature: &'a str,
+    payload: Vec<u8>,
 }
 
 impl<'a> Token<'a> {
     /// Reads the compact form.
     pub(super) fn read(text: &'a str) -> Result<Self, AuthnError> {
-        if text.len() > MAX_TOKEN {
-            return Err(malformed("it is longer than 16384 bytes"));
-        }
-        let parts = text.rsplit_once('.').and_then(|(message, signature)| {
-            message.split_once('.').map(|(header, claims)| (message, header, claims, signature))
-        });
-        let Some((message, header, claims, signature)) = parts else {
-            return Err(malformed("it does not have three parts"));
-        };
-        if signature.is_empty() {
-            return Err(malformed("it is not signed"));
-        }
-        // Also refuses a fourth part: `.` is not a base64url character.
-        decode(signature)?;
-        let (algorithm, kid) = read_header(&decode(header)?)?;
-        let claims = Json::parse_map(&decode(claims)?)
+        let signed = Signed::read(text)?;
+        let claims = Json::parse_map(&signed.payload)
             .ok_or_else(|| malformed("its claims are not one JSON object without duplicates"))?;
-        Ok(Self { algorithm, kid, claims, message, signature })
+        Ok(Self { signed, claims })
     }
 
     /// The issuer it names.
     pub(super) fn issuer(&self) -> Option<&str> {
         self.claims.get("iss").and_then(Json::text)
+    }
+}
+
+impl<'a> Signed<'a> {
+    /// Reads the compact form (RFC 7515 §7.1).
+    pub(super) fn read(text: &'a str) -> Result<Self, AuthnError> {
+        if text.len() > MAX_TOKEN {
+            return Err(malformed("it is longer than 16384 bytes"));
+        }
+        let parts = text.rsplit_once('.').and_then(|(message, signature)| {
+            message.split_once('.').map(|(header, payload)| (message, header, payload, signature))
+        });
+        let Some((message, header, payload, signature)) = parts else {
+            return Err(malformed("it does not have three parts"));
+        };
+        if signature.is_empty() {
+            return Err(malformed("it is not signed"));
+        }
+        decode(signature)?;
+        let (algorithm, kid) = read_header(&decode(header)?)?;
+        // Also refuses a fourth part: `.` is not a base64url character.
+        let payload = decode(payload)?;
+        Ok(Self { algorithm, kid, message, signature, payload })
+    }
+
+    /// Finds the key that is to verify it.
+    pub(super) fn key<'k>(&self, keys: &'k KeySet) -> Result<&'k Key, KeyMiss> {
+        keys.find(self.algorithm, self.kid.as_deref())
+    }
+
+    /// Whether the signature is `key`'s, under the key's own algorithm.
+    pub(super) fn is_by(&self, key: &Key) -> bool {
+        let algorithm = match key.algorithm {
+            Algorithm::EdDsa => jsonwebtoken::Algorithm::EdDSA,
+            Algorithm::Es256 => jsonwebtoken::Algorithm::ES256,
+            Algorithm::Rs256 => jsonwebtoken::Algorithm::RS256,
+        };
+        let message = self.message.as_bytes();
+        // An error is a signature that cannot even be read.
+        crypto::verify(self.signature, message, &key.key, algorithm).unwrap_or(false)
     }
 }
 
@@ -63,7 +101,7 @@ pub fn reads_as_token(bytes: &[u8]) -> bool {
         .map(|part| decode(part).map(|bytes| URL_SAFE_NO_PAD.encode(bytes)).unwrap_or_default())
         .collect();
     assert_eq!(again.join("."), text, "two texts for one token");
-    assert_eq!(format!("{}.{}", token.message, token.signature), text);
+    assert_eq!(format!("{}.{}", token.signed.message, token.signed.signature), text);
     true
 }
 
