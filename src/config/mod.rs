@@ -1,1 +1,236 @@
 //! Reads privet.toml into checked settings, reporting every fault with its place.
+//!
+//! A [`Config`] that exists is valid. Relative paths are relative to the file. Secrets come only
+//! through `*_file` keys.
+
+mod issuer;
+mod listen;
+mod paths;
+mod store;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::audit::AuditConfig;
+use crate::audit::Durability;
+use crate::authn::AuthnConfig;
+use crate::keys::KeysConfig;
+use crate::keys::RootProvider;
+use crate::net::TlsConfig;
+use crate::proxy::Limits;
+use crate::proxy::Place as StorePlace;
+use crate::state::StateConfig;
+use crate::types::Faults;
+use crate::types::Place;
+use crate::types::SourceFile;
+use crate::types::doc;
+use crate::types::doc::MapReader;
+use crate::types::doc::Node;
+use crate::upstream::UpstreamConfig;
+
+use self::paths::Paths;
+
+/// Everything privet.toml says.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The folder of policies.
+    pub policies: PathBuf,
+    /// Who runs this installation.
+    pub organisation: Organisation,
+    /// The traffic side.
+    pub gateway: Gateway,
+    /// The admin listener.
+    pub admin: AdminListener,
+    /// Where cards are kept.
+    pub state: StateConfig,
+    /// The log.
+    pub audit: AuditConfig,
+    /// The keys.
+    pub keys: KeysConfig,
+    /// Issuers and client certificates.
+    pub authn: AuthnConfig,
+    /// The stores.
+    pub stores: Vec<StoreSection>,
+}
+
+/// Who runs this installation, for people who ask.
+#[derive(Clone, Debug, Default)]
+pub struct Organisation {
+    /// Its name.
+    pub name: Option<String>,
+    /// Where people write to.
+    pub contact: Option<String>,
+}
+
+/// The traffic side.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    /// Where callers connect.
+    pub listen: Vec<SocketAddr>,
+    /// The certificate; needed off loopback.
+    pub tls: Option<TlsConfig>,
+    /// Limits.
+    pub limits: Limits,
+}
+
+/// The admin listener.
+#[derive(Clone, Debug)]
+pub struct AdminListener {
+    /// Where operators connect; loopback only.
+    pub listen: Vec<SocketAddr>,
+    /// Who they are.
+    pub operators_file: PathBuf,
+}
+
+/// One `[[store]]`.
+#[derive(Clone, Debug)]
+pub struct StoreSection {
+    /// Where its traffic is found.
+    pub place: StorePlace,
+    /// How it is reached.
+    pub upstream: UpstreamConfig,
+}
+
+impl Config {
+    /// Reads the file. Every fault is reported; `None` when one of them is an error.
+    pub fn read(file: &Arc<SourceFile>, faults: &mut Faults) -> Option<Self> {
+        let root = doc::toml(Arc::clone(file), faults)?;
+        let paths = Paths::beside(Path::new(&file.name));
+        let before = faults.errors();
+        let config = read_root(&root, &paths, faults);
+        config.filter(|_| faults.errors() == before)
+    }
+}
+
+fn read_root(root: &Node, paths: &Paths, faults: &mut Faults) -> Option<Config> {
+    let mut map = MapReader::new(root, "the configuration", faults)?;
+    if let Some(node) = map.required("privet", faults) {
+        node.word("format", |t| (t == FORMAT).then_some(()), &[FORMAT], faults);
+    }
+    let policies = map.required("policies", faults).and_then(|n| paths.read(n, faults));
+    let tenant = map.required("tenant", faults).and_then(|n| tenant(n, faults));
+    let organisation = map.optional("organisation").and_then(|n| organisation(n, faults));
+    let gateway = map.required("gateway", faults).and_then(|n| listen::gateway(n, paths, faults));
+    let admin = map.required("admin", faults).and_then(|n| listen::admin(n, paths, faults));
+    for later in ["postgres", "portal"] {
+        if let Some(entry) = map.entry(later) {
+            let what = format!("`[{later}]` is read, but nothing listens there in this version");
+            faults.warning(&entry.key_place, what, "");
+        }
+    }
+    let state = map.required("state", faults).and_then(|n| state(n, paths, faults));
+    let keys = map.required("keys", faults).and_then(|n| root_key(n, paths, faults));
+    let audit = map.required("audit", faults).and_then(|n| audit(n, paths, faults));
+    let issuers = map.optional("issuer").map_or_else(Vec::new, |n| issuer::all(n, paths, faults));
+    let certificates =
+        map.optional("certificate").map_or_else(Vec::new, |n| issuer::certificates(n, faults));
+    if issuers.is_empty() && certificates.is_empty() {
+        faults.error(
+            &root.place.first_line(),
+            "no [[issuer]] and no [[certificate]]: nobody could show who they are",
+            "`privet init DIR` writes a development issuer",
+        );
+    }
+    let stores = map.required("store", faults).map(|n| store::all(n, paths, faults));
+    map.finish(faults);
+
+    let tenant = tenant?;
+    let (root, dir) = (keys?, state.as_ref().map(|(_, dir)| dir.clone())?);
+    let audit = AuditConfig { durability: audit.as_ref()?.1, ..log_config(&audit?.0, &tenant) };
+    Some(Config {
+        policies: policies?,
+        organisation: organisation.unwrap_or_default(),
+        gateway: gateway?,
+        admin: admin?,
+        state: state?.0,
+        audit,
+        keys: KeysConfig { root, dir, tenant },
+        authn: AuthnConfig { issuers, certificates },
+        stores: stores?,
+    })
+}
+
+/// The tenant is part of every derived key and of the log's name.
+fn tenant(node: &Node, faults: &mut Faults) -> Option<String> {
+    let text = node.text(faults)?;
+    let fits = text.len() <= 64
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b));
+    if fits {
+        return Some(text.to_owned());
+    }
+    node.unexpected("a short name", "use at most 64 of a-z, 0-9, `-` and `.`", faults)
+}
+
+fn organisation(node: &Node, faults: &mut Faults) -> Option<Organisation> {
+    let mut map = MapReader::new(node, "`[organisation]`", faults)?;
+    let mut text = |key| map.optional(key).and_then(|n| n.text(faults)).map(str::to_owned);
+    let (name, contact) = (text("name"), text("contact"));
+    map.finish(faults);
+    Some(Organisation { name, contact })
+}
+
+/// The engine, and the folder that key slots and subject keys share with it.
+fn state(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<(StateConfig, PathBuf)> {
+    let mut map = MapReader::new(node, "`[state]`", faults)?;
+    let url = map.required("url", faults);
+    map.finish(faults);
+    let url = url?;
+    let text = url.text(faults)?;
+    if text.starts_with("postgres:") || text.starts_with("postgresql:") {
+        doc::not_in_this_version(&url.place, text.split(':').next().unwrap_or(text), faults);
+        return None;
+    }
+    let Some(folder) = text.strip_prefix("sled:").filter(|folder| !folder.is_empty()) else {
+        return url.unexpected("where state is kept", "write \"sled:data/state\"", faults);
+    };
+    let folder = paths.join(folder);
+    let keys = folder.parent().unwrap_or(Path::new("")).join("keys");
+    Some((StateConfig::Sled { path: folder }, keys))
+}
+
+fn audit(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<(PathBuf, Durability)> {
+    let mut map = MapReader::new(node, "`[audit]`", faults)?;
+    let dir = map.required("dir", faults).and_then(|n| paths.read(n, faults));
+    let durability = map.optional("durability").map_or(Some(Durability::Strict), |n| {
+        n.word("durability", Durability::parse, &["strict", "batched"], faults)
+    });
+    map.finish(faults);
+    Some((dir?, durability?))
+}
+
+/// The log's name is in every checkpoint, for ever the same.
+fn log_config(dir: &Path, tenant: &str) -> AuditConfig {
+    AuditConfig::new(dir, format!("{tenant}/node-1"))
+}
+
+fn root_key(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<RootProvider> {
+    let mut keys = MapReader::new(node, "`[keys]`", faults)?;
+    let root = keys.required("root", faults);
+    keys.later("shred_within", faults);
+    keys.finish(faults);
+    let mut map = MapReader::new(root?, "`[keys.root]`", faults)?;
+    if let Some(provider) = map.required("provider", faults) {
+        match provider.as_text() {
+            Some(later @ ("openbao" | "pkcs11")) => {
+                doc::not_in_this_version(&provider.place, later, faults);
+            }
+            _ => {
+                let known = ["file", "openbao", "pkcs11"];
+                provider.word("provider", |t| (t == "file").then_some(()), &known, faults);
+            }
+        }
+    }
+    let path = map.required("path", faults).and_then(|n| paths.read(n, faults));
+    let passphrase = map.required("passphrase_file", faults).and_then(|n| paths.read(n, faults));
+    map.finish(faults);
+    Some(RootProvider::File { path: path?, passphrase_file: passphrase? })
+}
+
+/// A fault about a key that may not stand beside another.
+fn conflict(place: &Place, what: &str, help: &str, faults: &mut Faults) {
+    faults.error(place, what, help);
+}
+
+const FORMAT: &str = "config/v1";

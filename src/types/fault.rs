@@ -152,9 +152,19 @@ impl Faults {
         self.0.extend(other.0);
     }
 
+    /// Adds a warning that has no place, such as a file that is not read.
+    pub fn warning_nowhere(&mut self, what: impl Into<String>, help: impl Into<String>) {
+        self.push(Severity::Warning, None, what.into(), help.into());
+    }
+
+    /// How many faults stop the files from being used.
+    pub fn errors(&self) -> usize {
+        self.0.iter().filter(|fault| fault.severity == Severity::Error).count()
+    }
+
     /// Whether any fault stops the files from being used.
     pub fn has_errors(&self) -> bool {
-        self.0.iter().any(|fault| fault.severity == Severity::Error)
+        self.errors() > 0
     }
 
     /// The faults in the order of their places.
