@@ -4,17 +4,35 @@
 //! a journal: one append-only, checksummed sequence of entries that is the durable truth. Tiles,
 //! entry bundles and checkpoints are derived from it and can be made again.
 
+mod committer;
 mod config;
+mod derive;
+mod disk;
 mod entry;
 mod error;
+mod folder;
+mod frame;
+#[doc(hidden)]
+pub mod fuzz;
+mod journal;
 mod log;
 mod metrics;
+mod open;
+mod publisher;
+mod search;
+mod shared;
 mod token;
+mod verify;
 mod words;
+
+#[cfg(test)]
+mod tests;
 
 pub use self::config::{AuditConfig, Durability};
 pub use self::entry::{Ending, Entry, FieldView, Kind, MAX_ENTRY_BYTES, Shown, Strength, Verdict};
 pub use self::error::AuditError;
 pub use self::log::{IntentReceipt, Log, Receipt, ReleaseReceipt};
 pub use self::metrics::AuditMetrics;
+pub use self::search::{Filter, Search, SearchError, search};
 pub use self::token::{ActorToken, parse_subject_token};
+pub use self::verify::{Verified, VerifyError, verify};

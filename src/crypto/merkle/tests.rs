@@ -24,8 +24,8 @@ struct Leaves(Vec<Hash>);
 impl Nodes for Leaves {
     type Error = Infallible;
     fn read(&self, level: u32, index: u64) -> Result<Hash, Infallible> {
-        let (low, high) = ((index << level) as usize, ((index + 1) << level) as usize);
-        Ok(naive_root(&self.0[low..high]))
+        let at = |n: u64| usize::try_from(n << level).unwrap();
+        Ok(naive_root(&self.0[at(index)..at(index + 1)]))
     }
 }
 
@@ -78,7 +78,7 @@ fn a_growing_tree_has_the_root_of_a_naive_one() {
     let counts = [0_u8, 1].map(|level| full.iter().filter(|tile| tile.level == level).count());
     assert_eq!(counts, [70_000 / 256, 1]);
     for tile in full.iter().filter(|tile| tile.level == 0) {
-        let low = tile.index as usize * TILE_WIDTH;
+        let low = usize::try_from(tile.index).unwrap() * TILE_WIDTH;
         assert_eq!(tile.hashes, all.0[low..low + TILE_WIDTH]);
     }
     let edge: Vec<_> = frontier.partial().map(|(l, n, hashes)| (l, n, hashes.len())).collect();
@@ -94,12 +94,12 @@ proptest! {
     #[test]
     fn proofs_hold_and_only_for_what_they_prove(size in 1_u64..300, index in 0_u64..300, flip in 0_usize..2000) {
         let all = leaves(300);
-        let root_of = |n: u64| naive_root(&all.0[..n as usize]);
+        let root_of = |n: u64| naive_root(&all.0[..usize::try_from(n).unwrap()]);
         let index = index % size;
         prop_assert_eq!(root(&all, size), Ok(root_of(size)));
 
         let mut proof = inclusion(&all, index, size).unwrap().unwrap();
-        let hash = all.0[index as usize];
+        let hash = all.0[usize::try_from(index).unwrap()];
         prop_assert!(verify_inclusion(&hash, index, size, &proof, &root_of(size)));
         prop_assert!(!verify_inclusion(&hash, index, size, &proof, &root_of(size + 1)) || size == 300);
         if size > 1 {
@@ -115,7 +115,7 @@ proptest! {
     #[test]
     fn consistency_holds_and_only_for_what_it_proves(old in 0_u64..300, new in 0_u64..300, flip in 0_usize..2000) {
         let all = leaves(300);
-        let root_of = |n: u64| naive_root(&all.0[..n as usize]);
+        let root_of = |n: u64| naive_root(&all.0[..usize::try_from(n).unwrap()]);
         let proof = consistency(&all, old, new).unwrap();
         prop_assert_eq!(proof.is_none(), old > new);
         let Some(mut proof) = proof else { return Ok(()) };

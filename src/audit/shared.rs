@@ -1,0 +1,253 @@
+//! What the handles of the log, its committer and its publisher share.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::Condvar;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicU8;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::clock::Clock;
+use crate::crypto::merkle::Hash;
+
+use super::AuditConfig;
+use super::AuditError;
+use super::AuditMetrics;
+
+/// An entry as it is written, with its hash; both are made by the caller, off the committer.
+#[derive(Debug)]
+pub(super) struct Sealed {
+    pub(super) bytes: Vec<u8>,
+    pub(super) leaf: Hash,
+}
+
+/// Who waits for an entry, and since when.
+#[derive(Debug)]
+pub(super) struct Append {
+    pub(super) entry: Sealed,
+    pub(super) waiter: Option<oneshot::Sender<Result<u64, AuditError>>>,
+    pub(super) since: Instant,
+}
+
+/// Who waits for the whole log.
+pub(super) type Done = oneshot::Sender<Result<(), AuditError>>;
+
+/// Work for the committer.
+#[derive(Debug)]
+pub(super) enum Job {
+    Append(Append),
+    Flush(Done),
+}
+
+/// The parts of the log that may be in trouble.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Part {
+    Journal = 0,
+    Publisher = 1,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Stage {
+    #[default]
+    Open,
+    /// Takes no more jobs.
+    Closing,
+    /// The committer is gone.
+    Finished,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    jobs: Vec<Job>,
+    closers: Vec<Done>,
+    stage: Stage,
+    /// The committer sleeps and must be woken.
+    asleep: bool,
+}
+
+/// See the module.
+pub(super) struct Shared {
+    pub(super) config: AuditConfig,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) metrics: Arc<AuditMetrics>,
+    /// Bytes of entries that are durable but not yet in bundles.
+    pub(super) backlog: AtomicUsize,
+    pub(super) checkpoint: Mutex<Option<Arc<str>>>,
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    /// A bit for each part in trouble, and one for a closed log.
+    closed_for: AtomicU8,
+    troubles: Mutex<[Option<Arc<str>>; 2]>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Log({})", self.config.dir.display())
+    }
+}
+
+impl Shared {
+    pub(super) fn new(config: AuditConfig, clock: Arc<dyn Clock>) -> Self {
+        let metrics = Arc::new(AuditMetrics::new());
+        metrics.writable.set(1);
+        Self {
+            config,
+            clock,
+            metrics,
+            backlog: AtomicUsize::new(0),
+            checkpoint: Mutex::new(None),
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+            closed_for: AtomicU8::new(0),
+            troubles: Mutex::default(),
+        }
+    }
+
+    pub(super) fn writable(&self) -> bool {
+        self.closed_for.load(Ordering::Acquire) == 0
+    }
+
+    /// Why the log is not writable now.
+    pub(super) fn trouble(&self) -> Option<Arc<str>> {
+        if self.closed_for.load(Ordering::Acquire) & CLOSED != 0 {
+            return Some("it is closed".into());
+        }
+        held(&self.troubles).iter().flatten().next().cloned()
+    }
+
+    /// The error for an entry that cannot be taken now.
+    pub(super) fn refusal(&self) -> AuditError {
+        if self.closed_for.load(Ordering::Acquire) & CLOSED != 0 {
+            return AuditError::Closed;
+        }
+        let why = self.trouble().unwrap_or_else(|| "it has just recovered".into());
+        AuditError::Unwritable { why }
+    }
+
+    /// Notes that a part is in trouble; `true` when it was not before.
+    pub(super) fn fail(&self, part: Part, error: &AuditError) -> bool {
+        let why = chain(error).into();
+        if let Some(slot) = held(&self.troubles).get_mut(part as usize) {
+            *slot = Some(why);
+        }
+        self.metrics.failures.inc();
+        self.metrics.writable.set(0);
+        let bit = 1 << part as u8;
+        let fresh = self.closed_for.fetch_or(bit, Ordering::AcqRel) & bit == 0;
+        if fresh {
+            let why = chain(error);
+            tracing::error!(?part, why, "the audit log cannot be written; nothing leaves");
+        }
+        fresh
+    }
+
+    /// Notes that a part is well again.
+    pub(super) fn recover(&self, part: Part) {
+        if let Some(slot) = held(&self.troubles).get_mut(part as usize) {
+            *slot = None;
+        }
+        let bit = 1 << part as u8;
+        let before = self.closed_for.fetch_and(!bit, Ordering::AcqRel);
+        if before & bit != 0 {
+            tracing::info!(?part, "the audit log can be written again");
+        }
+        if before & !bit == 0 {
+            self.metrics.writable.set(1);
+        }
+    }
+
+    /// Hands a job to the committer, unless `max_waiting` wait already.
+    pub(super) fn push(&self, job: Job, max_waiting: usize) -> Result<(), AuditError> {
+        let mut queue = held(&self.queue);
+        if queue.stage != Stage::Open {
+            return Err(AuditError::Closed);
+        }
+        let waiting = queue.jobs.len();
+        let behind = self.backlog.load(Ordering::Relaxed) > MAX_BACKLOG_BYTES;
+        if waiting >= max_waiting || behind {
+            return Err(AuditError::Overloaded { waiting });
+        }
+        queue.jobs.push(job);
+        if std::mem::take(&mut queue.asleep) {
+            drop(queue);
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Moves every waiting job to `jobs`, which is empty; waits for one for at most `limit`.
+    /// `false` when the log is closing and nothing waits.
+    pub(super) fn take(&self, jobs: &mut Vec<Job>, limit: Option<Duration>) -> bool {
+        let mut queue = held(&self.queue);
+        if queue.jobs.is_empty() && queue.stage == Stage::Open {
+            queue.asleep = true;
+            queue = match limit {
+                Some(limit) => {
+                    self.wake.wait_timeout(queue, limit).unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner),
+            };
+            queue.asleep = false;
+        }
+        std::mem::swap(&mut queue.jobs, jobs);
+        let waiting = i64::try_from(jobs.len()).unwrap_or(i64::MAX);
+        self.metrics.waiting.set(waiting);
+        queue.stage == Stage::Open || !jobs.is_empty()
+    }
+
+    /// Takes no more jobs; `done` hears when those that wait are done with.
+    pub(super) fn close(&self, done: Option<Done>) {
+        let mut queue = held(&self.queue);
+        if queue.stage == Stage::Finished {
+            drop(done.map(|done| done.send(Ok(()))));
+            return;
+        }
+        queue.stage = Stage::Closing;
+        queue.closers.extend(done);
+        queue.asleep = false;
+        drop(queue);
+        self.wake.notify_one();
+    }
+
+    /// The committer is gone. Whoever still waits is told.
+    pub(super) fn finish(&self, result: &Result<(), AuditError>) {
+        self.closed_for.fetch_or(CLOSED, Ordering::AcqRel);
+        self.metrics.writable.set(0);
+        let mut queue = held(&self.queue);
+        queue.stage = Stage::Finished;
+        queue.jobs.clear();
+        for closer in queue.closers.drain(..) {
+            // Who no longer listens does not want to know.
+            drop(closer.send(result.clone()));
+        }
+    }
+}
+
+/// A lock that a panic elsewhere does not take away: the values behind it are always whole.
+pub(super) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An error and its sources, in one line.
+fn chain(error: &AuditError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+const CLOSED: u8 = 1 << 7;
+
+/// More than this in memory, and the log is behind.
+const MAX_BACKLOG_BYTES: usize = 64 << 20;

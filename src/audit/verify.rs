@@ -1,0 +1,245 @@
+//! Checking a log with nothing but its folder, its public key and, best, a checkpoint kept
+//! elsewhere: every entry is hashed again, every tile compared, and the root must be the signed
+//! one.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::crypto::merkle::Frontier;
+use crate::crypto::merkle::FullTile;
+use crate::crypto::merkle::Hash;
+use crate::crypto::merkle::leaf;
+use crate::crypto::note::Checkpoint;
+use crate::crypto::note::NoteError;
+use crate::crypto::note::VerifierKey;
+use crate::protocol::tlog;
+use crate::protocol::tlog::Tile;
+
+use super::folder::Folder;
+
+/// What was found to be true.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Verified {
+    /// The state of the log that was checked.
+    pub checkpoint: Checkpoint,
+    /// Entries of the kept checkpoint the log was shown to continue, when one was given. Without
+    /// one, a log that its own operator wrote anew would look the same.
+    pub since: Option<u64>,
+}
+
+/// Why a log does not verify.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// A checkpoint is not one, or is not signed with the key.
+    #[error("{which} checkpoint: {source}")]
+    Checkpoint {
+        /// "the published" or "the kept".
+        which: &'static str,
+        /// What is wrong.
+        #[source]
+        source: NoteError,
+    },
+    /// The log does not continue the kept checkpoint: it was changed or forked.
+    #[error("the first {size} entries are not those of the kept checkpoint")]
+    Forked {
+        /// Entries of the kept checkpoint; the first bad index is below it.
+        size: u64,
+    },
+    /// A file could not be read.
+    #[error("the log could not be read")]
+    Io {
+        /// Why.
+        #[source]
+        source: Arc<io::Error>,
+    },
+    /// An entry and its hash do not fit.
+    #[error("entry {index} does not match its hash in `{tile}`")]
+    Mismatch {
+        /// The first bad index.
+        index: u64,
+        /// The tile that has another hash. Either may have been changed.
+        tile: String,
+    },
+    /// A file is not there.
+    #[error("`{file}` is missing, so entry {index} cannot be checked")]
+    Missing {
+        /// The file.
+        file: String,
+        /// The first index that needs it.
+        index: u64,
+    },
+    /// There is no checkpoint in the folder.
+    #[error("there is no checkpoint: this is not a log, or one that was never opened")]
+    NoCheckpoint,
+    /// Entries and tiles fit each other, but not the signed root.
+    #[error("the entries do not match the signed root; the first bad index is {at_least} or later")]
+    Root {
+        /// Entries before this index are known to be good.
+        at_least: u64,
+    },
+    /// The log has fewer entries than the kept checkpoint.
+    #[error("{kept} entries were kept, only {size} are published: entry {size} is gone")]
+    Truncated {
+        /// Entries of the kept checkpoint.
+        kept: u64,
+        /// Entries of the published one.
+        size: u64,
+    },
+    /// A file is not in its format.
+    #[error("`{file}` is malformed from entry {index} on")]
+    Unreadable {
+        /// The file.
+        file: String,
+        /// The first index that cannot be read.
+        index: u64,
+    },
+}
+
+impl VerifyError {
+    /// The first index known to be bad, when one entry can be named.
+    pub fn index(&self) -> Option<u64> {
+        match self {
+            Self::Mismatch { index, .. }
+            | Self::Missing { index, .. }
+            | Self::Unreadable { index, .. }
+            | Self::Truncated { size: index, .. } => Some(*index),
+            _ => None,
+        }
+    }
+}
+
+/// Checks the log in `dir` against the public key `vkey` (`name+hash+base64`), and, when given,
+/// against the text of a checkpoint `since` that was kept elsewhere.
+pub fn verify(
+    dir: &Path,
+    vkey: &VerifierKey,
+    since: Option<&str>,
+) -> Result<Verified, VerifyError> {
+    let folder = Folder::new(dir);
+    let note = folder.checkpoint().map_err(io_error)?.ok_or(VerifyError::NoCheckpoint)?;
+    let checkpoint = open("the published", vkey, &note)?;
+    let kept = since.map(|note| open("the kept", vkey, note)).transpose()?;
+    if let Some(kept) = kept.as_ref().filter(|kept| kept.size > checkpoint.size) {
+        return Err(VerifyError::Truncated { kept: kept.size, size: checkpoint.size });
+    }
+    let mut check = Check {
+        folder,
+        size: checkpoint.size,
+        frontier: Frontier::new(),
+        full: Vec::new(),
+        kept: kept.as_ref(),
+    };
+    check.compare_kept()?;
+    for index in 0..checkpoint.size.div_ceil(BUNDLE) {
+        check.bundle(index)?;
+    }
+    check.unfinished()?;
+    let since = kept.as_ref().map(|kept| kept.size);
+    if check.frontier.root() != checkpoint.root {
+        return Err(VerifyError::Root { at_least: since.unwrap_or(0) });
+    }
+    Ok(Verified { checkpoint, since })
+}
+
+fn open(which: &'static str, vkey: &VerifierKey, note: &str) -> Result<Checkpoint, VerifyError> {
+    let wrong = |source| VerifyError::Checkpoint { which, source };
+    let text = vkey.open(note).map_err(wrong)?;
+    let checkpoint = Checkpoint::parse(text).map_err(wrong)?;
+    if checkpoint.origin != vkey.name() {
+        return Err(wrong(NoteError::Checkpoint { what: "it is of a log with another name" }));
+    }
+    Ok(checkpoint)
+}
+
+struct Check<'a> {
+    folder: Folder,
+    /// Entries of the published checkpoint.
+    size: u64,
+    frontier: Frontier,
+    full: Vec<FullTile>,
+    kept: Option<&'a Checkpoint>,
+}
+
+impl Check<'_> {
+    /// Hashes the entries of a bundle and compares them with their tile.
+    fn bundle(&mut self, index: u64) -> Result<(), VerifyError> {
+        let first = index * BUNDLE;
+        let width = u16::try_from((self.size - first).min(BUNDLE)).unwrap_or(tlog::FULL);
+        let (bundle, tile) = (Tile::entries(index, width), Tile::hashes(0, index, width));
+        let bytes = self.read(bundle, first)?;
+        let hashes = self.hashes(tile, first)?;
+        let mut entries = tlog::entries(&bytes);
+        for (index, hash) in (first..).zip(hashes) {
+            let Some(Ok(entry)) = entries.next() else {
+                return Err(VerifyError::Unreadable { file: bundle.to_string(), index });
+            };
+            let found = leaf(entry);
+            if found != hash {
+                return Err(VerifyError::Mismatch { index, tile: tile.to_string() });
+            }
+            self.frontier.push(found, &mut self.full);
+            self.compare_kept()?;
+        }
+        if width == tlog::FULL && entries.next().is_some() {
+            let index = first + BUNDLE - 1;
+            return Err(VerifyError::Unreadable { file: bundle.to_string(), index });
+        }
+        // The lowest was just compared hash by hash.
+        let full = std::mem::take(&mut self.full);
+        for tile in full.iter().filter(|tile| tile.level > 0) {
+            self.compare(Tile::hashes(tile.level, tile.index, tlog::FULL), &tile.hashes)?;
+        }
+        Ok(())
+    }
+
+    /// Compares the right edge above the lowest level.
+    fn unfinished(&self) -> Result<(), VerifyError> {
+        for (level, index, hashes) in self.frontier.partial().filter(|(level, ..)| *level > 0) {
+            let width = u16::try_from(hashes.len()).unwrap_or(tlog::FULL);
+            self.compare(Tile::hashes(level, index, width), hashes)?;
+        }
+        Ok(())
+    }
+
+    fn compare(&self, tile: Tile, expected: &[Hash]) -> Result<(), VerifyError> {
+        let span = 8 * u32::from(tile.level.unwrap_or(0));
+        let first = (tile.index << 8) << span;
+        let found = self.hashes(tile, first)?;
+        match (0_u64..).zip(expected.iter().zip(&found)).find(|(_, (a, b))| a != b) {
+            Some((at, _)) => {
+                Err(VerifyError::Mismatch { index: first + (at << span), tile: tile.to_string() })
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn compare_kept(&self) -> Result<(), VerifyError> {
+        let kept = self.kept.filter(|kept| kept.size == self.frontier.size());
+        if kept.is_some_and(|kept| kept.root != self.frontier.root()) {
+            return Err(VerifyError::Forked { size: self.frontier.size() });
+        }
+        Ok(())
+    }
+
+    /// The first `tile.width` hashes of a tile whose first entry is `index`.
+    fn hashes(&self, tile: Tile, index: u64) -> Result<Vec<Hash>, VerifyError> {
+        let bytes = self.read(tile, index)?;
+        let (hashes, rest) = bytes.as_chunks::<32>();
+        match hashes.get(..usize::from(tile.width)) {
+            Some(hashes) if rest.is_empty() && bytes.len() <= 256 * 32 => Ok(hashes.to_vec()),
+            _ => Err(VerifyError::Unreadable { file: tile.to_string(), index }),
+        }
+    }
+
+    fn read(&self, tile: Tile, index: u64) -> Result<Vec<u8>, VerifyError> {
+        let missing = || VerifyError::Missing { file: tile.to_string(), index };
+        self.folder.tile(tile).map_err(io_error)?.ok_or_else(missing)
+    }
+}
+
+fn io_error(source: io::Error) -> VerifyError {
+    VerifyError::Io { source: Arc::new(source) }
+}
+
+const BUNDLE: u64 = 256;
