@@ -60,7 +60,7 @@ pub enum KeysError {
         path: PathBuf,
     },
     /// A secret file is a link, a device or too long.
-    #[error("`{}` is not a plain file of at most 4 KiB", path.display())]
+    #[error("`{}` is not a plain file of less than 4 KiB", path.display())]
     Plain {
         /// The file.
         path: PathBuf,

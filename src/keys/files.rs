@@ -32,7 +32,7 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, KeysError> {
         _ => KeysError::io("read", path)(error),
     })?;
     let about = file.metadata().map_err(KeysError::io("read", path))?;
-    if !about.is_file() || about.len() > MAX_BYTES {
+    if !about.is_file() || !usize::try_from(about.len()).is_ok_and(|len| len < MAX_BYTES) {
         return Err(KeysError::Plain { path: path.to_path_buf() });
     }
     let mode = about.permissions().mode() & 0o777;
@@ -40,8 +40,8 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, KeysError> {
         return Err(KeysError::Open { path: path.to_path_buf(), mode });
     }
     // Room for everything at once: a string that grows leaves copies behind.
-    let mut text = Zeroizing::new(String::with_capacity(MAX_BYTES as usize + 1));
-    file.take(MAX_BYTES).read_to_string(&mut text).map_err(KeysError::io("read", path))?;
+    let mut text = Zeroizing::new(String::with_capacity(MAX_BYTES));
+    file.take(about.len()).read_to_string(&mut text).map_err(KeysError::io("read", path))?;
     Ok(text)
 }
 
@@ -74,4 +74,4 @@ pub(super) fn create_folder(path: &Path) -> Result<(), KeysError> {
     builder.create(path).map_err(KeysError::io("make", path))
 }
 
-const MAX_BYTES: u64 = 4_096;
+const MAX_BYTES: usize = 4_096;

@@ -23,23 +23,18 @@ impl PurposePseudonyms {
             [b"privet/ps/v1", tenant.as_bytes(), &number, purpose.as_str().as_bytes()];
         Self(Mac::new(&derive(root, &info)))
     }
+}
 
-    /// Appends the pseudonym of `value`. `kind` keeps apart values that mean different things:
-    /// the number 7 as a person and the number 7 as an order.
-    pub fn write(&self, kind: &str, value: &[u8], out: &mut Vec<u8>) {
+impl Pseudonyms for PurposePseudonyms {
+    /// `kind` keeps apart values that mean different things: the number 7 as a person and the
+    /// number 7 as an order.
+    fn write(&self, kind: &str, value: &[u8], out: &mut Vec<u8>) {
         let token = self.0.short(&[kind.as_bytes(), value]);
         let mut text = [0; 22];
         out.extend_from_slice(b"ps1_");
         if let Ok(len) = URL_SAFE_NO_PAD.encode_slice(token, &mut text) {
             out.extend(text.iter().take(len));
         }
-    }
-}
-
-impl Pseudonyms for PurposePseudonyms {
-    fn write(&self, kind: &str, value: &[u8], out: &mut Vec<u8>) {
-        // The inherent method, which comes first.
-        Self::write(self, kind, value, out);
     }
 }
 

@@ -16,6 +16,7 @@ use crate::clock::EntropyError;
 use crate::clock::SystemEntropy;
 use crate::crypto::KdfCost;
 use crate::state::Engine;
+use crate::transform::Pseudonyms;
 use crate::types::DomainId;
 use crate::types::PurposeId;
 

@@ -8,7 +8,6 @@
 //! Mounting needs rights; without them a test says so in one line and passes.
 
 #![expect(clippy::unwrap_used, reason = "clippy's allow-unwrap-in-tests does not reach helpers")]
-#![expect(clippy::panic, reason = "helpers of tests")]
 
 mod mounts;
 mod writer;
