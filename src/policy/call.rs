@@ -33,6 +33,7 @@ pub struct Call<'a> {
 
 /// What was decided about a caller.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "made once a call and taken apart at once")]
 pub enum Decision {
     /// The store may be asked, and each record judged under this permit.
     Permit(Permit),

@@ -240,7 +240,7 @@ impl Measure<'_> {
         if held == Held::No || !valid {
             return Err(Miss::Other);
         }
-        let claims = |claim: &Box<str>| identity.claims.get(claim).is_some_and(|v| !v.is_empty());
+        let claims = |claim: &str| identity.claims.get(claim).is_some_and(|v| !v.is_empty());
         if !grant.rows.iter().all(|(_, claim)| claims(claim)) {
             return Err(Miss::Rows);
         }

@@ -11,6 +11,8 @@ mod identity;
 mod permit;
 mod set;
 mod source;
+#[cfg(test)]
+mod tests;
 mod verdict;
 mod view;
 

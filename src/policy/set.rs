@@ -36,9 +36,16 @@ pub struct PolicySet {
     tables: Tables,
     /// Positions of purposes, by name.
     purposes: Vec<(PurposeId, usize)>,
-    /// Roles by the claim that gives them: its values, and the role's bit.
-    claims: Vec<(Box<str>, Vec<(Box<str>, u128)>)>,
+    /// The claims that give roles.
+    claims: Vec<RoleClaim>,
     hash: [u8; 32],
+}
+
+/// A claim that gives roles: its values, each with the role's bit.
+#[derive(Debug)]
+struct RoleClaim {
+    claim: Box<str>,
+    values: Vec<(Box<str>, u128)>,
 }
 
 impl PolicySet {
@@ -115,9 +122,9 @@ impl PolicySet {
         claims: &std::collections::BTreeMap<Box<str>, Vec<Box<str>>>,
     ) -> u128 {
         let mut held = 0;
-        for (claim, roles) in &self.claims {
+        for RoleClaim { claim, values } in &self.claims {
             for value in claims.get(claim).into_iter().flatten() {
-                for (_, bit) in roles.iter().filter(|(has, _)| has == value) {
+                for (_, bit) in values.iter().filter(|(has, _)| has == value) {
                     held |= bit;
                 }
             }
@@ -126,14 +133,14 @@ impl PolicySet {
     }
 }
 
-fn claims(model: &Model) -> Vec<(Box<str>, Vec<(Box<str>, u128)>)> {
-    let mut claims: Vec<(Box<str>, Vec<(Box<str>, u128)>)> = Vec::new();
+fn claims(model: &Model) -> Vec<RoleClaim> {
+    let mut claims: Vec<RoleClaim> = Vec::new();
     for (at, role) in model.roles.iter().enumerate() {
         let Holds::Claim { claim, has } = &role.holds else { continue };
         let value = (has.clone(), role_bit(at));
-        match claims.iter_mut().find(|(known, _)| known == claim) {
-            Some((_, values)) => values.push(value),
-            None => claims.push((claim.clone(), vec![value])),
+        match claims.iter_mut().find(|known| known.claim == *claim) {
+            Some(known) => known.values.push(value),
+            None => claims.push(RoleClaim { claim: claim.clone(), values: vec![value] }),
         }
     }
     claims

@@ -55,8 +55,9 @@ pub(in crate::policy) struct CellGrant {
 impl Cell {
     /// Fills the table of combinations.
     pub(super) fn with_plans(mut self, facts: &SetFacts) -> Self {
-        if self.grants.len() <= TABLED_GRANTS {
-            let combinations = 1_u64 << self.grants.len();
+        let combinations = 1_u64.unbounded_shl(u32::try_from(self.grants.len()).unwrap_or(64));
+        let fields = facts.personal.len().max(1);
+        if usize::try_from(combinations).is_ok_and(|n| n > 0 && n <= TABLED_VIEWS / fields) {
             self.plans = (0..combinations)
                 .map(|mask| {
                     let mut views = Vec::new();
@@ -246,5 +247,6 @@ impl ConsentRule {
 /// Grants and limits are bits of a `u64`.
 const MAX_RULES: usize = 64;
 
-/// Up to this many grants, every combination has its plan ready: 64 plans.
-const TABLED_GRANTS: usize = 6;
+/// A cell keeps the plans of every combination of its grants while they hold no more views than
+/// this: 64 combinations of 256 fields.
+const TABLED_VIEWS: usize = 16_384;

@@ -253,20 +253,20 @@ impl OfRecord {
     /// For `if`: what is unknown holds.
     fn may_hold(&self, record: &Known<'_>) -> bool {
         let status = record.status.is_none_or(|status| self.status.contains(&status));
-        let out = |name: &Box<str>| record.opt_outs.is_none_or(|outs| outs.contains(name));
+        let out = |name: &str| record.opt_outs.is_none_or(|outs| outs.contains(name));
         let region = record.region.is_none_or(|region| self.region.contains(&region));
         (self.status.is_empty() || status)
-            && self.opted_out.as_ref().is_none_or(out)
+            && self.opted_out.as_deref().is_none_or(out)
             && (self.region.is_empty() || region)
     }
 
     /// For `unless`: what is unknown does not hold.
     fn must_hold(&self, record: &Known<'_>) -> bool {
         let status = record.status.is_some_and(|status| self.status.contains(&status));
-        let out = |name: &Box<str>| record.opt_outs.is_some_and(|outs| outs.contains(name));
+        let out = |name: &str| record.opt_outs.is_some_and(|outs| outs.contains(name));
         let region = record.region.is_some_and(|region| self.region.contains(&region));
         (self.status.is_empty() || status)
-            && self.opted_out.as_ref().is_none_or(out)
+            && self.opted_out.as_deref().is_none_or(out)
             && (self.region.is_empty() || region)
     }
 }
