@@ -10,7 +10,7 @@ mod metrics;
 mod server_tls;
 mod stream;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use self::accept::{Bound, Listener, ListenerSetup, Pending};
 pub use self::connect::{ClientTls, Target, connect};

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::authn::AuthnError;
+use crate::net::Drain;
 
 use super::Signer;
 use super::World;
@@ -196,4 +197,33 @@ async fn an_issuer_that_withdraws_every_key_is_believed() {
     world.publish(&[]);
     world.auth.refresh().await.unwrap();
     assert_eq!(world.verdict(&token).await, "unknown_key");
+}
+
+#[tokio::test(start_paused = true)]
+async fn key_sets_are_read_again_when_due_until_draining() {
+    let signer = Signer::es256();
+    let world = World::new(&[signer.jwk("one")], |issuer| issuer.refresh_s = 60);
+    let (auth, drain) = (world.auth.clone(), Drain::new());
+    let stop = drain.clone();
+    let fresh = tokio::spawn(async move { auth.keep_fresh(stop).await });
+    // The runtime's time is paused: waiting only lets the task have its turns.
+    let turns = || tokio::time::sleep(std::time::Duration::from_secs(11));
+    world.clock.advance_ms(59_999);
+    turns().await;
+    assert_eq!(world.metrics.key_sets_read.get(), 1);
+    world.clock.advance_ms(1);
+    turns().await;
+    assert_eq!(world.metrics.key_sets_read.get(), 2);
+    world.publish_text("broken");
+    world.clock.advance_ms(60_000);
+    turns().await;
+    assert_eq!(world.metrics.key_set_failures.get(), 1);
+    world.clock.advance_ms(29_999);
+    turns().await;
+    assert_eq!(world.metrics.key_set_failures.get(), 1, "not before half a minute");
+    world.clock.advance_ms(1);
+    turns().await;
+    assert_eq!(world.metrics.key_set_failures.get(), 2);
+    drain.start();
+    fresh.await.unwrap();
 }

@@ -71,8 +71,8 @@ fn keys_that_are_not_for_signatures_or_too_weak_are_passed_over() {
 fn a_key_set_that_cannot_be_trusted_is_refused_whole() {
     let jwk = Signer::es256().jwk("k");
     assert!(parse(&json!([with(jwk.clone(), "d", json!("AAAA"))])).is_err(), "a private key");
-    assert!(parse(&json!([{ "kty": "oct", "k": "AAAA" }, jwk.clone()])).is_err(), "a secret");
-    assert!(parse(&json!([jwk.clone(), Signer::eddsa().jwk("k")])).is_err(), "one name, two keys");
+    assert!(parse(&json!([{ "kty": "oct", "k": "AAAA" }, jwk])).is_err(), "a secret");
+    assert!(parse(&json!([jwk, Signer::eddsa().jwk("k")])).is_err(), "one name, two keys");
     assert!(parse(&json!([7])).is_err(), "no object");
     assert!(parse(&json!({})).is_err(), "no array");
     assert!(parse(&vec![jwk.clone(); 65].into()).is_err(), "too many");

@@ -4,6 +4,7 @@ mod cache;
 mod certificates;
 mod claims;
 mod dev;
+mod fetched;
 mod key_sets;
 mod tokens;
 mod vectors;
