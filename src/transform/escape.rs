@@ -59,6 +59,8 @@ pub(super) fn escape(text: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(plain);
         let Some((byte, after)) = special.split_first() else { return };
         match byte {
+            0x08 => out.extend_from_slice(b"\\b"),
+            0x0c => out.extend_from_slice(b"\\f"),
             b'\n' => out.extend_from_slice(b"\\n"),
             b'\r' => out.extend_from_slice(b"\\r"),
             b'\t' => out.extend_from_slice(b"\\t"),

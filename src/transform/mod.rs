@@ -9,6 +9,8 @@ mod around;
 mod batch;
 mod error;
 mod escape;
+#[doc(hidden)]
+pub mod fuzz;
 mod names;
 mod parse;
 mod reader;
@@ -27,3 +29,6 @@ pub use self::rewrite::{rewrite_one, validate};
 pub use self::shape::Shape;
 pub use self::state::{Format, Limits, Progress};
 pub use self::writer::{Pseudonyms, Writer};
+
+#[cfg(test)]
+mod tests;

@@ -109,6 +109,11 @@ impl Reader {
         self.has_ended = true;
     }
 
+    /// Bytes pushed and not yet moved into a batch.
+    pub fn held(&self) -> usize {
+        self.buffer.len() - self.pos
+    }
+
     /// Records read so far.
     pub fn records(&self) -> u64 {
         self.count
@@ -267,9 +272,7 @@ impl Reader {
 
     /// Reads a record into the batch.
     fn record(&mut self, batch: &mut Batch) -> Result<(), Halt> {
-        if self.token()? != b'{' {
-            return Err(self.shape_error("a record, which is an object").into());
-        }
+        self.is_next(b'{', A_RECORD)?;
         self.wait_for_value()?;
         let until = self.buffer.len().min(self.pos.saturating_add(self.limits.record_bytes));
         let text = self.buffer.get(self.pos..until).unwrap_or_default();
@@ -404,10 +407,7 @@ impl Reader {
 
     /// Reads the record in the `len` bytes at the current place, which are a line.
     fn line_record(&mut self, len: usize, is_last: bool, batch: &mut Batch) -> Result<(), Halt> {
-        match self.token()? {
-            b'{' => {}
-            _ => return Err(self.shape_error("a record, which is an object").into()),
-        }
+        self.is_next(b'{', A_RECORD)?;
         match self.parse_record(len, true, batch) {
             Ok(end) => {
                 let after = self.buffer.get(self.pos + end..self.pos + len).unwrap_or_default();
@@ -459,11 +459,21 @@ impl Reader {
     }
 
     fn expect(&mut self, wanted: u8, what: &'static str) -> Result<(), Halt> {
-        if self.token()? != wanted {
-            return Err(self.shape_error(what).into());
-        }
+        self.is_next(wanted, what)?;
         self.pos += 1;
         Ok(())
+    }
+
+    /// Checks that the next value starts with `wanted`.
+    fn is_next(&mut self, wanted: u8, expected: &'static str) -> Result<(), Halt> {
+        match self.token()? {
+            found if found == wanted => Ok(()),
+            b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => {
+                let (record, byte) = (self.count, self.byte(self.pos));
+                Err(TransformError::Shape { record, byte, expected }.into())
+            }
+            _ => Err(self.malformed(self.pos, Malformed::Structure).into()),
+        }
     }
 
     fn byte(&self, at: usize) -> u64 {
@@ -473,12 +483,11 @@ impl Reader {
     fn malformed(&self, at: usize, what: Malformed) -> TransformError {
         TransformError::Malformed { record: self.count, byte: self.byte(at), what }
     }
-
-    fn shape_error(&self, expected: &'static str) -> TransformError {
-        TransformError::Shape { record: self.count, byte: self.byte(self.pos), expected }
-    }
 }
 
 fn utf8(text: &[u8]) -> Result<&str, Stop> {
     std::str::from_utf8(text).map_err(|_| Stop::Bad(Malformed::NotUtf8))
 }
+
+/// What an answer consists of.
+const A_RECORD: &str = "a record, which is an object";

@@ -1,0 +1,211 @@
+//! What must hold of the rewriter for every input, in a form that a fuzzer can drive.
+
+use super::batch::Batch;
+use super::error::TransformError;
+use super::reader::Reader;
+use super::rewrite::validate;
+use super::shape::Shape;
+use super::state::Format;
+use super::state::Limits;
+use super::state::Progress;
+use super::writer::Pseudonyms;
+use super::writer::Writer;
+use crate::catalog::DataSet;
+use crate::catalog::Field;
+use crate::catalog::FieldIx;
+use crate::catalog::Records;
+use crate::catalog::Selector;
+use crate::catalog::SubjectField;
+use crate::policy::DatePart;
+use crate::policy::Generalize;
+use crate::policy::Mask;
+use crate::policy::View;
+use crate::types::CategoryId;
+use crate::types::DataSetId;
+use crate::types::DomainId;
+use crate::types::FieldPath;
+use crate::types::Flags;
+use crate::types::IdError;
+use crate::types::Level;
+use crate::types::Place;
+use crate::types::SourceFile;
+use crate::types::StoreId;
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// Feeds `data` to the rewriter beside planted values, and checks what must hold of the outcome.
+///
+/// # Panics
+///
+/// When the outcome depends on how the answer was cut, is no JSON, or shows a planted value: a
+/// fuzzer reports that as a finding.
+pub fn rewriter(data: &[u8]) {
+    let ([how, cut], data) = data.split_first_chunk::<2>().unwrap_or((&[0, 0], data));
+    let Ok((shape, views)) = planted_shape() else { return };
+    let (format, selector, body) = answer(*how, data);
+    let case = Case { format, selector: &selector, shape: &shape, views: &views };
+    let whole = case.rewrite([body.as_slice()].into_iter());
+    let cut = 1 + usize::from(*cut);
+    assert!(whole == case.rewrite(body.chunks(cut)), "the outcome depends on the cuts");
+    let Ok(out) = whole else { return };
+    match format {
+        Format::Json => assert!(validate(&out).is_ok(), "the outcome is no JSON"),
+        Format::Ndjson => {
+            let mut lines = out.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+            assert!(lines.all(|line| validate(line).is_ok()), "a line is no JSON");
+        }
+    }
+    let holds = |text: &[u8]| memchr::memmem::find(text, CANARY).is_some();
+    assert!(holds(data) || !holds(&out), "a planted value was shown");
+}
+
+/// One answer and how it is to be written.
+#[derive(Debug)]
+pub(super) struct Case<'a> {
+    pub(super) format: Format,
+    pub(super) selector: &'a Selector,
+    pub(super) shape: &'a Arc<Shape>,
+    pub(super) views: &'a [View],
+}
+
+impl Case<'_> {
+    /// The whole answer rewritten, when it arrives in `pieces`.
+    pub(super) fn rewrite<'b>(
+        &self,
+        pieces: impl Iterator<Item = &'b [u8]>,
+    ) -> Result<Vec<u8>, TransformError> {
+        let limits = Limits { record_bytes: 1 << 16, ..Limits::default() };
+        let mut reader = Reader::new(self.format, self.selector, Arc::clone(self.shape), limits);
+        let mut writer = Writer::new(self.format, self.selector, Arc::clone(self.shape));
+        let mut batch = Batch::new(3, 512);
+        let mut out = Vec::new();
+        writer.begin(&mut out);
+        let mut pieces = pieces.fuse();
+        loop {
+            let progress = reader.read(&mut batch)?;
+            for record in 0..batch.len() {
+                writer.record(&batch, record, (self.views, &Reversed), &mut out);
+            }
+            batch.clear();
+            match progress {
+                Progress::BatchFull => {}
+                Progress::End => break,
+                Progress::NeedMore => match pieces.next() {
+                    Some(piece) => reader.push(Bytes::copy_from_slice(piece)),
+                    None => reader.end_of_input(),
+                },
+            }
+        }
+        writer.end(reader.around(), &mut out);
+        Ok(out)
+    }
+}
+
+/// Tokens that show neither kind nor value, for inputs nobody knows.
+#[derive(Debug)]
+struct Reversed;
+
+impl Pseudonyms for Reversed {
+    fn write(&self, _kind: &str, value: &[u8], out: &mut Vec<u8>) {
+        out.extend_from_slice(b"ps1_");
+        out.extend(value.iter().rev().map(|byte| b'a' + byte % 26));
+    }
+}
+
+/// A data set with `fields`: path and whether it is `whole`. The first is the subject's id.
+pub(super) fn data_set(fields: &[(&str, bool)]) -> Result<DataSet, IdError> {
+    let file = Arc::new(SourceFile { name: String::new(), text: String::new() });
+    let place = Place { file, span: 0..0 };
+    let field = |(path, whole): &(&str, bool)| {
+        Ok(Field {
+            path: FieldPath::parse(path)?,
+            category: CategoryId::parse("user.contact.email")?,
+            level: Level::Critical,
+            flags: Flags::PERSONAL,
+            whole: *whole,
+            text: false,
+            place: place.clone(),
+        })
+    };
+    let subject =
+        SubjectField { field: FieldIx(0), domain: DomainId::parse("person")?, owns: None };
+    Ok(DataSet {
+        id: DataSetId::parse("shop.customers")?,
+        store: StoreId::parse("shop")?,
+        title: None,
+        subjects: vec![subject],
+        region: None,
+        routes: Vec::new(),
+        fields: fields.iter().map(field).collect::<Result<_, _>>()?,
+        place: place.clone(),
+    })
+}
+
+fn planted_shape() -> Result<(Arc<Shape>, Vec<View>), IdError> {
+    let mask = Mask { keep_first: 1, keep_last: 1, keep_domain: true };
+    let listed: &[(&str, bool, View)] = &[
+        ("id", false, View::Pseudonymize),
+        ("name", false, View::Show),
+        ("all", true, View::Show),
+        ("some.part", false, View::Show),
+        ("some.other", false, View::Mask(mask)),
+        ("many[*].part", false, View::Show),
+        ("many[*].date", false, View::Generalize(Generalize::Date(DatePart::Month))),
+        ("number", false, View::Generalize(Generalize::Number { step: 7 })),
+        ("closed", false, View::Drop),
+        ("masked", false, View::Mask(Mask { keep_first: 0, keep_last: 2, keep_domain: false })),
+    ];
+    let fields: Vec<_> = listed.iter().map(|(path, whole, _)| (*path, *whole)).collect();
+    let views = listed.iter().map(|(_, _, view)| *view).collect();
+    Ok((Arc::new(Shape::new(&data_set(&fields)?)), views))
+}
+
+/// An answer with planted values before `data`, so that `data` cannot move them elsewhere.
+fn answer(how: u8, data: &[u8]) -> (Format, Selector, Vec<u8>) {
+    let member =
+        [br#""closed":""#, CANARY, br#"","masked":""#, CANARY, br#"","x":[""#, CANARY].concat();
+    let member = [member.as_slice(), br#""]"#].concat();
+    let selector = |steps: &[&str], records| Selector {
+        steps: steps.iter().map(|step| (*step).into()).collect(),
+        records,
+        around: vec!["total".into()],
+    };
+    let record = [b"{", member.as_slice(), b"}"].concat();
+    let (one, each) = (Records::One, Records::Each);
+    match how % 6 {
+        0 => (Format::Json, selector(&[], one), data.to_vec()),
+        1 => (
+            Format::Json,
+            selector(&[], one),
+            [b"{", member.as_slice(), b",\"some\":", data, b"}"].concat(),
+        ),
+        2 => (
+            Format::Json,
+            selector(&[], each),
+            [b"[", record.as_slice(), b",", data, b"]"].concat(),
+        ),
+        3 => (
+            Format::Json,
+            selector(&["data", "items"], each),
+            [
+                br#"{"data":{"note":""#,
+                CANARY,
+                br#"","items":["#,
+                record.as_slice(),
+                b",",
+                data,
+                b"]}}",
+            ]
+            .concat(),
+        ),
+        4 => (
+            Format::Json,
+            selector(&["data"], one),
+            [br#"{"data":"#, record.as_slice(), br#","total":"#, data, b"}"].concat(),
+        ),
+        _ => (Format::Ndjson, selector(&[], each), [record.as_slice(), b"\n", data].concat()),
+    }
+}
+
+/// The planted value.
+const CANARY: &[u8] = b"cAnArY-7f3e91d2";
