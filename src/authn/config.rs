@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use super::AuthnError;
+use super::settings;
 use crate::types::DomainId;
 use crate::types::Region;
 
@@ -14,6 +16,13 @@ pub struct AuthnConfig {
     pub issuers: Vec<IssuerConfig>,
     /// The client certificates that are believed.
     pub certificates: Vec<CertificatePrincipal>,
+}
+
+impl AuthnConfig {
+    /// Everything that makes these settings unusable, before any file is read.
+    pub fn faults(&self) -> Vec<AuthnError> {
+        settings::faults(self)
+    }
 }
 
 /// An issuer of tokens.

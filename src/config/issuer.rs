@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::authn::Algorithm;
 use crate::authn::Allowed;
+use crate::authn::AuthnConfig;
 use crate::authn::CertificateMatch;
 use crate::authn::CertificatePrincipal;
 use crate::authn::IssuerConfig;
@@ -26,9 +27,18 @@ pub(super) fn all(node: &Node, paths: &Paths, faults: &mut Faults) -> Vec<Issuer
         if found.iter().any(|other| other.name == issuer.name) {
             faults.error(&item.place, format!("a second issuer `{}`", issuer.name), "");
         }
+        let alone = AuthnConfig { issuers: vec![issuer.clone()], certificates: Vec::new() };
+        unusable(&alone, item, faults);
         found.push(issuer);
     }
     found
+}
+
+/// Reports what `authn` would refuse at start, with the place it can no longer know then.
+fn unusable(config: &AuthnConfig, node: &Node, faults: &mut Faults) {
+    for fault in config.faults() {
+        faults.error(&node.place.first_line(), fault.to_string(), "");
+    }
 }
 
 fn one(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<IssuerConfig> {
@@ -38,7 +48,7 @@ fn one(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<IssuerConfig> 
     let ca = map.optional("ca").map(|n| paths.read(n, faults));
     let jwks =
         map.required("jwks", faults).and_then(|n| source(n, paths, ca.clone().flatten(), faults));
-    let algorithms = map.required("algorithms", faults).map(|n| algorithms(n, faults));
+    let algorithms = map.required("algorithms", faults).and_then(|n| algorithms(n, faults));
     let claims = map.required("claims", faults).and_then(|n| claims(n, faults));
     let may_assert = map
         .optional("may_assert")
@@ -76,20 +86,21 @@ fn source(
     }
     if text.contains("://") {
         let help = "keys fetched in the clear could be anybody's; use https or a file";
-        return node.unexpected("an https URL or a file", help, faults);
+        return node.mismatch("an https URL or a file", help, faults);
     }
     Some(JwksSource::File(paths.join(text)))
 }
 
-fn algorithms(node: &Node, faults: &mut Faults) -> Vec<Algorithm> {
+fn algorithms(node: &Node, faults: &mut Faults) -> Option<Vec<Algorithm>> {
     let known = Algorithm::ALL.map(Algorithm::as_str);
-    let words = node.one_or_list().iter();
-    let found: Vec<Algorithm> =
-        words.filter_map(|n| n.word("algorithm", Algorithm::parse, &known, faults)).collect();
-    if node.one_or_list().is_empty() {
+    let words = node.one_or_list();
+    if words.is_empty() {
         faults.error(&node.place, "no algorithm", "write algorithms = [\"ES256\"]");
+        return None;
     }
-    found
+    let found: Vec<_> =
+        words.iter().map(|n| n.word("algorithm", Algorithm::parse, &known, faults)).collect();
+    found.into_iter().collect()
 }
 
 /// Fact names to paths of claims.
@@ -118,13 +129,31 @@ fn allowed(node: &Node, faults: &mut Faults) -> Allowed {
     }
     let words: BTreeSet<Box<str>> =
         node.texts(faults).into_iter().map(|(_, text)| text.into()).collect();
+    if words.contains("*") {
+        let what = "`\"*\"` stands in a list, where it means a word of that name";
+        faults.error(&node.place.first_line(), what, "write it without the list for any word");
+    }
     Allowed::Only(words)
 }
 
 /// Every client certificate.
 pub(super) fn certificates(node: &Node, faults: &mut Faults) -> Vec<CertificatePrincipal> {
-    let items = node.list(faults).unwrap_or_default();
-    items.iter().filter_map(|item| certificate(item, faults)).collect()
+    let mut found: Vec<CertificatePrincipal> = Vec::new();
+    for item in node.list(faults).unwrap_or_default() {
+        let Some(entry) = certificate(item, faults) else { continue };
+        // Which of two entries counts would be a matter of order.
+        if found.iter().any(|other| other.matches == entry.matches) {
+            faults.error(&item.place.first_line(), "a second entry for this certificate", "");
+        }
+        if found.iter().any(|other| other.owner == entry.owner) {
+            let what = format!("a second certificate with the owner `{}`", entry.owner);
+            faults.error(&item.place.first_line(), what, "give each an owner of its own");
+        }
+        let alone = AuthnConfig { issuers: Vec::new(), certificates: vec![entry.clone()] };
+        unusable(&alone, item, faults);
+        found.push(entry);
+    }
+    found
 }
 
 fn certificate(node: &Node, faults: &mut Faults) -> Option<CertificatePrincipal> {
@@ -150,11 +179,13 @@ fn matching(node: &Node, by: [Option<&Node>; 3], faults: &mut Faults) -> Option<
             let bytes = fingerprint(&text);
             if bytes.is_none() {
                 let help = "`openssl x509 -noout -fingerprint -sha256 -in FILE` prints it";
-                return hash.unexpected("a SHA-256 fingerprint", help, faults);
+                return hash.mismatch("a SHA-256 fingerprint", help, faults);
             }
             bytes.map(CertificateMatch::Sha256)
         }
-        [None, Some(dns), None] => Some(CertificateMatch::Dns(dns.text(faults)?.to_owned())),
+        [None, Some(dns), None] => {
+            Some(CertificateMatch::Dns(dns.text(faults)?.to_ascii_lowercase()))
+        }
         [None, None, Some(uri)] => Some(CertificateMatch::Uri(uri.text(faults)?.to_owned())),
         _ => {
             let help = "a certificate is recognised by one of sha256, dns and uri";
@@ -166,7 +197,7 @@ fn matching(node: &Node, by: [Option<&Node>; 3], faults: &mut Faults) -> Option<
 
 fn fingerprint(text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
+    if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }
     for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
@@ -183,6 +214,6 @@ fn region(node: &Node, faults: &mut Faults) -> Option<Region> {
     let text = node.text(faults)?;
     match Region::parse(text) {
         Some(region) => Some(region),
-        None => node.unexpected("a country", "two letters, such as DE", faults),
+        None => node.mismatch("a country", "two letters, such as DE", faults),
     }
 }

@@ -7,6 +7,7 @@ use crate::net::TlsConfig;
 use crate::proxy::Limits;
 use crate::proxy::PerPrincipal;
 use crate::types::Faults;
+use crate::types::doc::Entry;
 use crate::types::doc::MapReader;
 use crate::types::doc::Node;
 
@@ -46,7 +47,12 @@ pub(super) fn gateway(node: &Node, paths: &Paths, faults: &mut Faults) -> Option
 }
 
 /// `[admin]`.
-pub(super) fn admin(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<AdminListener> {
+pub(super) fn admin(
+    node: &Node,
+    paths: &Paths,
+    gateway: &[SocketAddr],
+    faults: &mut Faults,
+) -> Option<AdminListener> {
     let mut map = MapReader::new(node, "`[admin]`", faults)?;
     let listen = map.required("listen", faults);
     let operators = map.optional("operators_file");
@@ -59,8 +65,24 @@ pub(super) fn admin(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<A
         "the admin listener speaks plain HTTP; listen on 127.0.0.1 and tunnel to it",
         faults,
     );
+    for (node, address) in &listen {
+        if address.port() != 0 && gateway.contains(address) {
+            let what = format!("the gateway listens on `{address}` already");
+            faults.error(&node.place, what, "give the admin listener an address of its own");
+        }
+    }
     let listen = listen.into_iter().map(|(_, address)| address).collect();
     Some(AdminListener { listen, operators_file: operators? })
+}
+
+/// `[postgres]` and `[portal]`: read like the others, so that what is wrong shows early.
+pub(super) fn later(entry: &Entry, what: &'static str, faults: &mut Faults) {
+    let Some(mut map) = MapReader::new(&entry.node, what, faults) else { return };
+    let listen = map.required("listen", faults);
+    map.finish(faults);
+    listen.map(|node| addresses(node, faults));
+    let what = format!("{what} is read, but nothing listens there in this version");
+    faults.warning(&entry.key_place, what, "");
 }
 
 fn addresses<'a>(node: &'a Node, faults: &mut Faults) -> Vec<(&'a Node, SocketAddr)> {
@@ -70,7 +92,7 @@ fn addresses<'a>(node: &'a Node, faults: &mut Faults) -> Vec<(&'a Node, SocketAd
         .filter_map(|(item, text)| match text.parse() {
             Ok(address) => Some((item, address)),
             Err(_) => {
-                item.unexpected("an address and port", "write it as \"127.0.0.1:7410\"", faults)
+                item.mismatch("an address and port", "write it as \"127.0.0.1:7410\"", faults)
             }
         })
         .collect();
@@ -125,6 +147,12 @@ fn limits(node: &Node, faults: &mut Faults) -> Option<Limits> {
         None => Some(default.per_principal),
     };
     map.finish(faults);
+    if let (Some(record), Some(buffer)) = (record_bytes, buffer_bytes)
+        && record > buffer
+    {
+        let what = format!("a record may have {record} bytes, all buffers together {buffer}");
+        faults.error(&node.place.first_line(), what, "raise `buffer_bytes`");
+    }
     Some(Limits {
         header_bytes: header_bytes?,
         record_bytes: record_bytes?,

@@ -7,6 +7,8 @@ mod issuer;
 mod listen;
 mod paths;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -96,9 +98,9 @@ pub struct StoreSection {
 impl Config {
     /// Reads the file. Every fault is reported; `None` when one of them is an error.
     pub fn read(file: &Arc<SourceFile>, faults: &mut Faults) -> Option<Self> {
+        let before = faults.errors();
         let root = doc::toml(Arc::clone(file), faults)?;
         let paths = Paths::beside(Path::new(&file.name));
-        let before = faults.errors();
         let config = read_root(&root, &paths, faults);
         config.filter(|_| faults.errors() == before)
     }
@@ -113,11 +115,11 @@ fn read_root(root: &Node, paths: &Paths, faults: &mut Faults) -> Option<Config> 
     let tenant = map.required("tenant", faults).and_then(|n| tenant(n, faults));
     let organisation = map.optional("organisation").and_then(|n| organisation(n, faults));
     let gateway = map.required("gateway", faults).and_then(|n| listen::gateway(n, paths, faults));
-    let admin = map.required("admin", faults).and_then(|n| listen::admin(n, paths, faults));
-    for later in ["postgres", "portal"] {
-        if let Some(entry) = map.entry(later) {
-            let what = format!("`[{later}]` is read, but nothing listens there in this version");
-            faults.warning(&entry.key_place, what, "");
+    let taken = gateway.as_ref().map_or(&[][..], |gateway| &gateway.listen);
+    let admin = map.required("admin", faults).and_then(|n| listen::admin(n, paths, taken, faults));
+    for (key, what) in [("postgres", "`[postgres]`"), ("portal", "`[portal]`")] {
+        if let Some(entry) = map.entry(key) {
+            listen::later(entry, what, faults);
         }
     }
     let state = map.required("state", faults).and_then(|n| state(n, paths, faults));
@@ -126,12 +128,19 @@ fn read_root(root: &Node, paths: &Paths, faults: &mut Faults) -> Option<Config> 
     let issuers = map.optional("issuer").map_or_else(Vec::new, |n| issuer::all(n, paths, faults));
     let certificates =
         map.optional("certificate").map_or_else(Vec::new, |n| issuer::certificates(n, faults));
-    if issuers.is_empty() && certificates.is_empty() {
+    if map.entry("issuer").is_none() && map.entry("certificate").is_none() {
         faults.error(
             &root.place.first_line(),
             "no [[issuer]] and no [[certificate]]: nobody could show who they are",
             "`privet init DIR` writes a development issuer",
         );
+    }
+    let asks = |gateway: &Gateway| gateway.tls.as_ref().is_some_and(|t| t.client_ca.is_some());
+    if let (Some(node), Some(gateway)) = (map.optional("certificate"), &gateway)
+        && !asks(gateway)
+    {
+        let what = "no caller is ever asked for a certificate";
+        faults.error(&node.place.first_line(), what, "add `client_ca` to `tls` of [gateway]");
     }
     let stores = map.required("store", faults).map(|n| store::all(n, paths, faults));
     map.finish(faults);
@@ -160,7 +169,7 @@ fn tenant(node: &Node, faults: &mut Faults) -> Option<String> {
     if fits {
         return Some(text.to_owned());
     }
-    node.unexpected("a short name", "use at most 64 of a-z, 0-9, `-` and `.`", faults)
+    node.mismatch("a short name", "use at most 64 of a-z, 0-9, `-` and `.`", faults)
 }
 
 fn organisation(node: &Node, faults: &mut Faults) -> Option<Organisation> {
@@ -183,7 +192,7 @@ fn state(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<(StateConfig
         return None;
     }
     let Some(folder) = text.strip_prefix("sled:").filter(|folder| !folder.is_empty()) else {
-        return url.unexpected("where state is kept", "write \"sled:data/state\"", faults);
+        return url.mismatch("the URL of a state store", "write \"sled:data/state\"", faults);
     };
     let folder = paths.join(folder);
     let keys = folder.parent().unwrap_or(Path::new("")).join("keys");
@@ -215,6 +224,7 @@ fn root_key(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<RootProvi
         match provider.as_text() {
             Some(later @ ("openbao" | "pkcs11")) => {
                 doc::not_in_this_version(&provider.place, later, faults);
+                return None;
             }
             _ => {
                 let known = ["file", "openbao", "pkcs11"];
@@ -226,6 +236,18 @@ fn root_key(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<RootProvi
     let passphrase = map.required("passphrase_file", faults).and_then(|n| paths.read(n, faults));
     map.finish(faults);
     Some(RootProvider::File { path: path?, passphrase_file: passphrase? })
+}
+
+/// Reads any text as privet.toml; whether every fault has its place inside the text, and whether
+/// settings come out exactly when there is no error. Never `false`: this is the property that
+/// fuzzing asserts.
+pub fn places_hold(text: &str) -> bool {
+    let file = Arc::new(SourceFile { name: "privet.toml".into(), text: text.into() });
+    let mut faults = Faults::new();
+    let config = Config::read(&file, &mut faults);
+    let inside = |place: &Place| file.text.get(place.span.clone()).is_some();
+    faults.iter().all(|fault| fault.place.as_ref().is_none_or(inside))
+        && config.is_some() != faults.has_errors()
 }
 
 /// A fault about a key that may not stand beside another.

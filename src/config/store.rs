@@ -1,6 +1,7 @@
 //! `[[store]]`: the systems behind the gateway.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::proxy::Place;
@@ -13,6 +14,7 @@ use crate::upstream::HealthCheck;
 use crate::upstream::StoreUrl;
 use crate::upstream::Timeouts;
 use crate::upstream::UpstreamConfig;
+use crate::upstream::UrlError;
 
 use super::StoreSection;
 use super::paths::Paths;
@@ -22,6 +24,9 @@ pub(super) fn all(node: &Node, paths: &Paths, faults: &mut Faults) -> Vec<StoreS
     let mut found = Vec::new();
     let mut places: BTreeMap<String, &Node> = BTreeMap::new();
     let items = node.list(faults).unwrap_or_default();
+    if items.is_empty() {
+        faults.error(&node.place, "no [[store]]: there is nothing to stand in front of", "");
+    }
     for item in items {
         let Some(store) = one(item, paths, faults) else { continue };
         let name = format!("the name `{}`", store.upstream.store);
@@ -45,7 +50,7 @@ pub(super) fn all(node: &Node, paths: &Paths, faults: &mut Faults) -> Vec<StoreS
 
 fn one(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<StoreSection> {
     let mut map = MapReader::new(node, "a `[[store]]`", faults)?;
-    let name = map.required("name", faults).and_then(|n| n.id(StoreId::parse, faults));
+    let name = map.required("name", faults).and_then(|n| name(n, faults));
     if let Some(kind) = map.required("kind", faults) {
         if kind.as_text() == Some("postgres") {
             doc::not_in_this_version(&kind.place, "postgres", faults);
@@ -81,6 +86,17 @@ fn one(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<StoreSection> 
     Some(StoreSection { place, upstream })
 }
 
+/// A data set is named `store.set`, so a store with a dot in its name could never be meant.
+fn name(node: &Node, faults: &mut Faults) -> Option<StoreId> {
+    let name = node.id(StoreId::parse, faults)?;
+    if name.as_str().contains('.') {
+        let what = format!("the store's name `{name}` has a dot");
+        faults.error(&node.place, what, "data sets are named `store.set`; use `-` or `_`");
+        return None;
+    }
+    Some(name)
+}
+
 fn urls(node: &Node, faults: &mut Faults) -> Vec<StoreUrl> {
     let texts = node.texts(faults);
     if texts.is_empty() && node.one_or_list().is_empty() {
@@ -93,8 +109,17 @@ fn urls(node: &Node, faults: &mut Faults) -> Vec<StoreUrl> {
     let mut found = Vec::new();
     for (item, text) in texts {
         match StoreUrl::parse(text) {
-            Ok(url) => found.push(url),
-            // The error quotes nothing of the URL, which may hold a password.
+            Ok(url) => {
+                if !url.is_tls() && !is_loopback(url.authority().host()) {
+                    let what = "records travel to this store in the clear";
+                    faults.warning(&item.place, what, "use https, or a store on this machine");
+                }
+                found.push(url);
+            }
+            // Shown without its line, which holds the password.
+            Err(error @ UrlError::Credentials) => {
+                faults.error_nowhere(format!("{}: {error}", item.place), "");
+            }
             Err(error) => {
                 faults.error(&item.place, error.to_string(), "write it as \"http://host:port\"")
             }
@@ -125,7 +150,7 @@ fn place(
             if fits {
                 return Some(Place::Host(text.to_ascii_lowercase().into()));
             }
-            node.unexpected("a host name without a port", "such as \"shop.internal\"", faults)
+            node.mismatch("a host name without a port", "such as \"shop.internal\"", faults)
         }
         (None, Some(node)) => {
             let text = node.text(faults)?;
@@ -136,10 +161,16 @@ fn place(
             if text == "/" || (text.starts_with('/') && words().all(word)) {
                 return Some(Place::Prefix(text.into()));
             }
-            node.unexpected("a path prefix", "such as \"/shop\", without a `/` at its end", faults)
+            node.mismatch("a path prefix", "such as \"/shop\", without a `/` at its end", faults)
         }
         (None, None) => Some(Place::Prefix(format!("/{name}").into())),
     }
+}
+
+/// Whether a host is this machine, as a name or an address.
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 fn bearer(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<std::path::PathBuf> {
@@ -173,8 +204,9 @@ fn health(node: &Node, faults: &mut Faults) -> Option<HealthCheck> {
     map.finish(faults);
     let path = path?;
     let text = path.text(faults)?;
-    if !text.starts_with('/') || text.contains(['?', '#', ' ']) {
-        return path.unexpected("a path", "such as \"/health\"", faults);
+    let odd = |b: u8| !b.is_ascii_graphic() || b"?#\\".contains(&b);
+    if !text.starts_with('/') || text.bytes().any(odd) {
+        return path.mismatch("a path", "such as \"/health\"", faults);
     }
     Some(HealthCheck { path: text.to_owned(), every: Duration::from_secs(every?) })
 }

@@ -193,6 +193,14 @@ impl Node {
         self.wrong(&format!("expected {expected}, found {}", self.kind()), help, faults)
     }
 
+    /// Reports that this text, or whatever else stands here, is not what it should be.
+    pub fn mismatch<T>(&self, expected: &str, help: &str, faults: &mut Faults) -> Option<T> {
+        match &self.value {
+            Value::Text(text) => self.wrong(&format!("`{text}` is not {expected}"), help, faults),
+            _ => self.unexpected(expected, help, faults),
+        }
+    }
+
     /// Reports `what` at this value.
     fn wrong<T>(&self, what: &str, help: &str, faults: &mut Faults) -> Option<T> {
         faults.error(&self.place.first_line(), what, help);
