@@ -1,0 +1,301 @@
+//! What may be typed. Examples come first in every help text (clig.dev).
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A privacy and data-governance gateway.
+#[derive(Debug, Parser)]
+#[command(
+    name = "privet",
+    version,
+    before_help = "Examples:\n  privet demo                      see it work, with made-up people\n  privet init shop                 write a first configuration into ./shop\n  privet check                     list every problem of privet.toml and policies/\n  privet serve                     run the gateway\n  privet policy test               run policies/*.test.yaml",
+    arg_required_else_help = true,
+    infer_subcommands = false,
+    max_term_width = 100
+)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Shows what Privet does with a small shop of made-up people.
+    Demo(DemoArgs),
+    /// Writes a first configuration: privet.toml, policies, certificates, keys.
+    Init(InitArgs),
+    /// Lists every problem of the configuration and its policies.
+    Check(ConfigArgs),
+    /// Runs the gateway.
+    Serve(ConfigArgs),
+    /// Tries policies before they are deployed.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Makes and reads tokens.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Checks and searches the audit log.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Sets what stands in a person's card: status, consents, opt-outs.
+    #[command(subcommand)]
+    Subject(SubjectCommand),
+    /// Lets people use the admin listener.
+    #[command(subcommand)]
+    Operator(OperatorCommand),
+    /// Prints shell completions.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Prints the manual page.
+    Man,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct ConfigArgs {
+    /// The configuration file.
+    #[arg(long, default_value = "privet.toml", value_name = "FILE")]
+    pub(super) config: PathBuf,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct DemoArgs {
+    /// Keep everything in this folder and write DIR/demo.json.
+    #[arg(long, value_name = "DIR")]
+    pub(super) dir: Option<PathBuf>,
+    /// Print the table and stop.
+    #[arg(long)]
+    pub(super) once: bool,
+    /// With --once: print JSON instead of the table.
+    #[arg(long, requires = "once")]
+    pub(super) json: bool,
+    /// The first of the ports to use; 0 picks free ones.
+    #[arg(long, value_name = "PORT")]
+    pub(super) ports: Option<u16>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct InitArgs {
+    /// The folder to write into; made when it is missing, and it must hold no privet.toml.
+    #[arg(value_name = "DIR")]
+    pub(super) dir: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PolicyCommand {
+    /// Runs every policies/*.test.yaml; exit code 4 when a test fails.
+    Test {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// How to show the results.
+        #[arg(long, value_enum, default_value_t = TestOutput::Tree)]
+        output: TestOutput,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum TestOutput {
+    /// An indented list for people.
+    Tree,
+    /// JUnit XML for CI.
+    Junit,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TokenCommand {
+    /// Prints a token of the development issuer that `privet init` made.
+    Mint(MintArgs),
+    /// Says what Privet reads from a token, which is read from standard input.
+    Explain(ConfigArgs),
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct MintArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
+    /// A role; may be given several times.
+    #[arg(long, value_name = "ROLE")]
+    pub(super) role: Vec<String>,
+    /// A purpose; may be given several times.
+    #[arg(long, value_name = "PURPOSE")]
+    pub(super) purpose: Vec<String>,
+    /// The id of the person who calls, as the stores know them.
+    #[arg(long, value_name = "ID")]
+    pub(super) subject_id: Option<String>,
+    /// The country the caller is in, such as DE.
+    #[arg(long, value_name = "CC")]
+    pub(super) region: Option<String>,
+    /// The caller has just used a second factor.
+    #[arg(long)]
+    pub(super) mfa: bool,
+    /// The ticket the caller works on.
+    #[arg(long, value_name = "TICKET")]
+    pub(super) ticket: Option<String>,
+    /// How long the token is good, such as 30m, 1h or 2d.
+    #[arg(long, default_value = "1h", value_name = "TIME")]
+    pub(super) ttl: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AuditCommand {
+    /// Checks the log's tree and signatures; exit code 5 when they do not hold.
+    Verify {
+        #[command(flatten)]
+        folder: AuditFolder,
+        /// A checkpoint kept elsewhere: the log must still contain it.
+        #[arg(long, value_name = "FILE")]
+        since: Option<PathBuf>,
+    },
+    /// Lists entries, the newest last.
+    Search(SearchArgs),
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct AuditFolder {
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
+    /// The log's folder, when there is no configuration at hand.
+    #[arg(long, value_name = "DIR")]
+    pub(super) dir: Option<PathBuf>,
+    /// The log's public key, or a file that holds it; needed with --dir.
+    #[arg(long, value_name = "KEY")]
+    pub(super) key: Option<String>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct SearchArgs {
+    #[command(flatten)]
+    pub(super) folder: AuditFolder,
+    /// Only entries at or after this time, such as 2026-11-21T09:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub(super) from: Option<String>,
+    /// Only entries before this time.
+    #[arg(long, value_name = "TIME")]
+    pub(super) until: Option<String>,
+    /// Only this kind: release, outcome, refusal, admin, …
+    #[arg(long, value_name = "KIND")]
+    pub(super) kind: Option<String>,
+    /// Only this role.
+    #[arg(long, value_name = "ROLE")]
+    pub(super) role: Option<String>,
+    /// Only this purpose.
+    #[arg(long, value_name = "PURPOSE")]
+    pub(super) purpose: Option<String>,
+    /// Only this data set, such as shop.customers.
+    #[arg(long, value_name = "SET")]
+    pub(super) data_set: Option<String>,
+    /// Only the call with this request or decision id.
+    #[arg(long, value_name = "ID")]
+    pub(super) request: Option<String>,
+    /// Only entries about this person, by the token that `privet subject token` prints.
+    #[arg(long, value_name = "TOKEN")]
+    pub(super) subject: Option<String>,
+    /// At most this many entries.
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    pub(super) limit: usize,
+    /// How to show them.
+    #[arg(long, value_enum, default_value_t = Rows::Table)]
+    pub(super) output: Rows,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Rows {
+    /// Aligned columns for people.
+    Table,
+    /// One JSON array.
+    Json,
+    /// One JSON object a line.
+    Jsonl,
+}
+
+/// How to reach the running gateway.
+#[derive(Args, Clone, Debug)]
+pub(super) struct AdminArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
+    /// A file that holds an operator's token (default: operator.token beside the configuration).
+    #[arg(long, value_name = "FILE")]
+    pub(super) token_file: Option<PathBuf>,
+}
+
+/// Whom a command is about. The id is read from standard input when it is `-`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct WhoArgs {
+    /// The space of ids.
+    #[arg(long, default_value = "person", value_name = "DOMAIN")]
+    pub(super) domain: String,
+    /// The person's id, as the stores know them; `-` reads it from standard input.
+    #[arg(value_name = "ID")]
+    pub(super) id: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SubjectCommand {
+    /// Shows a person's card.
+    Show {
+        #[command(flatten)]
+        who: WhoArgs,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+    /// Sets the status: active, restricted, objected, held, minor, deceased.
+    Status {
+        #[command(flatten)]
+        who: WhoArgs,
+        /// The new status.
+        status: String,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+    /// Records an answer to a consent question.
+    Consent {
+        #[command(flatten)]
+        who: WhoArgs,
+        /// The consent's name, such as marketing.
+        consent: String,
+        /// The answer.
+        #[arg(value_enum)]
+        answer: Answer,
+        /// When it lapses, such as 2027-01-01T00:00:00Z.
+        #[arg(long, value_name = "TIME")]
+        until: Option<String>,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+    /// Records that a person opted out, or takes it back.
+    OptOut {
+        #[command(flatten)]
+        who: WhoArgs,
+        /// The opt-out's name, such as analytics.
+        name: String,
+        /// Take the opt-out back.
+        #[arg(long)]
+        undo: bool,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Answer {
+    /// The person agreed.
+    Given,
+    /// The person refused, or took consent back.
+    Refused,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum OperatorCommand {
+    /// Adds an operator and prints their token, once.
+    Add {
+        /// Their name, as the audit log will show it.
+        name: String,
+        /// What they may do.
+        #[arg(long, default_value = "auditor", value_name = "ROLE")]
+        role: String,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+}
