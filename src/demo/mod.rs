@@ -1,6 +1,11 @@
 //! A small shop of made-up people, and the table that shows each view.
 
+mod call;
 mod people;
+mod script;
 mod store;
+mod table;
 
+pub use self::call::CallError;
+pub use self::script::{Demo, DemoError, Options, Shown};
 pub use self::store::{Shop, bind};

@@ -1,0 +1,186 @@
+//! A first configuration in an empty folder: settings, policies, certificates, keys.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::api::OperatorRole;
+use crate::api::Operators;
+use crate::authn::DevIssuer;
+use crate::clock::Entropy;
+use crate::keys::KeyRing;
+
+/// What differs between one first configuration and another.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Part of every derived key.
+    pub tenant: String,
+    /// Where the customer store answers.
+    pub store: String,
+    /// The gateway's port on loopback.
+    pub gateway: u16,
+    /// The admin listener's port on loopback.
+    pub admin: u16,
+    /// The passphrase of the root key; a random one when absent.
+    pub passphrase: Option<String>,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            tenant: "shop-example".into(),
+            store: "http://127.0.0.1:7001".into(),
+            gateway: 7410,
+            admin: 7480,
+            passphrase: None,
+        }
+    }
+}
+
+/// The folder could not be filled.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// A certificate or key could not be made.
+    #[error("cannot make {what}: {why}")]
+    Make {
+        /// What was being made.
+        what: &'static str,
+        /// What went wrong.
+        why: String,
+    },
+    /// There is a configuration already; nothing was touched.
+    #[error("`{0}` exists already; choose an empty folder")]
+    Taken(PathBuf),
+    /// A file could not be written.
+    #[error("cannot write `{path}`")]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// The root key's passphrase in demos. It is public, and `serve` refuses a root key it opens.
+pub const DEMO_PASSPHRASE: &str = "privet demo: everybody knows this passphrase";
+
+/// The development issuer's name. `serve` refuses it off loopback.
+pub const DEV_ISSUER: &str = "https://dev-issuer.privet.invalid";
+
+/// Fills `folder` and lists the files written, in order. Nothing that exists is overwritten.
+pub fn init(folder: &Path, plan: &Plan, entropy: &dyn Entropy) -> Result<Vec<PathBuf>, InitError> {
+    let config = folder.join("privet.toml");
+    if config.exists() {
+        return Err(InitError::Taken(config));
+    }
+    let mut out = Folder { root: folder, written: Vec::new() };
+    out.directory("policies", 0o755)?;
+    out.directory("certs", 0o755)?;
+    out.directory("data", 0o700)?;
+
+    for (name, text) in POLICIES {
+        out.file(&format!("policies/{name}"), text.as_bytes(), 0o644)?;
+    }
+    certificates(&mut out)?;
+    issuer(&mut out)?;
+    root_key(&mut out, plan, entropy)?;
+    let token = random_token(entropy)?;
+    let line = Operators::line("first-operator", OperatorRole::Admin, &token);
+    out.file("operators", line.as_bytes(), 0o600)?;
+    out.file("operator.token", format!("{token}\n").as_bytes(), 0o600)?;
+    out.file("privet.service", unit(folder).as_bytes(), 0o644)?;
+    // Last, because its presence says that the folder is complete.
+    out.file("privet.toml", settings(plan).as_bytes(), 0o644)?;
+    Ok(out.written)
+}
+
+/// A new token for an operator: 256 bits.
+pub fn random_token(entropy: &dyn Entropy) -> Result<String, InitError> {
+    let mut bytes = [0; 32];
+    entropy
+        .fill(&mut bytes)
+        .map_err(|e| InitError::Make { what: "a token", why: e.to_string() })?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+const POLICIES: &[(&str, &str)] = &[
+    ("customer-care.yaml", include_str!("../../policies/customer-care.yaml")),
+    ("customer-care.test.yaml", include_str!("../../policies/customer-care.test.yaml")),
+];
+
+fn settings(plan: &Plan) -> String {
+    include_str!("../../dist/privet.toml")
+        .replace("@TENANT@", &plan.tenant)
+        .replace("@STORE@", &plan.store)
+        .replace("@GATEWAY@", &plan.gateway.to_string())
+        .replace("@ADMIN@", &plan.admin.to_string())
+        .replace("@ISSUER@", DEV_ISSUER)
+}
+
+fn unit(folder: &Path) -> String {
+    let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+    let binary = std::env::current_exe().unwrap_or_else(|_| "/usr/bin/privet".into());
+    include_str!("../../dist/privet.service")
+        .replace("@DIR@", &folder.display().to_string())
+        .replace("@BINARY@", &binary.display().to_string())
+}
+
+/// A local certificate authority and a certificate for the gateway on this machine.
+fn certificates(out: &mut Folder<'_>) -> Result<(), InitError> {
+    let make = |e: rcgen::Error| InitError::Make { what: "a certificate", why: e.to_string() };
+    let mut authority = rcgen::CertificateParams::new(Vec::new()).map_err(make)?;
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
+    authority.key_usages =
+        vec![rcgen::KeyUsagePurpose::KeyCertSign, rcgen::KeyUsagePurpose::CrlSign];
+    authority.distinguished_name.push(rcgen::DnType::CommonName, "Privet local authority");
+    let authority_key = rcgen::KeyPair::generate().map_err(make)?;
+    let authority_cert = authority.self_signed(&authority_key).map_err(make)?;
+    let signer = rcgen::Issuer::new(authority, authority_key);
+
+    let names = vec!["localhost".into(), "127.0.0.1".into(), "::1".into()];
+    let mut gateway = rcgen::CertificateParams::new(names).map_err(make)?;
+    gateway.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
+    gateway.distinguished_name.push(rcgen::DnType::CommonName, "Privet gateway");
+    let gateway_key = rcgen::KeyPair::generate().map_err(make)?;
+    let gateway_cert = gateway.signed_by(&gateway_key, &signer).map_err(make)?;
+
+    out.file("certs/ca.pem", authority_cert.pem().as_bytes(), 0o644)?;
+    out.file("certs/gateway.pem", gateway_cert.pem().as_bytes(), 0o644)?;
+    out.file("certs/gateway.key", gateway_key.serialize_pem().as_bytes(), 0o600)
+}
+
+struct Folder<'a> {
+    root: &'a Path,
+    written: Vec<PathBuf>,
+}
+
+impl Folder<'_> {
+    fn directory(&mut self, name: &str, mode: u32) -> Result<(), InitError> {
+        use std::os::unix::fs::DirBuilderExt;
+        let path = self.root.join(name);
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(mode)
+            .create(&path)
+            .map_err(|source| InitError::Write { path, source })
+    }
+
+    fn file(&mut self, name: &str, bytes: &[u8], mode: u32) -> Result<(), InitError> {
+        let path = self.root.join(name);
+        let wrong = |source| InitError::Write { path: path.clone(), source };
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&path)
+            .map_err(wrong)?;
+        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(wrong)?;
+        self.written.push(path);
+        Ok(())
+    }
+}

@@ -1,0 +1,262 @@
+//! The demo from an empty folder: fill it, stock the shop, start the gateway, ask as each caller.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use crate::app::{DEMO_PASSPHRASE, InitError, Loaded, Plan, Running, StartError};
+use crate::authn::{Claims, DevIssuer, MintError};
+use crate::clock::{Clock, SystemClock, SystemEntropy};
+
+use super::call::{self, CallError};
+use super::people;
+use super::store::{self, Shop};
+use super::table;
+
+/// How the demo is to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The folder for everything.
+    pub dir: PathBuf,
+    /// The gateway's port, or 0 for free ones everywhere.
+    pub port: u16,
+}
+
+/// The demo could not be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// A call to the gateway failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The folder could not be filled.
+    #[error(transparent)]
+    Init(#[from] InitError),
+    /// A file or socket of the demo.
+    #[error("cannot set up {what}")]
+    Io {
+        /// Which.
+        what: &'static str,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A token could not be made.
+    #[error(transparent)]
+    Mint(#[from] MintError),
+    /// A caller who should have been answered was not.
+    #[error("the gateway answered {status} to {who}: {answer}")]
+    Refused {
+        /// Which caller.
+        who: &'static str,
+        /// The status.
+        status: StatusCode,
+        /// The answer.
+        answer: Value,
+    },
+    /// The gateway did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+/// A running demo.
+#[derive(Debug)]
+pub struct Demo {
+    dir: PathBuf,
+    running: Running,
+    tokens: Vec<(&'static str, String)>,
+    // Stops with the demo.
+    shop: tokio::task::JoinHandle<io::Result<std::convert::Infallible>>,
+}
+
+/// One record as it is stored, and as each caller was given it.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// As the store keeps it.
+    pub stored: Value,
+    /// What each caller got.
+    pub views: Vec<(&'static str, Value)>,
+}
+
+/// Whom the demo lets in: name, roles, purposes, whether with a second factor.
+struct Caller {
+    name: &'static str,
+    role: &'static str,
+    purposes: &'static [&'static str],
+    mfa: bool,
+}
+
+const CALLERS: &[Caller] = &[
+    Caller { name: "support", role: "support", purposes: &["order_support"], mfa: false },
+    Caller { name: "analyst", role: "analyst", purposes: &["analytics"], mfa: false },
+    Caller { name: "marketing", role: "marketing", purposes: &["marketing_email"], mfa: false },
+    Caller { name: "dpo", role: "dpo", purposes: &["subject_request"], mfa: true },
+    Caller { name: "admin", role: "admin", purposes: &["operations"], mfa: true },
+    Caller { name: "shop_app", role: "shop-app", purposes: &["operations"], mfa: false },
+    Caller { name: "customer", role: "", purposes: &["subject_request"], mfa: false },
+];
+
+/// Whose view the table shows: caller, purpose, path. The analyst has only a list, because the
+/// token of a pseudonymised field is no way to look a person up.
+const VIEWS: &[(&str, &str, &str)] = &[
+    ("support", "order_support", "/shop/customers/c-1002"),
+    ("analyst", "analytics", "/shop/customers?limit=1&offset=1"),
+    ("admin", "operations", "/shop/customers/c-1002"),
+    ("customer", "subject_request", "/shop/customers/c-1002"),
+];
+
+impl Demo {
+    /// Fills the folder, stocks the shop and starts the gateway.
+    pub async fn start(options: &Options) -> Result<Self, DemoError> {
+        let io = |what| move |source| DemoError::Io { what, source };
+        let (listener, address) = store::bind(0).await.map_err(io("the demo's store"))?;
+        let shop = tokio::spawn(Arc::new(Shop::stocked()).serve(listener));
+        let plan = Plan {
+            store: format!("http://{address}"),
+            gateway: options.port,
+            admin: if options.port == 0 { 0 } else { options.port.saturating_add(70) },
+            passphrase: Some(DEMO_PASSPHRASE.into()),
+            ..Plan::default()
+        };
+        let config = options.dir.join("privet.toml");
+        if config.exists() {
+            crate::app::move_store(&config, &plan.store)?;
+        } else {
+            crate::app::init(&options.dir, &plan, &SystemEntropy)?;
+        }
+        let loaded = Loaded::read(&config).map_err(StartError::from)?;
+        let running = Running::start(loaded, crate::app::Trust::Demo).await?;
+        let tokens = mint_all(&options.dir)?;
+        let demo = Self { dir: options.dir.clone(), running, tokens, shop };
+        demo.write_files().map_err(io("the demo's files"))?;
+        Ok(demo)
+    }
+
+    /// Asks for one person's record as each caller.
+    pub async fn show(&self) -> Result<Shown, DemoError> {
+        let mut views = Vec::new();
+        for (who, purpose, path) in VIEWS {
+            let token = self.token(who);
+            let (status, answer) = call::get(self.gateway(), path, token, purpose).await?;
+            if status != StatusCode::OK {
+                return Err(DemoError::Refused { who, status, answer });
+            }
+            let record = match answer {
+                Value::Array(mut rows) if !rows.is_empty() => rows.swap_remove(0),
+                other => other,
+            };
+            views.push((*who, record));
+        }
+        Ok(Shown { stored: people::person(people::SHOWN), views })
+    }
+
+    /// Where the gateway listens.
+    pub fn gateway(&self) -> SocketAddr {
+        self.running.addresses().gateway
+    }
+
+    /// What to try next, for people.
+    pub fn page(&self, shown: &Shown) -> String {
+        let dir = self.dir.display();
+        let gateway = self.gateway();
+        let admin = self.running.addresses().admin;
+        let curl = |who: &str, purpose: &str, path: &str| {
+            format!(
+                "    curl -H \"Authorization: Bearer $(cat {dir}/tokens/{who})\" \
+                 -H \"Privet-Purpose: {purpose}\" \"http://{gateway}{path}\"\n"
+            )
+        };
+        let mut page = format!(
+            "\n  DEMO: made-up people, public keys. Never point real data at it.\n\n  \
+             gateway  http://{gateway}/shop   {} customers and their orders behind policies/\n  \
+             admin    http://{admin}/readyz?verbose   /metrics\n\n  \
+             Customer c-1002, as stored and as four callers see it:\n\n",
+            people::PEOPLE
+        );
+        page.push_str(&shown.table());
+        page.push_str("\n  Try it:\n");
+        page.push_str(&curl("support", "order_support", "/shop/customers/c-1002"));
+        page.push_str(&curl("analyst", "analytics", "/shop/customers?limit=3"));
+        page.push_str(&curl("marketing", "marketing_email", "/shop/customers/c-1002"));
+        page.push_str("        # 403, and the reason\n");
+        page.push_str(&format!(
+            "    privet audit verify --config {dir}/privet.toml   # nothing was cut out of the log\n\n"
+        ));
+        page
+    }
+
+    /// Stops the gateway and the shop; nothing under way is cut.
+    pub async fn stop(self) {
+        self.running.stop().await;
+        self.shop.abort();
+    }
+
+    fn token(&self, who: &str) -> &str {
+        self.tokens.iter().find(|(name, _)| *name == who).map_or("", |(_, token)| token)
+    }
+
+    /// Everything a script needs to go on: addresses and tokens.
+    fn write_files(&self) -> io::Result<()> {
+        let folder = self.dir.join("tokens");
+        fs::create_dir_all(&folder)?;
+        let mut tokens = Map::new();
+        for (name, token) in &self.tokens {
+            write_secret(&folder.join(name), token)?;
+            tokens.insert((*name).to_owned(), Value::from(token.as_str()));
+        }
+        let addresses = self.running.addresses();
+        let about = json!({
+            "gateway": format!("http://{}", addresses.gateway),
+            "postgres": null,
+            "admin": format!("http://{}", addresses.admin),
+            "portal": null,
+            "tokens": tokens,
+        });
+        write_secret(&self.dir.join("demo.json"), &format!("{about:#}\n"))
+    }
+}
+
+impl Shown {
+    /// The table for people.
+    pub fn table(&self) -> String {
+        let mut columns = vec![("as stored", &self.stored)];
+        columns.extend(self.views.iter().map(|(who, record)| (*who, record)));
+        table::table(&columns)
+    }
+
+    /// The same for programs.
+    pub fn json(&self) -> Value {
+        let views: Map<String, Value> =
+            self.views.iter().map(|(who, record)| ((*who).to_owned(), record.clone())).collect();
+        json!({ "as_stored": self.stored, "views": views })
+    }
+}
+
+fn mint_all(dir: &Path) -> Result<Vec<(&'static str, String)>, DemoError> {
+    let issuer = DevIssuer::open(&dir.join("certs"))?;
+    let now = SystemClock.now();
+    let mut tokens = Vec::new();
+    for caller in CALLERS {
+        let claims = Claims {
+            roles: if caller.role.is_empty() { Vec::new() } else { vec![caller.role.into()] },
+            purposes: caller.purposes.iter().map(|p| (*p).to_owned()).collect(),
+            subject: (caller.name == "customer").then(|| people::customer_id(people::SHOWN)),
+            region: Some("GB".into()),
+            mfa: caller.mfa,
+            ticket: None,
+            lifetime_s: 8 * 3600,
+        };
+        tokens.push((caller.name, issuer.mint(&claims, now)?));
+    }
+    Ok(tokens)
+}
+
+fn write_secret(path: &Path, text: &str) -> io::Result<()> {
+    fs::write(path, text)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))
+}
