@@ -1,1 +1,11 @@
-//! Admin listener: operators, health, readiness, metrics.
+//! Admin listener: operators, health, readiness, metrics, subject cards, reload.
+
+mod answer;
+mod cards;
+mod checks;
+mod operators;
+mod routes;
+
+pub use self::checks::Check;
+pub use self::operators::{Operator, OperatorRole, Operators, OperatorsError};
+pub use self::routes::{Admin, Gateway, router};

@@ -1,0 +1,181 @@
+//! The paths of the admin listener and who may use them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::extract::RawQuery;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use axum::routing::get;
+use axum::routing::post;
+use http::HeaderMap;
+use http::StatusCode;
+use http::header;
+use serde_json::json;
+
+use crate::audit::ActorToken;
+use crate::audit::Entry;
+use crate::audit::Kind;
+use crate::audit::Log;
+use crate::audit::Strength;
+use crate::keys::KeyRing;
+use crate::protocol::http::ProblemKind;
+use crate::subjects::Cards;
+
+use super::Check;
+use super::Operator;
+use super::OperatorRole;
+use super::Operators;
+use super::answer::Refused;
+use super::answer::json;
+use super::cards;
+use super::checks;
+
+/// What the admin listener asks of the running gateway. Implemented above, in `app`.
+pub trait Gateway: Send + Sync + std::fmt::Debug {
+    /// Everything that must work for protected data to leave.
+    fn checks(&self) -> Vec<Check>;
+    /// All metrics in the Prometheus text format.
+    fn metrics(&self) -> String;
+    /// Reads policies and certificates again. The text says what is in force now, or, when it
+    /// failed, why the old ones still are.
+    fn reload(&self) -> Result<String, String>;
+}
+
+/// What the handlers share.
+#[derive(Debug)]
+pub struct Admin {
+    /// The running gateway.
+    pub gateway: Arc<dyn Gateway>,
+    /// The subject cards.
+    pub cards: Cards,
+    /// For the operators' tokens in the log.
+    pub keys: KeyRing,
+    /// Every change is recorded before it is made.
+    pub log: Log,
+    /// Who may use the listener; replaced on reload.
+    pub operators: ArcSwap<Operators>,
+    /// Where they are listed, for messages.
+    pub operators_file: PathBuf,
+}
+
+/// The admin listener's paths. `/livez`, `/readyz` and `/metrics` are open: they hold no data.
+pub fn router(admin: Arc<Admin>) -> Router {
+    Router::new()
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/api/v1/status", get(status))
+        .route("/api/v1/reload", post(reload))
+        .route("/api/v1/subjects/show", post(cards::show))
+        .route("/api/v1/subjects/status", post(cards::set_status))
+        .route("/api/v1/subjects/consent", post(cards::set_consent))
+        .route("/api/v1/subjects/opt-out", post(cards::set_opt_out))
+        .fallback(|| async { Refused::new(ProblemKind::NotFound, "no such page") })
+        .layer(DefaultBodyLimit::max(LONGEST_BODY))
+        .with_state(admin)
+}
+
+async fn ready(State(admin): State<Arc<Admin>>, RawQuery(query): RawQuery) -> Response {
+    let checks = admin.gateway.checks();
+    let status = if checks::all_pass(&checks) {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    if query.is_some_and(|query| query == "verbose" || query.starts_with("verbose=")) {
+        return (status, checks::page(&checks)).into_response();
+    }
+    (status, if status == StatusCode::OK { "ready\n" } else { "not ready\n" }).into_response()
+}
+
+async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], admin.gateway.metrics()).into_response()
+}
+
+async fn status(
+    State(admin): State<Arc<Admin>>,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    let operator = admin.operator(&headers, OperatorRole::Auditor)?;
+    Ok(json(&json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "operator": &*operator.name,
+        "checks": admin.gateway.checks(),
+        "checkpoint": admin.log.checkpoint().as_deref(),
+    })))
+}
+
+async fn reload(
+    State(admin): State<Arc<Admin>>,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    let operator = admin.operator(&headers, OperatorRole::Admin)?;
+    admin.record(&operator, Kind::Admin, "reload", Entry::new(Kind::Admin)).await?;
+    let gateway = Arc::clone(&admin.gateway);
+    // Reading files and compiling policies takes tens of milliseconds of one thread.
+    let done = tokio::task::spawn_blocking(move || gateway.reload()).await;
+    match done {
+        Ok(Ok(now)) => Ok(json(&json!({ "in_force": now }))),
+        Ok(Err(why)) => Err(Refused::new(ProblemKind::BadRequest, why)),
+        Err(_) => Err(Refused::new(ProblemKind::Internal, "the reload did not finish")),
+    }
+}
+
+impl Admin {
+    /// The operator whose token the call carries, when their role is enough.
+    pub(super) fn operator(
+        &self,
+        headers: &HeaderMap,
+        least: OperatorRole,
+    ) -> Result<Operator, Refused> {
+        let token = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.strip_prefix("Bearer "));
+        let operators = self.operators.load();
+        let Some(operator) = token.and_then(|token| operators.authenticate(token.trim())) else {
+            return Err(Refused::new(
+                ProblemKind::Unauthenticated,
+                "send an operator's token; `privet operator add NAME` makes one",
+            ));
+        };
+        if operator.role < least {
+            let role = least.as_str();
+            return Err(Refused::new(ProblemKind::Denied, format!("this needs the role `{role}`")));
+        }
+        Ok(operator.clone())
+    }
+
+    /// Records what the operator is about to do; without the entry it is not done.
+    pub(super) async fn record(
+        &self,
+        operator: &Operator,
+        kind: Kind,
+        reason: &'static str,
+        mut entry: Entry,
+    ) -> Result<(), Refused> {
+        entry.kind = kind;
+        entry.reason = Some(reason.into());
+        entry.strength = Some(Strength::Operator);
+        entry.actor = Some(ActorToken(self.keys.owner_token(&operator.name)));
+        entry.facts.insert("operator".into(), Arc::clone(&operator.name));
+        match self.log.record(entry).await {
+            Ok(receipt) => {
+                tracing::info!(index = receipt.index(), reason, "admin entry recorded");
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(%error, "the audit log cannot be written");
+                Err(Refused::new(ProblemKind::Unavailable, "the audit log cannot be written"))
+            }
+        }
+    }
+}
+
+const LONGEST_BODY: usize = 16 * 1024;
