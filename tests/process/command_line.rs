@@ -1,0 +1,235 @@
+//! The command line as a first-time user meets it: exit codes, help, typos, refusals.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::harness::{Site, Store, get, get_with, privet};
+
+fn said(out: &std::process::Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
+}
+
+fn site() -> Site {
+    Site::new(Store::start(|_| None).address())
+}
+
+#[test]
+fn a_typo_is_a_usage_error_with_a_suggestion() {
+    let out = privet(Path::new("."), &["chekc"]);
+    assert_eq!(out.status.code(), Some(2));
+    assert!(said(&out).contains("'check'"), "{}", said(&out));
+}
+
+#[test]
+fn help_begins_with_examples() {
+    let out = privet(Path::new("."), &["--help"]);
+    assert_eq!(out.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&out.stdout).starts_with("Examples:"));
+}
+
+#[test]
+fn completions_and_manual_are_printed() {
+    assert!(said(&privet(Path::new("."), &["completions", "bash"])).contains("_privet"));
+    assert!(said(&privet(Path::new("."), &["man"])).contains(".TH"));
+}
+
+#[test]
+fn init_check_and_policy_test_pass_from_an_empty_folder() {
+    let site = site();
+    let check = privet(&site.dir(), &["check"]);
+    assert_eq!(check.status.code(), Some(0), "{}", said(&check));
+    let tests = privet(&site.dir(), &["policy", "test"]);
+    assert_eq!(tests.status.code(), Some(0), "{}", said(&tests));
+    let junit = privet(&site.dir(), &["policy", "test", "--output", "junit"]);
+    assert!(said(&junit).starts_with("<?xml"), "{}", said(&junit));
+}
+
+#[test]
+fn init_touches_nothing_that_is_there() {
+    let site = site();
+    let before = fs::read(site.dir().join("privet.toml")).unwrap();
+    let out = privet(&site.dir(), &["init", "."]);
+    assert_eq!(out.status.code(), Some(1));
+    assert!(said(&out).contains("exists already"), "{}", said(&out));
+    assert_eq!(fs::read(site.dir().join("privet.toml")).unwrap(), before);
+}
+
+#[test]
+fn check_lists_every_problem_of_every_file_with_its_place() {
+    let site = site();
+    site.edit("privet.toml", |text| text.replace("durability = ", "durabilty = "));
+    site.edit("policies/customer-care.yaml", |text| {
+        text.replace("email: email-hint", "email: email-hnt").replace("purposes: [analytics]", "purposes: [analitics]")
+    });
+    let out = privet(&site.dir(), &["check"]);
+    assert_eq!(out.status.code(), Some(3));
+    let text = said(&out);
+    for wanted in ["durabilty", "`durability`", "email-hnt", "`email-hint`", "analitics", "`analytics`", "^"] {
+        assert!(text.contains(wanted), "{wanted} is not in\n{text}");
+    }
+    assert_eq!(privet(&site.dir(), &["serve"]).status.code(), Some(3));
+}
+
+#[test]
+fn a_failing_policy_test_is_exit_code_4() {
+    let site = site();
+    site.edit("policies/customer-care.test.yaml", |text| {
+        text.replace("national_id: \"***000T\"", "national_id: \"TEST0000T\"")
+    });
+    let out = privet(&site.dir(), &["policy", "test"]);
+    assert_eq!(out.status.code(), Some(4), "{}", said(&out));
+}
+
+#[test]
+fn words_whose_facts_come_later_are_refused_by_name() {
+    let site = site();
+    site.edit("policies/customer-care.yaml", |text| {
+        text.replace("phone:          {", "phone:          { at_rest: encrypt,")
+    });
+    let out = privet(&site.dir(), &["check"]);
+    assert_eq!(out.status.code(), Some(3), "{}", said(&out));
+    assert!(said(&out).contains("not in this version"), "{}", said(&out));
+}
+
+#[test]
+fn serve_refuses_a_root_key_that_others_can_read_and_says_how_to_mend_it() {
+    let site = site();
+    let key = site.dir().join("data/root.key");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let out = privet(&site.dir(), &["serve"]);
+    assert_eq!(out.status.code(), Some(1), "{}", said(&out));
+    assert!(said(&out).contains("chmod 600"), "{}", said(&out));
+}
+
+#[test]
+fn serve_refuses_plain_http_off_loopback() {
+    let site = site();
+    site.edit("privet.toml", |text| text.replacen("127.0.0.1:0", "0.0.0.0:0", 1));
+    let out = privet(&site.dir(), &["serve"]);
+    assert_eq!(out.status.code(), Some(3), "{}", said(&out));
+    assert!(said(&out).contains("tls"), "{}", said(&out));
+}
+
+#[test]
+fn the_demo_shows_each_view_and_its_keys_are_refused_by_serve() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = privet(folder.path(), &["demo", "--dir", "d", "--once", "--json", "--ports", "0"]);
+    assert_eq!(out.status.code(), Some(0), "{}", said(&out));
+    let page: Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!(page["as_stored"]["email"], "ana@mail.example");
+    assert_eq!(page["views"]["support"]["email"], "a***@mail.example");
+    assert!(page["views"]["support"].get("birthday").is_none());
+    assert_eq!(page["views"]["analyst"]["birthday"], "1988");
+    assert!(page["views"]["analyst"]["id"].as_str().unwrap().starts_with("ps1_"));
+    assert_eq!(page["views"]["admin"]["name"], "Ana Ruiz");
+    assert_eq!(page["views"]["customer"]["national_id"], "TEST0000T");
+    let about = fs::read(folder.path().join("d/demo.json")).unwrap();
+    let about: Value = serde_json::from_slice(&about).unwrap();
+    for who in ["support", "analyst", "marketing", "dpo", "admin", "shop_app", "customer"] {
+        assert!(about["tokens"][who].is_string(), "{about}");
+    }
+    let serve = privet(&folder.path().join("d"), &["serve"]);
+    assert_eq!(serve.status.code(), Some(1), "{}", said(&serve));
+    assert!(said(&serve).contains("demo"), "{}", said(&serve));
+}
+
+#[test]
+fn a_token_is_explained_from_standard_input_only() {
+    let site = site();
+    let token = site.token(&["--role", "support", "--purpose", "order_support", "--mfa"]);
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_privet"))
+        .args(["token", "explain"])
+        .current_dir(site.dir())
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), token.as_bytes()).unwrap();
+    let text = said(&child.wait_with_output().unwrap());
+    assert!(text.contains("support") && text.contains("order_support"), "{text}");
+    assert!(!text.contains(&token), "the token itself is not echoed");
+}
+
+#[test]
+fn an_operator_stops_the_next_read_of_a_person() {
+    let store = Store::start(|target| {
+        target.ends_with("/c-5").then(|| r#"{"id":"c-5","name":"Eva","country":"GB"}"#.to_owned())
+    });
+    let site = Site::new(store.address());
+    let gateway = site.serve();
+    site.edit("privet.toml", |text| {
+        text.replacen("[admin]\nlisten = [\"127.0.0.1:0\"]", &format!("[admin]\nlisten = [\"{}\"]", gateway.admin), 1)
+    });
+    let token = site.token(&["--role", "support", "--purpose", "order_support", "--region", "GB"]);
+    let read = || get(gateway.gateway, "/shop/customers/c-5", &token, "order_support").status;
+    assert_eq!(read(), 200);
+    let out = privet(&site.dir(), &["subject", "status", "c-5", "restricted"]);
+    assert_eq!(out.status.code(), Some(0), "{}", said(&out));
+    assert_eq!(read(), 404);
+    privet(&site.dir(), &["subject", "status", "c-5", "active"]);
+    assert_eq!(read(), 200);
+
+    // Consent decides the same way.
+    let mailer = site.token(&["--role", "marketing", "--purpose", "marketing_email", "--region", "GB"]);
+    let list = |body: &str| body.contains("Eva");
+    assert!(!list("") && get(gateway.gateway, "/shop/customers/c-5", &mailer, "marketing_email").status != 200);
+    let out = privet(&site.dir(), &["subject", "consent", "c-5", "marketing", "given"]);
+    assert_eq!(out.status.code(), Some(0), "{}", said(&out));
+    let show = said(&privet(&site.dir(), &["subject", "show", "c-5"]));
+    assert!(show.contains("marketing"), "{show}");
+}
+
+#[test]
+fn the_admin_listener_lets_nobody_in_without_a_token() {
+    let site = site();
+    let gateway = site.serve();
+    assert_eq!(get_with(gateway.admin, "/livez", &[]).unwrap().status, 200);
+    let ready = get_with(gateway.admin, "/readyz?verbose", &[]).unwrap();
+    assert!(String::from_utf8_lossy(&ready.body).contains("[+] audit"), "{:?}", ready);
+    let refused = get_with(gateway.admin, "/api/v1/status", &[]).unwrap();
+    assert_eq!(refused.status, 401);
+    assert_eq!(refused.header("content-type"), Some("application/problem+json"));
+    let token = fs::read_to_string(site.dir().join("operator.token")).unwrap();
+    let header = [("Authorization", format!("Bearer {}", token.trim()))];
+    assert_eq!(get_with(gateway.admin, "/api/v1/status", &header).unwrap().status, 200);
+}
+
+#[test]
+fn a_reload_keeps_the_old_policy_when_the_new_one_is_wrong() {
+    let store = Store::start(|_| Some(r#"{"id":"c-5","name":"Eva","country":"GB"}"#.to_owned()));
+    let site = Site::new(store.address());
+    let gateway = site.serve();
+    let token = site.token(&["--role", "support", "--purpose", "order_support", "--region", "GB"]);
+    let read = || get(gateway.gateway, "/shop/customers/c-5", &token, "order_support");
+    assert_eq!(read().json()["name"], "Eva");
+    let operator = fs::read_to_string(site.dir().join("operator.token")).unwrap();
+    let reload = || post(gateway.admin, "/api/v1/reload", operator.trim());
+
+    site.edit("policies/customer-care.yaml", |text| text.replace("name: show, email: email-hint", "name: shwo, email: email-hint"));
+    assert_eq!(reload(), 400);
+    assert_eq!(read().json()["name"], "Eva");
+
+    // The shipped tests say that support sees the name, so they have to change with the policy.
+    fs::remove_file(site.dir().join("policies/customer-care.test.yaml")).unwrap();
+    site.edit("policies/customer-care.yaml", |text| text.replace("name: shwo, email: email-hint", "name: drop, email: email-hint"));
+    assert_eq!(reload(), 200);
+    assert!(read().json().get("name").is_none());
+    gateway.signal("-HUP");
+    assert!(read().json().get("name").is_none());
+}
+
+fn post(to: std::net::SocketAddr, path: &str, token: &str) -> u16 {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(to).unwrap();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\nContent-Length: 0\r\n\
+         Authorization: Bearer {token}\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}

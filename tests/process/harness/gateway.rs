@@ -1,0 +1,140 @@
+//! The program: run to its end, or kept running as a gateway.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// Runs the program to its end in `dir`.
+pub(crate) fn privet(dir: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_privet"))
+        .args(arguments)
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+/// A folder that `privet init` filled, with free ports and a store of the test's.
+pub(crate) struct Site {
+    folder: TempDir,
+}
+
+impl Site {
+    /// A site in front of the store at `store`.
+    pub(crate) fn new(store: SocketAddr) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let out = privet(folder.path(), &["init", "site"]);
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        let site = Self { folder };
+        site.edit("privet.toml", |text| {
+            text.replace("http://127.0.0.1:7001", &format!("http://{store}"))
+                .replace("127.0.0.1:7410", "127.0.0.1:0")
+                .replace("127.0.0.1:7480", "127.0.0.1:0")
+                .lines()
+                .filter(|line| !line.starts_with("health ="))
+                .map(|line| format!("{line}\n"))
+                .collect()
+        });
+        site
+    }
+
+    /// The folder with privet.toml.
+    pub(crate) fn dir(&self) -> PathBuf {
+        self.folder.path().join("site")
+    }
+
+    /// Changes a file.
+    pub(crate) fn edit(&self, name: &str, change: impl FnOnce(String) -> String) {
+        let path = self.dir().join(name);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, change(text)).unwrap();
+    }
+
+    /// A token of the development issuer.
+    pub(crate) fn token(&self, arguments: &[&str]) -> String {
+        let mut all = vec!["token", "mint"];
+        all.extend_from_slice(arguments);
+        let out = privet(&self.dir(), &all);
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8(out.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Starts the gateway and waits until it says that it is ready.
+    pub(crate) fn serve(&self) -> Gateway {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_privet"))
+            .arg("serve")
+            .current_dir(self.dir())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let ready = lines.by_ref().map_while(Result::ok).find(|line| {
+            said.push_str(line);
+            said.push('\n');
+            line.starts_with("ready ")
+        });
+        let Some(ready) = ready else {
+            child.kill().unwrap();
+            panic!("the gateway did not start:\n{said}");
+        };
+        // The log is read to its end, so that the gateway never waits for its reader.
+        let log = std::thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<_>>());
+        let address = |name: &str| {
+            let word = ready.split(' ').find_map(|w| w.strip_prefix(name)).unwrap();
+            word.trim_start_matches("http://").parse().unwrap()
+        };
+        Gateway {
+            child,
+            gateway: address("gateway="),
+            admin: address("admin="),
+            said,
+            log: Some(log),
+        }
+    }
+}
+
+/// A running gateway; killed when dropped.
+pub(crate) struct Gateway {
+    child: Child,
+    /// Where callers connect.
+    pub(crate) gateway: SocketAddr,
+    /// Where operators connect.
+    pub(crate) admin: SocketAddr,
+    said: String,
+    log: Option<std::thread::JoinHandle<Vec<String>>>,
+}
+
+impl Gateway {
+    /// Sends a signal, such as `-TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+    }
+
+    /// Waits for the end and gives all that was logged.
+    pub(crate) fn wait(mut self) -> (Option<i32>, String) {
+        let status = self.child.wait().unwrap();
+        let lines = self.log.take().unwrap().join().unwrap();
+        (status.code(), format!("{}{}", self.said, lines.join("\n")))
+    }
+
+    /// Kills it as a power failure of the process would: no signal handler runs.
+    pub(crate) fn kill9(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}

@@ -1,0 +1,10 @@
+//! A folder with a configuration, the program in it, a store in front of which it stands, and a
+//! client that reads raw bytes.
+
+mod client;
+mod gateway;
+mod store;
+
+pub(crate) use self::client::{Answer, get, get_with};
+pub(crate) use self::gateway::{Gateway, Site, privet};
+pub(crate) use self::store::Store;

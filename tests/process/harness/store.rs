@@ -1,0 +1,58 @@
+//! A store that answers what it is told, on a thread of its own.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+
+/// A plain HTTP/1.1 store.
+pub(crate) struct Store {
+    address: SocketAddr,
+}
+
+impl Store {
+    /// Answers each GET with what `answer` gives for its target: a JSON body, or 404.
+    pub(crate) fn start(answer: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let answer = Arc::new(answer);
+        // The thread ends with the test process; it holds nothing but the socket.
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let answer = Arc::clone(&answer);
+                std::thread::spawn(move || converse(stream, &*answer));
+            }
+        });
+        Self { address }
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+fn converse(stream: TcpStream, answer: &dyn Fn(&str) -> Option<String>) -> Option<()> {
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    let mut stream = stream;
+    loop {
+        let mut first = String::new();
+        if reader.read_line(&mut first).ok()? == 0 {
+            return None;
+        }
+        let mut line = String::new();
+        while reader.read_line(&mut line).ok()? > 2 {
+            line.clear();
+        }
+        let target = first.split(' ').nth(1)?;
+        let (status, body) = match answer(target) {
+            Some(body) => ("200 OK", body),
+            None => ("404 Not Found", "{}".to_owned()),
+        };
+        let head = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).ok()?;
+        stream.write_all(body.as_bytes()).ok()?;
+    }
+}
