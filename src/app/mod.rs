@@ -1,1 +1,15 @@
 //! Builds everything from the configuration: start, reload, drain, stop.
+
+mod files;
+mod gateway;
+mod harden;
+mod init;
+mod load;
+mod running;
+mod stores;
+mod worker;
+
+pub use self::init::{DEMO_PASSPHRASE, DEV_ISSUER, InitError, Plan, init, random_token};
+pub use self::load::{LoadError, Loaded, check};
+pub use self::running::{Addresses, Running, StartError, Trust};
+pub use self::stores::move_store;

@@ -1,0 +1,344 @@
+//! Everything a running gateway is made of, and what operators may ask of it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use arc_swap::ArcSwap;
+use prometheus_client::registry::Registry;
+use tokio::task::JoinSet;
+
+use crate::api;
+use crate::api::Check;
+use crate::api::Operators;
+use crate::audit::AuditConfig;
+use crate::audit::Entry;
+use crate::audit::Kind;
+use crate::audit::Log;
+use crate::authn::Authenticator;
+use crate::authn::AuthnMetrics;
+use crate::clock::Clock;
+use crate::clock::SystemClock;
+use crate::clock::SystemEntropy;
+use crate::crypto::note::NoteKey;
+use crate::keys::KeyRing;
+use crate::keys::KeysConfig;
+use crate::keys::RootProvider;
+use crate::net::Drain;
+use crate::net::NetMetrics;
+use crate::net::ServerTls;
+use crate::proxy::Mount;
+use crate::proxy::Parts as ProxyParts;
+use crate::proxy::Shared;
+use crate::state::Engine;
+use crate::subjects::Cards;
+use crate::subjects::SubjectsConfig;
+use crate::types::Timestamp;
+use crate::upstream::Store;
+use crate::upstream::UpstreamMetrics;
+
+use super::init::DEMO_PASSPHRASE;
+use super::init::DEV_ISSUER;
+use super::load::Loaded;
+use super::running::StartError;
+use super::running::Trust;
+use super::running::read_operators;
+
+/// What has been opened, before anything listens.
+pub(super) struct Parts {
+    shared: Arc<Shared>,
+    authenticator: Authenticator,
+    cards: Cards,
+    keys: KeyRing,
+    log: Log,
+    stores: Vec<Arc<Store>>,
+    registry: Registry,
+    clock: Arc<dyn Clock>,
+}
+
+/// A running gateway as operators see it.
+#[derive(Debug)]
+pub(super) struct Site {
+    shared: Arc<Shared>,
+    authenticator: Authenticator,
+    cards: Cards,
+    keys: KeyRing,
+    log: Log,
+    stores: Vec<Arc<Store>>,
+    registry: Registry,
+    clock: Arc<dyn Clock>,
+    tls: Option<Arc<ServerTls>>,
+    config: PathBuf,
+    operators_file: PathBuf,
+    operators: Arc<ArcSwap<Operators>>,
+    /// One reload at a time; holds nothing.
+    reloading: Mutex<()>,
+}
+
+impl Parts {
+    /// Opens keys, state, log, issuers and stores, in this order.
+    pub(super) async fn open(
+        loaded: &Loaded,
+        trust: Trust,
+        net: &NetMetrics,
+    ) -> Result<Self, StartError> {
+        let config = &loaded.config;
+        check_trust(loaded, trust)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let entropy = Arc::new(SystemEntropy);
+        let mut registry = Registry::default();
+
+        let keys = KeyRing::open(&config.keys, entropy.clone())?;
+        let state = Engine::open(&config.state)?;
+        let cards = Cards::open(keys.clone(), state.clone(), &SubjectsConfig::default());
+        let log = open_log(&config.audit, &keys, &clock)?;
+
+        let authn = AuthnMetrics::default();
+        let authenticator =
+            Authenticator::new(config.authn.clone(), Arc::clone(&clock), authn.clone())
+                .map_err(StartError::Authn)?;
+        if let Err(errors) = authenticator.refresh().await {
+            // An issuer that cannot be reached now may be later; until then its tokens are refused.
+            for error in errors {
+                tracing::warn!(%error, "an issuer's keys could not be read");
+            }
+        }
+
+        let upstream = UpstreamMetrics::default();
+        let mut mounts = Vec::new();
+        for store in &config.stores {
+            let opened = Store::open(store.upstream.clone(), &upstream)?;
+            mounts.push(Mount { place: store.place.clone(), store: opened });
+        }
+        let stores = mounts.iter().map(|mount| Arc::clone(&mount.store)).collect();
+        let shared = Shared::new(ProxyParts {
+            policy: Arc::clone(&loaded.policy),
+            stores: mounts,
+            authenticator: authenticator.clone(),
+            cards: cards.clone(),
+            keys: keys.clone(),
+            log: log.clone(),
+            clock: Arc::clone(&clock),
+            entropy,
+            limits: config.gateway.limits,
+        })?;
+
+        net.register(&mut registry);
+        authn.register(&mut registry);
+        upstream.register(&mut registry);
+        log.metrics().register(&mut registry);
+        shared.metrics().register(&mut registry);
+        state.metrics().register(registry.sub_registry_with_prefix("privet_state"));
+        keys.engine().metrics().register(registry.sub_registry_with_prefix("privet_keys"));
+        cards.metrics().register(registry.sub_registry_with_prefix("privet_subjects"));
+        Ok(Self { shared, authenticator, cards, keys, log, stores, registry, clock })
+    }
+
+    pub(super) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Starts what runs beside the traffic: health of stores, fresh key sets.
+    pub(super) fn watch(&self, tasks: &mut JoinSet<()>, drain: &Drain) {
+        for store in &self.stores {
+            tasks.spawn(Arc::clone(store).watch());
+        }
+        let (authenticator, drain) = (self.authenticator.clone(), drain.clone());
+        tasks.spawn(async move { authenticator.keep_fresh(drain).await });
+    }
+
+    pub(super) fn into_site(
+        self,
+        loaded: &Loaded,
+        operators: Operators,
+        tls: Option<Arc<ServerTls>>,
+    ) -> Arc<Site> {
+        let Self { shared, authenticator, cards, keys, log, stores, registry, clock } = self;
+        Arc::new(Site {
+            shared,
+            authenticator,
+            cards,
+            keys,
+            log,
+            stores,
+            registry,
+            clock,
+            tls,
+            config: loaded.path.clone(),
+            operators_file: loaded.config.admin.operators_file.clone(),
+            operators: Arc::new(ArcSwap::from_pointee(operators)),
+            reloading: Mutex::new(()),
+        })
+    }
+}
+
+/// Refuses keys and issuers that are good for made-up people only.
+fn check_trust(loaded: &Loaded, trust: Trust) -> Result<(), StartError> {
+    if trust == Trust::Demo {
+        return Ok(());
+    }
+    let KeysConfig { root: RootProvider::File { passphrase_file, .. }, .. } = &loaded.config.keys;
+    // A passphrase that cannot be read is reported by whoever opens the key.
+    let passphrase = std::fs::read(passphrase_file).unwrap_or_default();
+    if passphrase.trim_ascii_end() == DEMO_PASSPHRASE.as_bytes() {
+        return Err(StartError::DemoKey);
+    }
+    let has_dev_issuer = loaded.config.authn.issuers.iter().any(|i| i.name == DEV_ISSUER);
+    let open = loaded.config.gateway.listen.iter().find(|address| !address.ip().is_loopback());
+    match open {
+        Some(address) if has_dev_issuer => Err(StartError::DevIssuer(*address)),
+        _ => Ok(()),
+    }
+}
+
+fn open_log(
+    config: &AuditConfig,
+    keys: &KeyRing,
+    clock: &Arc<dyn Clock>,
+) -> Result<Log, StartError> {
+    let key = NoteKey::new(&config.origin, Arc::new(keys.audit_signer()))
+        .map_err(|e| StartError::AuditKey(e.to_string()))?;
+    let public = key.verifier().to_string();
+    let log = Log::open(config.clone(), key, Arc::clone(clock))?;
+    publish_key(config, &public)?;
+    Ok(log)
+}
+
+/// Writes the log's public key beside the log, for `audit verify`. Officers keep their own copy.
+fn publish_key(config: &AuditConfig, public: &str) -> Result<(), StartError> {
+    let path = public_key_file(&config.dir);
+    let wrong = |source| StartError::Folder { path: path.clone(), source };
+    let text = format!("{public}\n");
+    match std::fs::read_to_string(&path) {
+        Ok(found) if found == text => Ok(()),
+        _ => std::fs::write(&path, text).map_err(wrong),
+    }
+}
+
+/// Where the public key of the log in `dir` is kept: beside the folder, not in it.
+pub fn public_key_file(dir: &std::path::Path) -> PathBuf {
+    let mut name = dir.as_os_str().to_owned();
+    name.push(".pub");
+    PathBuf::from(name)
+}
+
+impl Site {
+    pub(super) fn cards(&self) -> &Cards {
+        &self.cards
+    }
+
+    pub(super) fn keys(&self) -> &KeyRing {
+        &self.keys
+    }
+
+    pub(super) fn log(&self) -> &Log {
+        &self.log
+    }
+
+    pub(super) fn operators(&self) -> Arc<ArcSwap<Operators>> {
+        Arc::clone(&self.operators)
+    }
+
+    /// The first entry after a start: what is in force.
+    pub(super) fn start_entry(&self) -> Entry {
+        let mut entry = Entry::new(Kind::Start);
+        entry.policy = Some(self.shared.policy().hash());
+        entry.facts.insert("version".into(), env!("CARGO_PKG_VERSION").into());
+        entry
+    }
+
+    fn replace(&self) -> Result<String, String> {
+        let loaded = Loaded::read(&self.config).map_err(|e| e.to_string())?;
+        loaded.run_tests().map_err(|report| format!("the policy's tests fail:\n{report}"))?;
+        let operators = read_operators(&self.operators_file).map_err(|e| e.to_string())?;
+        let before = self.shared.policy().hash();
+        let after = loaded.policy.hash();
+        self.record_policy(before, after)?;
+        self.shared.replace_policy(loaded.policy).map_err(|e| e.to_string())?;
+        self.operators.store(Arc::new(operators));
+        for store in &self.stores {
+            store.reload_credentials().map_err(|e| e.to_string())?;
+        }
+        if let Some(tls) = &self.tls {
+            tls.reload().map_err(|e| format!("the old certificate stays: {e}"))?;
+        }
+        Ok(hex(&after))
+    }
+
+    /// A change of policy is in the log before it is in force.
+    fn record_policy(&self, before: [u8; 32], after: [u8; 32]) -> Result<(), String> {
+        let mut entry = Entry::new(Kind::Policy);
+        entry.policy = Some(after);
+        entry.facts.insert("before".into(), hex(&before).into());
+        self.log
+            .record_blocking(entry)
+            .map(|receipt| tracing::info!(index = receipt.index(), "policy change recorded"))
+            .map_err(|e| format!("the audit log cannot be written: {e}"))
+    }
+}
+
+impl api::Gateway for Site {
+    fn checks(&self) -> Vec<Check> {
+        let mut checks = vec![Check::passed("policy", hex(&self.shared.policy().hash()))];
+        checks.push(match self.log.trouble() {
+            Some(trouble) => Check::failed("audit", &*trouble),
+            None if !self.log.writable() => Check::failed("audit", "closed"),
+            None => Check::passed("audit", ""),
+        });
+        checks.push(if self.cards.writable() {
+            Check::passed("state", "")
+        } else {
+            Check::failed("state", "subject cards cannot be written")
+        });
+        checks.push(if self.clock.now() > EARLIEST {
+            Check::passed("clock", "")
+        } else {
+            Check::failed("clock", "it shows a time before this program was made")
+        });
+        for issuer in self.authenticator.status() {
+            // Tokens of an issuer without keys are refused; those of the others are not.
+            let state = if issuer.keys == 0 { "no keys" } else { "ok" };
+            checks.push(Check::passed("issuer", format!("{} {state}", issuer.name)));
+        }
+        for store in &self.stores {
+            let health = store.health();
+            let up = health.addresses.iter().filter(|a| a.state.is_up()).count();
+            let detail = format!("{} {up} of {} addresses up", health.store, health.addresses.len());
+            checks.push(Check::passed("store", detail));
+        }
+        checks
+    }
+
+    fn metrics(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String does not fail.
+        prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap_or_default();
+        text
+    }
+
+    fn reload(&self) -> Result<String, String> {
+        let _one = self.reloading.lock().map_err(|_| "a reload broke off before".to_owned())?;
+        let done = self.replace();
+        match &done {
+            Ok(policy) => tracing::info!(policy, "reloaded"),
+            Err(why) => tracing::error!(why, "reload refused; what was in force still is"),
+        }
+        done
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        write!(text, "{byte:02x}").unwrap_or_default();
+    }
+    text
+}
+
+/// 2026-01-01: no clock that is right shows less.
+const EARLIEST: Timestamp = Timestamp::from_unix_s(1_767_225_600);

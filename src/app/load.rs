@@ -1,0 +1,97 @@
+//! Configuration and policies, read and compiled: everything that can be wrong before a start.
+
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::policy::PolicyFile;
+use crate::policy::PolicySet;
+use crate::types::Fault;
+use crate::types::Faults;
+use crate::types::SourceFile;
+
+use super::files;
+use super::files::ReadError;
+
+/// A configuration whose every file compiles.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// The file they came from.
+    pub path: PathBuf,
+    /// The policy.
+    pub policy: Arc<PolicySet>,
+    /// The policy's tests, not run yet.
+    pub tests: Vec<PolicyFile>,
+    /// What is allowed but worth a look.
+    pub warnings: Vec<Fault>,
+}
+
+/// The configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Its faults, each with its place.
+    #[error("{}", list(.0))]
+    Faults(Vec<Fault>),
+    /// A file cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+impl Loaded {
+    /// Reads `privet.toml` at `path` and the policies it names.
+    pub fn read(path: &Path) -> Result<Self, LoadError> {
+        let text = files::text(path, files::LONGEST)?;
+        let file = Arc::new(SourceFile { name: path.display().to_string(), text });
+        let mut faults = Faults::new();
+        let config = Config::read(&file, &mut faults);
+        // Policies are read even when the settings are wrong, so that one run shows everything.
+        let folder = config.as_ref().map_or_else(
+            || path.parent().unwrap_or(Path::new("")).join("policies"),
+            |config| config.policies.clone(),
+        );
+        let found = match files::policies(&folder) {
+            Ok(found) => found,
+            Err(_) if faults.has_errors() => files::PolicyFiles::default(),
+            Err(error) => return Err(error.into()),
+        };
+        for path in &found.passed_over {
+            faults.warning_nowhere(
+                format!("`{}` is not read", path.display()),
+                "policies are called *.yaml",
+            );
+        }
+        let policy = if found.rules.is_empty() && !faults.has_errors() {
+            let what = format!("no policy in `{}`", folder.display());
+            faults.error_nowhere(what, "without a policy nothing is shown; `privet init` writes one");
+            None
+        } else {
+            PolicySet::compile(&found.rules, SystemClock.now(), &mut faults)
+        };
+        if faults.has_errors() {
+            return Err(LoadError::Faults(faults.into_sorted()));
+        }
+        let (Some(config), Some(policy)) = (config, policy) else {
+            return Err(LoadError::Faults(faults.into_sorted()));
+        };
+        let path = path.to_owned();
+        let policy = Arc::new(policy);
+        Ok(Self { config, path, policy, tests: found.tests, warnings: faults.into_sorted() })
+    }
+}
+
+/// Every problem of the configuration at `path`, warnings included.
+pub fn check(path: &Path) -> Result<Vec<Fault>, LoadError> {
+    match Loaded::read(path) {
+        Ok(loaded) => Ok(loaded.warnings),
+        Err(error) => Err(error),
+    }
+}
+
+fn list(faults: &[Fault]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n")
+}

@@ -1,0 +1,286 @@
+//! The gateway from start to stop.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::api;
+use crate::api::Admin;
+use crate::api::Operators;
+use crate::api::OperatorsError;
+use crate::audit::AuditError;
+use crate::audit::Entry;
+use crate::audit::Kind;
+use crate::audit::Log;
+use crate::authn::AuthnError;
+use crate::keys::KeysError;
+use crate::net::Bound;
+use crate::net::Drain;
+use crate::net::ListenerSetup;
+use crate::net::NetError;
+use crate::net::NetMetrics;
+use crate::net::ServerTls;
+use crate::proxy::ProxyError;
+use crate::proxy::Shared;
+use crate::state::StateError;
+use crate::upstream::UpstreamError;
+
+use super::files;
+use super::files::ReadError;
+use super::gateway::Parts;
+use super::gateway::Site;
+use super::harden;
+use super::load::LoadError;
+use super::load::Loaded;
+use super::worker;
+
+/// Where the gateway listens, with the ports that were picked.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses {
+    /// The first gateway listener.
+    pub gateway: SocketAddr,
+    /// The first admin listener.
+    pub admin: SocketAddr,
+}
+
+/// What the keys and issuers of a configuration are good for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Trust {
+    /// Made-up people: public keys will do.
+    Demo,
+    /// Real people: a demo's root key is refused.
+    Real,
+}
+
+/// The gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The log.
+    #[error("the audit log cannot be opened")]
+    Audit(#[from] AuditError),
+    /// The issuers.
+    #[error("no issuer can be used: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Authn(Vec<AuthnError>),
+    /// The root key is a demo's, which everybody can open.
+    #[error(
+        "the root key opens with the demo's passphrase, which is public; \
+         make a configuration of your own with `privet init DIR`"
+    )]
+    DemoKey,
+    /// The development issuer beyond loopback.
+    #[error(
+        "the development issuer signs for everybody who can read its key, and the gateway listens \
+         on {0}; remove that [[issuer]] from privet.toml, or listen on 127.0.0.1"
+    )]
+    DevIssuer(SocketAddr),
+    /// A folder of the state.
+    #[error("cannot make `{path}`")]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The keys.
+    #[error("the keys cannot be opened")]
+    Keys(#[from] KeysError),
+    /// The configuration.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// A listener.
+    #[error("cannot listen")]
+    Net(#[from] NetError),
+    /// Nowhere to listen.
+    #[error("`{0}` lists no address; write listen = [\"127.0.0.1:…\"]")]
+    NoListener(&'static str),
+    /// The operators file.
+    #[error("the operators file `{path}` cannot be used")]
+    Operators {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong in it.
+        #[source]
+        source: OperatorsError,
+    },
+    /// The traffic side.
+    #[error("the gateway cannot serve this policy")]
+    Proxy(#[from] ProxyError),
+    /// A file.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The state.
+    #[error("the state cannot be opened")]
+    State(#[from] StateError),
+    /// The policy's own tests fail.
+    #[error("the policy's tests fail:\n{0}")]
+    Tests(String),
+    /// A thread could not be started.
+    #[error("a worker cannot start")]
+    Thread(#[source] io::Error),
+    /// A store.
+    #[error("a store cannot be used")]
+    Upstream(#[from] UpstreamError),
+}
+
+/// A running gateway. Stop it with [`stop`](Self::stop); dropped, it ends without good manners.
+#[derive(Debug)]
+pub struct Running {
+    addresses: Addresses,
+    drain: Drain,
+    admin_drain: Drain,
+    workers: Vec<JoinHandle<()>>,
+    tasks: JoinSet<()>,
+    site: Arc<Site>,
+    log: Log,
+}
+
+impl Running {
+    /// Opens everything, starts the workers, and gives the gateway when all listeners accept.
+    ///
+    /// Opening reads disks and derives keys, which blocks the calling thread for a moment.
+    pub async fn start(loaded: Loaded, trust: Trust) -> Result<Self, StartError> {
+        harden::no_core_dumps();
+        let drain = Drain::new();
+        let net = NetMetrics::default();
+        let parts = Parts::open(&loaded, trust, &net).await?;
+        let config = &loaded.config;
+        let tls = match &config.gateway.tls {
+            Some(files) => Some(Arc::new(ServerTls::load(files.clone(), parts.clock())?)),
+            None => None,
+        };
+        let setup = ListenerSetup {
+            tls: tls.clone(),
+            connections: Arc::new(Semaphore::new(MOST_CONNECTIONS)),
+            handshake_timeout: HANDSHAKE,
+            drain: drain.clone(),
+            metrics: net,
+        };
+        let (gateway, workers) = start_workers(&config.gateway.listen, &setup, parts.shared())?;
+
+        let mut tasks = JoinSet::new();
+        parts.watch(&mut tasks, &drain);
+        let site = parts.into_site(&loaded, tls);
+        let admin_drain = Drain::new();
+        let admin = serve_admin(&loaded, &site, &admin_drain, &mut tasks)?;
+        let addresses = Addresses { gateway, admin };
+        let log = site.log().clone();
+        log.record(site.start_entry()).await?;
+        Ok(Self { addresses, drain, admin_drain, workers, tasks, site, log })
+    }
+
+    /// Where it listens.
+    pub const fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Reads policies, certificates, operators and credentials again. What was in force stays
+    /// when anything is wrong.
+    pub fn reload(&self) -> Result<String, String> {
+        api::Gateway::reload(&*self.site)
+    }
+
+    /// Takes no new calls, lets those under way end, and closes the log. Gives how many
+    /// connections had to be cut.
+    pub async fn stop(mut self) -> usize {
+        self.drain.start();
+        let cut = self.drain.finished(GRACE).await;
+        self.admin_drain.start();
+        let workers = std::mem::take(&mut self.workers);
+        // Workers end by themselves once nothing is open; joining blocks, so not on this runtime.
+        let joined = tokio::task::spawn_blocking(move || {
+            workers.into_iter().for_each(|worker| drop(worker.join()));
+        });
+        if cut == 0 {
+            drop(joined.await);
+        }
+        self.tasks.shutdown().await;
+        if let Err(error) = self.close_log().await {
+            tracing::error!(%error, "the audit log was not closed in good order");
+        }
+        cut
+    }
+
+    async fn close_log(&self) -> Result<(), AuditError> {
+        self.log.record(Entry::new(Kind::Stop)).await?;
+        self.log.close().await
+    }
+}
+
+fn start_workers(
+    listen: &[SocketAddr],
+    setup: &ListenerSetup,
+    shared: &Arc<Shared>,
+) -> Result<(SocketAddr, Vec<JoinHandle<()>>), StartError> {
+    let count = worker::count();
+    let mut sockets: Vec<Vec<Bound>> = (0..count).map(|_| Vec::new()).collect();
+    let mut first = None;
+    for address in listen {
+        let bound = Bound::bind_shared(*address, count)?;
+        first = first.or_else(|| bound.first().map(Bound::address));
+        for (mine, socket) in sockets.iter_mut().zip(bound) {
+            mine.push(socket);
+        }
+    }
+    let first = first.ok_or(StartError::NoListener("[gateway]"))?;
+    let workers = sockets
+        .into_iter()
+        .enumerate()
+        .map(|(number, sockets)| worker::start(number, sockets, setup, shared))
+        .collect::<Result<_, _>>()?;
+    Ok((first, workers))
+}
+
+fn serve_admin(
+    loaded: &Loaded,
+    site: &Arc<Site>,
+    drain: &Drain,
+    tasks: &mut JoinSet<()>,
+) -> Result<SocketAddr, StartError> {
+    let config = &loaded.config.admin;
+    let admin = Arc::new(Admin {
+        gateway: Arc::clone(site) as Arc<dyn api::Gateway>,
+        cards: site.cards().clone(),
+        keys: site.keys().clone(),
+        log: site.log().clone(),
+        operators: site.operators(),
+    });
+    let mut first = None;
+    for address in &config.listen {
+        let bound = Bound::bind(*address)?;
+        first = first.or(Some(bound.address()));
+        let listener = bound.into_tokio()?;
+        let (pages, drain) = (api::router(Arc::clone(&admin)), drain.clone());
+        tasks.spawn(async move {
+            let stop = async move { drain.started().await };
+            if let Err(error) = axum::serve(listener, pages).with_graceful_shutdown(stop).await {
+                tracing::error!(%error, "the admin listener ended");
+            }
+        });
+    }
+    first.ok_or(StartError::NoListener("[admin]"))
+}
+
+/// Reads the operators file; without one nobody is let in.
+pub(super) fn read_operators(path: &std::path::Path) -> Result<Operators, StartError> {
+    if !path.exists() {
+        return Ok(Operators::default());
+    }
+    let text = files::text(path, files::LONGEST)?;
+    Operators::parse(&text)
+        .map_err(|source| StartError::Operators { path: path.to_owned(), source })
+}
+
+/// Open connections at once, over all workers.
+const MOST_CONNECTIONS: usize = 16 * 1024;
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long a stop waits for calls under way.
+const GRACE: Duration = Duration::from_secs(30);

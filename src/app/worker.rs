@@ -1,0 +1,89 @@
+//! Worker threads: each with its own runtime, listening sockets and connections to the stores.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
+
+use crate::net::Bound;
+use crate::net::Drain;
+use crate::net::Listener;
+use crate::net::ListenerSetup;
+use crate::proxy::Shared;
+use crate::proxy::Worker;
+
+use super::running::StartError;
+
+/// How many workers there are: one for each core this process may use.
+pub(super) fn count() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// Starts worker `number` and waits until it listens.
+pub(super) fn start(
+    number: usize,
+    sockets: Vec<Bound>,
+    setup: &ListenerSetup,
+    shared: &Arc<Shared>,
+) -> Result<JoinHandle<()>, StartError> {
+    let (setup, shared) = (setup.clone(), Arc::clone(shared));
+    let (report, started) = oneshot::channel();
+    let thread = std::thread::Builder::new()
+        .name(format!("worker-{number}"))
+        .spawn(move || run(sockets, &setup, shared, report))
+        .map_err(StartError::Thread)?;
+    match started.blocking_recv() {
+        Ok(Ok(())) => Ok(thread),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(StartError::Thread(io::Error::other("a worker ended at its start"))),
+    }
+}
+
+fn run(
+    sockets: Vec<Bound>,
+    setup: &ListenerSetup,
+    shared: Arc<Shared>,
+    report: oneshot::Sender<Result<(), StartError>>,
+) {
+    let runtime = match Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return drop(report.send(Err(StartError::Thread(error)))),
+    };
+    runtime.block_on(async move {
+        let drain = setup.drain.clone();
+        match listen(sockets, setup, shared) {
+            Ok(tasks) => {
+                drop(report.send(Ok(())));
+                for task in tasks {
+                    // A listener ends when the drain starts.
+                    drop(task.await);
+                }
+                // Connections are tasks of this runtime: it goes on until they have ended. The
+                // one who drains sets the limit.
+                drain.closed().await;
+            }
+            Err(error) => drop(report.send(Err(error))),
+        }
+    });
+}
+
+fn listen(
+    sockets: Vec<Bound>,
+    setup: &ListenerSetup,
+    shared: Arc<Shared>,
+) -> Result<Vec<tokio::task::JoinHandle<()>>, StartError> {
+    let worker = Worker::new(shared)?;
+    worker.start();
+    sockets
+        .into_iter()
+        .map(|socket| {
+            let listener = Listener::new(socket, setup.clone())?;
+            let (worker, drain) = (Arc::clone(&worker), setup.drain.clone());
+            Ok(tokio::spawn(listener.serve(move |connection| {
+                Arc::clone(&worker).serve(connection, Drain::clone(&drain))
+            })))
+        })
+        .collect()
+}
