@@ -1,6 +1,5 @@
 //! The paths of the admin listener and who may use them.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -58,9 +57,7 @@ pub struct Admin {
     /// Every change is recorded before it is made.
     pub log: Log,
     /// Who may use the listener; replaced on reload.
-    pub operators: ArcSwap<Operators>,
-    /// Where they are listed, for messages.
-    pub operators_file: PathBuf,
+    pub operators: Arc<ArcSwap<Operators>>,
 }
 
 /// The admin listener's paths. `/livez`, `/readyz` and `/metrics` are open: they hold no data.

@@ -34,11 +34,11 @@ use crate::state::Engine;
 use crate::subjects::Cards;
 use crate::subjects::SubjectsConfig;
 use crate::types::Timestamp;
+use crate::upstream::AddressState;
 use crate::upstream::Store;
 use crate::upstream::UpstreamMetrics;
 
 use super::init::DEMO_PASSPHRASE;
-use super::init::DEV_ISSUER;
 use super::load::Loaded;
 use super::running::StartError;
 use super::running::Trust;
@@ -69,7 +69,6 @@ pub(super) struct Site {
     clock: Arc<dyn Clock>,
     tls: Option<Arc<ServerTls>>,
     config: PathBuf,
-    operators_file: PathBuf,
     operators: Arc<ArcSwap<Operators>>,
     /// One reload at a time; holds nothing.
     reloading: Mutex<()>,
@@ -83,7 +82,7 @@ impl Parts {
         net: &NetMetrics,
     ) -> Result<Self, StartError> {
         let config = &loaded.config;
-        check_trust(loaded, trust)?;
+        refuse_demo_key(&config.keys, trust)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy = Arc::new(SystemEntropy);
         let mut registry = Registry::default();
@@ -103,6 +102,8 @@ impl Parts {
                 tracing::warn!(%error, "an issuer's keys could not be read");
             }
         }
+
+        refuse_dev_issuer(loaded, &authenticator)?;
 
         let upstream = UpstreamMetrics::default();
         let mut mounts = Vec::new();
@@ -169,28 +170,28 @@ impl Parts {
             clock,
             tls,
             config: loaded.path.clone(),
-            operators_file: loaded.config.admin.operators_file.clone(),
             operators: Arc::new(ArcSwap::from_pointee(operators)),
             reloading: Mutex::new(()),
         })
     }
 }
 
-/// Refuses keys and issuers that are good for made-up people only.
-fn check_trust(loaded: &Loaded, trust: Trust) -> Result<(), StartError> {
-    if trust == Trust::Demo {
-        return Ok(());
-    }
-    let KeysConfig { root: RootProvider::File { passphrase_file, .. }, .. } = &loaded.config.keys;
+/// Refuses a root key that everybody can open.
+fn refuse_demo_key(keys: &KeysConfig, trust: Trust) -> Result<(), StartError> {
+    let RootProvider::File { passphrase_file, .. } = &keys.root;
     // A passphrase that cannot be read is reported by whoever opens the key.
     let passphrase = std::fs::read(passphrase_file).unwrap_or_default();
-    if passphrase.trim_ascii_end() == DEMO_PASSPHRASE.as_bytes() {
-        return Err(StartError::DemoKey);
-    }
-    let has_dev_issuer = loaded.config.authn.issuers.iter().any(|i| i.name == DEV_ISSUER);
-    let open = loaded.config.gateway.listen.iter().find(|address| !address.ip().is_loopback());
+    let is_demo = passphrase.trim_ascii_end() == DEMO_PASSPHRASE.as_bytes();
+    if is_demo && trust == Trust::Real { Err(StartError::DemoKey) } else { Ok(()) }
+}
+
+/// Refuses a development issuer beyond loopback: whoever can read its key can sign for it.
+fn refuse_dev_issuer(loaded: &Loaded, authenticator: &Authenticator) -> Result<(), StartError> {
+    let listen = &loaded.config.gateway.listen;
+    let open = listen.iter().find(|address| !address.ip().is_loopback());
+    let development = authenticator.status().iter().any(|issuer| issuer.development);
     match open {
-        Some(address) if has_dev_issuer => Err(StartError::DevIssuer(*address)),
+        Some(address) if development => Err(StartError::DevIssuer(*address)),
         _ => Ok(()),
     }
 }
@@ -254,7 +255,7 @@ impl Site {
     fn replace(&self) -> Result<String, String> {
         let loaded = Loaded::read(&self.config).map_err(|e| e.to_string())?;
         loaded.run_tests().map_err(|report| format!("the policy's tests fail:\n{report}"))?;
-        let operators = read_operators(&self.operators_file).map_err(|e| e.to_string())?;
+        let operators = read_operators(&loaded.config.admin.operators_file).map_err(|e| e.to_string())?;
         let before = self.shared.policy().hash();
         let after = loaded.policy.hash();
         self.record_policy(before, after)?;
@@ -274,8 +275,9 @@ impl Site {
         let mut entry = Entry::new(Kind::Policy);
         entry.policy = Some(after);
         entry.facts.insert("before".into(), hex(&before).into());
-        self.log
-            .record_blocking(entry)
+        // A reload runs on a thread of its own, where waiting is allowed.
+        tokio::runtime::Handle::current()
+            .block_on(self.log.record(entry))
             .map(|receipt| tracing::info!(index = receipt.index(), "policy change recorded"))
             .map_err(|e| format!("the audit log cannot be written: {e}"))
     }
@@ -302,11 +304,11 @@ impl api::Gateway for Site {
         for issuer in self.authenticator.status() {
             // Tokens of an issuer without keys are refused; those of the others are not.
             let state = if issuer.keys == 0 { "no keys" } else { "ok" };
-            checks.push(Check::passed("issuer", format!("{} {state}", issuer.name)));
+            checks.push(Check::passed("issuer", format!("{} {state}", issuer.issuer)));
         }
         for store in &self.stores {
             let health = store.health();
-            let up = health.addresses.iter().filter(|a| a.state.is_up()).count();
+            let up = health.addresses.iter().filter(|a| a.state == AddressState::Up).count();
             let detail = format!("{} {up} of {} addresses up", health.store, health.addresses.len());
             checks.push(Check::passed("store", detail));
         }

@@ -10,9 +10,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::api::OperatorRole;
 use crate::api::Operators;
+use crate::authn::AuthnError;
 use crate::authn::DevIssuer;
 use crate::clock::Entropy;
+use crate::crypto::KdfCost;
 use crate::keys::KeyRing;
+use crate::keys::KeysConfig;
+use crate::keys::RootProvider;
 
 /// What differs between one first configuration and another.
 #[derive(Clone, Debug)]
@@ -25,8 +29,8 @@ pub struct Plan {
     pub gateway: u16,
     /// The admin listener's port on loopback.
     pub admin: u16,
-    /// The passphrase of the root key; a random one when absent.
-    pub passphrase: Option<String>,
+    /// Whether the root key is the demo's, which everybody can open.
+    pub demo: bool,
 }
 
 impl Default for Plan {
@@ -36,7 +40,7 @@ impl Default for Plan {
             store: "http://127.0.0.1:7001".into(),
             gateway: 7410,
             admin: 7480,
-            passphrase: None,
+            demo: false,
         }
     }
 }
@@ -67,10 +71,10 @@ pub enum InitError {
 }
 
 /// The root key's passphrase in demos. It is public, and `serve` refuses a root key it opens.
-pub const DEMO_PASSPHRASE: &str = "privet demo: everybody knows this passphrase";
+pub(super) const DEMO_PASSPHRASE: &str = "privet demo: everybody knows this passphrase";
 
-/// The development issuer's name. `serve` refuses it off loopback.
-pub const DEV_ISSUER: &str = "https://dev-issuer.privet.invalid";
+/// The development issuer's name.
+const DEV_ISSUER: &str = "https://dev-issuer.privet.invalid";
 
 /// Fills `folder` and lists the files written, in order. Nothing that exists is overwritten.
 pub fn init(folder: &Path, plan: &Plan, entropy: &dyn Entropy) -> Result<Vec<PathBuf>, InitError> {
@@ -87,7 +91,7 @@ pub fn init(folder: &Path, plan: &Plan, entropy: &dyn Entropy) -> Result<Vec<Pat
         out.file(&format!("policies/{name}"), text.as_bytes(), 0o644)?;
     }
     certificates(&mut out)?;
-    issuer(&mut out)?;
+    issuer(folder)?;
     root_key(&mut out, plan, entropy)?;
     let token = random_token(entropy)?;
     let line = Operators::line("first-operator", OperatorRole::Admin, &token);
@@ -152,6 +156,29 @@ fn certificates(out: &mut Folder<'_>) -> Result<(), InitError> {
     out.file("certs/ca.pem", authority_cert.pem().as_bytes(), 0o644)?;
     out.file("certs/gateway.pem", gateway_cert.pem().as_bytes(), 0o644)?;
     out.file("certs/gateway.key", gateway_key.serialize_pem().as_bytes(), 0o600)
+}
+
+/// The development issuer that `token mint` uses.
+fn issuer(folder: &Path) -> Result<(), InitError> {
+    let make = |e: AuthnError| InitError::Make { what: "the issuer", why: e.to_string() };
+    DevIssuer::create(&folder.join("certs")).map(drop).map_err(make)
+}
+
+fn root_key(out: &mut Folder<'_>, plan: &Plan, entropy: &dyn Entropy) -> Result<(), InitError> {
+    let passphrase = if plan.demo { DEMO_PASSPHRASE.into() } else { random_token(entropy)? };
+    out.file("data/root.passphrase", format!("{passphrase}\n").as_bytes(), 0o600)?;
+    let config = KeysConfig {
+        root: RootProvider::File {
+            path: out.root.join("data/root.key"),
+            passphrase_file: out.root.join("data/root.passphrase"),
+        },
+        dir: out.root.join("data/keys"),
+        tenant: plan.tenant.clone(),
+    };
+    // A demo's passphrase is public, so nothing is gained by making it slow to try.
+    let cost = if plan.demo { KdfCost::FLOOR } else { KdfCost::DEFAULT };
+    KeyRing::init(&config, cost, entropy)
+        .map_err(|e| InitError::Make { what: "the root key", why: e.to_string() })
 }
 
 struct Folder<'a> {

@@ -9,7 +9,8 @@ mod running;
 mod stores;
 mod worker;
 
-pub use self::init::{DEMO_PASSPHRASE, DEV_ISSUER, InitError, Plan, init, random_token};
+pub use self::gateway::public_key_file;
+pub use self::init::{InitError, Plan, init, random_token};
 pub use self::load::{LoadError, Loaded, check};
 pub use self::running::{Addresses, Running, StartError, Trust};
 pub use self::stores::move_store;

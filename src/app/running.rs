@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -65,6 +64,9 @@ pub enum StartError {
     /// The log.
     #[error("the audit log cannot be opened")]
     Audit(#[from] AuditError),
+    /// The log's key.
+    #[error("the audit log's key cannot be used: {0}")]
+    AuditKey(String),
     /// The issuers.
     #[error("no issuer can be used: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Authn(Vec<AuthnError>),
@@ -167,7 +169,8 @@ impl Running {
 
         let mut tasks = JoinSet::new();
         parts.watch(&mut tasks, &drain);
-        let site = parts.into_site(&loaded, tls);
+        let operators = read_operators(&config.admin.operators_file)?;
+        let site = parts.into_site(&loaded, operators, tls);
         let admin_drain = Drain::new();
         let admin = serve_admin(&loaded, &site, &admin_drain, &mut tasks)?;
         let addresses = Addresses { gateway, admin };
@@ -191,7 +194,7 @@ impl Running {
     /// connections had to be cut.
     pub async fn stop(mut self) -> usize {
         self.drain.start();
-        let cut = self.drain.finished(GRACE).await;
+        let cut = self.drain.finished(worker::GRACE).await;
         self.admin_drain.start();
         let workers = std::mem::take(&mut self.workers);
         // Workers end by themselves once nothing is open; joining blocks, so not on this runtime.
@@ -282,5 +285,3 @@ pub(super) fn read_operators(path: &std::path::Path) -> Result<Operators, StartE
 const MOST_CONNECTIONS: usize = 16 * 1024;
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How long a stop waits for calls under way.
-const GRACE: Duration = Duration::from_secs(30);

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
@@ -62,7 +63,7 @@ fn run(
                 }
                 // Connections are tasks of this runtime: it goes on until they have ended. The
                 // one who drains sets the limit.
-                drain.closed().await;
+                drain.finished(GRACE).await;
             }
             Err(error) => drop(report.send(Err(error))),
         }
@@ -74,8 +75,7 @@ fn listen(
     setup: &ListenerSetup,
     shared: Arc<Shared>,
 ) -> Result<Vec<tokio::task::JoinHandle<()>>, StartError> {
-    let worker = Worker::new(shared)?;
-    worker.start();
+    let worker = Worker::new(shared);
     sockets
         .into_iter()
         .map(|socket| {
@@ -87,3 +87,6 @@ fn listen(
         })
         .collect()
 }
+
+/// How long a worker waits for calls under way, once draining.
+pub(super) const GRACE: Duration = Duration::from_secs(30);

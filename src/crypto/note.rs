@@ -74,6 +74,16 @@ impl Ed25519 for SigningKey {
     }
 }
 
+impl Ed25519 for super::Signer {
+    fn public(&self) -> [u8; 32] {
+        self.verifier().to_bytes()
+    }
+
+    fn sign(&self, message: &[u8]) -> [u8; 64] {
+        Self::sign(self, message)
+    }
+}
+
 /// A named key that signs notes.
 #[derive(Clone)]
 pub struct NoteKey {

@@ -10,9 +10,19 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use crate::app::{DEMO_PASSPHRASE, InitError, Loaded, Plan, Running, StartError};
-use crate::authn::{Claims, DevIssuer, MintError};
-use crate::clock::{Clock, SystemClock, SystemEntropy};
+use crate::app::InitError;
+use crate::app::Loaded;
+use crate::app::Plan;
+use crate::app::Running;
+use crate::app::StartError;
+use crate::app::Trust;
+use crate::authn::AuthnError;
+use crate::authn::DevIssuer;
+use crate::authn::IssuerConfig;
+use crate::authn::Wanted;
+use crate::clock::Clock;
+use crate::clock::SystemClock;
+use crate::clock::SystemEntropy;
 
 use super::call::{self, CallError};
 use super::people;
@@ -48,7 +58,7 @@ pub enum DemoError {
     },
     /// A token could not be made.
     #[error(transparent)]
-    Mint(#[from] MintError),
+    Mint(#[from] AuthnError),
     /// A caller who should have been answered was not.
     #[error("the gateway answered {status} to {who}: {answer}")]
     Refused {
@@ -83,22 +93,22 @@ pub struct Shown {
     pub views: Vec<(&'static str, Value)>,
 }
 
-/// Whom the demo lets in: name, roles, purposes, whether with a second factor.
+/// Whom the demo lets in.
 struct Caller {
     name: &'static str,
-    role: &'static str,
-    purposes: &'static [&'static str],
+    role: Option<&'static str>,
+    purpose: &'static str,
     mfa: bool,
 }
 
 const CALLERS: &[Caller] = &[
-    Caller { name: "support", role: "support", purposes: &["order_support"], mfa: false },
-    Caller { name: "analyst", role: "analyst", purposes: &["analytics"], mfa: false },
-    Caller { name: "marketing", role: "marketing", purposes: &["marketing_email"], mfa: false },
-    Caller { name: "dpo", role: "dpo", purposes: &["subject_request"], mfa: true },
-    Caller { name: "admin", role: "admin", purposes: &["operations"], mfa: true },
-    Caller { name: "shop_app", role: "shop-app", purposes: &["operations"], mfa: false },
-    Caller { name: "customer", role: "", purposes: &["subject_request"], mfa: false },
+    Caller { name: "support", role: Some("support"), purpose: "order_support", mfa: false },
+    Caller { name: "analyst", role: Some("analyst"), purpose: "analytics", mfa: false },
+    Caller { name: "marketing", role: Some("marketing"), purpose: "marketing_email", mfa: false },
+    Caller { name: "dpo", role: Some("dpo"), purpose: "subject_request", mfa: true },
+    Caller { name: "admin", role: Some("admin"), purpose: "operations", mfa: true },
+    Caller { name: "shop_app", role: Some("shop-app"), purpose: "operations", mfa: false },
+    Caller { name: "customer", role: None, purpose: "subject_request", mfa: false },
 ];
 
 /// Whose view the table shows: caller, purpose, path. The analyst has only a list, because the
@@ -120,7 +130,7 @@ impl Demo {
             store: format!("http://{address}"),
             gateway: options.port,
             admin: if options.port == 0 { 0 } else { options.port.saturating_add(70) },
-            passphrase: Some(DEMO_PASSPHRASE.into()),
+            demo: true,
             ..Plan::default()
         };
         let config = options.dir.join("privet.toml");
@@ -130,8 +140,8 @@ impl Demo {
             crate::app::init(&options.dir, &plan, &SystemEntropy)?;
         }
         let loaded = Loaded::read(&config).map_err(StartError::from)?;
-        let running = Running::start(loaded, crate::app::Trust::Demo).await?;
-        let tokens = mint_all(&options.dir)?;
+        let tokens = mint_all(&options.dir, &loaded.config.authn.issuers)?;
+        let running = Running::start(loaded, Trust::Demo).await?;
         let demo = Self { dir: options.dir.clone(), running, tokens, shop };
         demo.write_files().map_err(io("the demo's files"))?;
         Ok(demo)
@@ -237,21 +247,26 @@ impl Shown {
     }
 }
 
-fn mint_all(dir: &Path) -> Result<Vec<(&'static str, String)>, DemoError> {
-    let issuer = DevIssuer::open(&dir.join("certs"))?;
+fn mint_all(
+    dir: &Path,
+    issuers: &[IssuerConfig],
+) -> Result<Vec<(&'static str, String)>, DemoError> {
+    let signer = DevIssuer::open(&dir.join("certs"))?;
     let now = SystemClock.now();
+    let Some(issuer) = issuers.first() else { return Ok(Vec::new()) };
     let mut tokens = Vec::new();
     for caller in CALLERS {
-        let claims = Claims {
-            roles: if caller.role.is_empty() { Vec::new() } else { vec![caller.role.into()] },
-            purposes: caller.purposes.iter().map(|p| (*p).to_owned()).collect(),
-            subject: (caller.name == "customer").then(|| people::customer_id(people::SHOWN)),
+        let wanted = Wanted {
+            owner: format!("demo-{}", caller.name),
+            roles: caller.role.iter().map(|role| (*role).to_owned()).collect(),
+            purposes: vec![caller.purpose.to_owned()],
+            subject_id: (caller.name == "customer").then(|| people::customer_id(people::SHOWN)),
             region: Some("GB".into()),
             mfa: caller.mfa,
-            ticket: None,
-            lifetime_s: 8 * 3600,
+            ttl_s: 8 * 3600,
+            ..Wanted::default()
         };
-        tokens.push((caller.name, issuer.mint(&claims, now)?));
+        tokens.push((caller.name, signer.mint(issuer, &wanted, now)?));
     }
     Ok(tokens)
 }
