@@ -240,6 +240,10 @@ impl Site {
         &self.log
     }
 
+    pub(super) fn speaks_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
     pub(super) fn operators(&self) -> Arc<ArcSwap<Operators>> {
         Arc::clone(&self.operators)
     }

@@ -186,8 +186,16 @@ impl Running {
 
     /// Reads policies, certificates, operators and credentials again. What was in force stays
     /// when anything is wrong.
-    pub fn reload(&self) -> Result<String, String> {
-        api::Gateway::reload(&*self.site)
+    pub async fn reload(&self) -> Result<String, String> {
+        let site = Arc::clone(&self.site);
+        // Reading files and compiling policies takes tens of milliseconds of one thread.
+        let done = tokio::task::spawn_blocking(move || api::Gateway::reload(&*site)).await;
+        done.unwrap_or_else(|_| Err("the reload did not finish".to_owned()))
+    }
+
+    /// Whether callers speak TLS with it.
+    pub fn speaks_tls(&self) -> bool {
+        self.site.speaks_tls()
     }
 
     /// Takes no new calls, lets those under way end, and closes the log. Gives how many

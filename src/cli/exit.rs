@@ -46,6 +46,12 @@ impl Failure {
         Self { code, text }
     }
 
+    /// The same failure with more at the end of its text.
+    pub(super) fn with_suffix(mut self, more: &str) -> Self {
+        self.text.push_str(more);
+        self
+    }
+
     /// Tells it on stderr and gives the exit code.
     pub(super) fn report(self) -> ExitCode {
         if !self.text.is_empty() {

@@ -1,14 +1,26 @@
 //! The command line: parse arguments, run a command, choose the exit code.
 
+mod admin;
 mod args;
+mod audit;
+mod check;
+mod demo;
 mod exit;
+mod init;
+mod log;
+mod operator;
 mod pages;
+mod policy;
+mod serve;
+mod subject;
+mod time;
+mod token;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use self::args::{Cli, Command};
+use self::args::{AuditCommand, Cli, Command, OperatorCommand, PolicyCommand, TokenCommand};
 use self::exit::Failure;
 
 /// Runs the command that the process was started with.
@@ -26,8 +38,24 @@ pub fn run() -> ExitCode {
 
 fn dispatch(command: Command) -> Result<(), Failure> {
     match command {
+        Command::Audit(AuditCommand::Search(wish)) => audit::search(&wish),
+        Command::Audit(AuditCommand::Verify { folder, since }) => {
+            audit::verify(&folder, since.as_deref())
+        }
+        Command::Check(at) => check::run(&at.config),
         Command::Completions { shell } => pages::completions(shell),
+        Command::Demo(wish) => demo::run(&wish),
+        Command::Init(wish) => init::run(&wish.dir),
         Command::Man => pages::man(),
-        _ => Ok(()),
+        Command::Operator(OperatorCommand::Add { name, role, config }) => {
+            operator::add(&config.config, &name, &role)
+        }
+        Command::Policy(PolicyCommand::Test { config, output }) => {
+            policy::test(&config.config, output)
+        }
+        Command::Serve(at) => serve::run(&at.config),
+        Command::Subject(command) => subject::run(command),
+        Command::Token(TokenCommand::Explain(at)) => token::explain(&at.config),
+        Command::Token(TokenCommand::Mint(wish)) => token::mint(&wish),
     }
 }

@@ -70,6 +70,13 @@ pub struct Fault {
     pub help: Option<String>,
 }
 
+impl Fault {
+    /// Whether it stops the file from being used.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
 impl fmt::Display for Fault {
     /// `file:line:col: what`, the line, a caret, a help line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

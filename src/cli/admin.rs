@@ -1,0 +1,62 @@
+//! Calls to the admin listener of the running gateway.
+
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::BodyExt;
+use http_body_util::Full;
+use http_body_util::Limited;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+use crate::net::read_secret;
+
+use super::args::AdminArgs;
+use super::check;
+use super::exit::{Exit, Failure};
+use super::serve;
+
+/// Sends `body` to `path` with the operator's token, and gives the answer.
+pub(super) fn post(at: &AdminArgs, path: &str, body: &Value) -> Result<Value, Failure> {
+    let loaded = check::load(&at.config.config)?;
+    let Some(address) = loaded.config.admin.listen.first().copied() else {
+        return Err(Failure::new(Exit::Config, "`[admin]` lists no address"));
+    };
+    let token = token(at)?;
+    let request = Request::post(path)
+        .header("host", address.to_string())
+        .header("authorization", format!("Bearer {token}"))
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(body.to_string())))
+        .map_err(|e| Failure::new(Exit::Failed, e))?;
+    serve::block_on(async {
+        let stream = TcpStream::connect(address).await.map_err(|e| {
+            let help = "is `privet serve` running with this configuration?";
+            Failure::new(Exit::Failed, format_args!("cannot reach the gateway at {address}: {e}; {help}"))
+        })?;
+        let broken = |e: &dyn std::error::Error| Failure::caused(Exit::Failed, e);
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| broken(&e))?;
+        let driver = tokio::spawn(connection);
+        let answer = sender.send_request(request).await.map_err(|e| broken(&e))?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), 1 << 20).collect().await.map_err(|e| broken(&*e))?;
+        driver.abort();
+        let value: Value = serde_json::from_slice(&body.to_bytes()).unwrap_or_default();
+        if status.is_success() {
+            return Ok(value);
+        }
+        let detail = value.get("detail").and_then(Value::as_str).unwrap_or("no reason was given");
+        Err(Failure::new(Exit::Failed, format_args!("the gateway refused ({status}): {detail}")))
+    })
+}
+
+fn token(at: &AdminArgs) -> Result<String, Failure> {
+    let beside = at.config.config.parent().map_or_else(PathBuf::new, PathBuf::from);
+    let path = at.token_file.clone().unwrap_or_else(|| beside.join("operator.token"));
+    let bytes = read_secret(&path, 4096).map_err(|e| Failure::caused(Exit::Failed, &e))?;
+    let text = std::str::from_utf8(&bytes).unwrap_or_default().trim();
+    Ok(text.to_owned())
+}

@@ -1,0 +1,23 @@
+//! `privet policy test`.
+
+use std::path::Path;
+
+use super::args::TestOutput;
+use super::check;
+use super::exit::{Exit, Failure, data};
+
+/// Runs the tests beside the policies; exit code 4 when one fails.
+pub(super) fn test(config: &Path, output: TestOutput) -> Result<(), Failure> {
+    let loaded = check::load(config)?;
+    let report = loaded.test_report().map_err(|faults| {
+        for fault in &faults {
+            super::exit::tell(&format!("{fault}\n"));
+        }
+        Failure::new(Exit::Config, "the tests cannot be read")
+    })?;
+    data(&match output {
+        TestOutput::Junit => report.junit(),
+        TestOutput::Tree => report.tree(),
+    })?;
+    if report.passed() { Ok(()) } else { Err(Failure::new(Exit::Tests, "")) }
+}

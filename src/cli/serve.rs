@@ -1,0 +1,84 @@
+//! `privet serve`: the gateway until it is told to stop.
+
+use std::path::Path;
+
+use sd_notify::NotifyState;
+use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::signal;
+
+use crate::app::Running;
+use crate::app::StartError;
+use crate::app::Trust;
+
+use super::check;
+use super::exit::{Exit, Failure, tell};
+use super::log;
+
+/// Runs until SIGTERM or SIGINT; SIGHUP reloads.
+pub(super) fn run(config: &Path) -> Result<(), Failure> {
+    let loaded = check::load(config)?;
+    log::start("info");
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    block_on(async {
+        let running = Running::start(loaded, Trust::Real).await.map_err(|e| started(&e))?;
+        let at = running.addresses();
+        let tls = if running.speaks_tls() { "https" } else { "http" };
+        tell(&format!("ready gateway={tls}://{} admin=http://{}", at.gateway, at.admin));
+        notify(&[NotifyState::Ready]);
+        until_told_to_stop(&running).await?;
+        notify(&[NotifyState::Stopping]);
+        let cut = running.stop().await;
+        if cut > 0 {
+            tracing::warn!(cut, "connections were cut at the end of the drain");
+        }
+        Ok(())
+    })
+}
+
+/// Runs a command's future on this thread.
+pub(super) fn block_on<T>(
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::new(Exit::Failed, format_args!("cannot start a runtime: {e}")))?
+        .block_on(work)
+}
+
+async fn until_told_to_stop(running: &Running) -> Result<(), Failure> {
+    let on = |kind| signal(kind).map_err(|e| Failure::new(Exit::Failed, format_args!("signals: {e}")));
+    let (mut term, mut int, mut hup) =
+        (on(SignalKind::terminate())?, on(SignalKind::interrupt())?, on(SignalKind::hangup())?);
+    loop {
+        tokio::select! {
+            _ = term.recv() => return Ok(()),
+            _ = int.recv() => return Ok(()),
+            _ = hup.recv() => {
+                notify(&[NotifyState::Reloading]);
+                // The outcome, good or bad, is logged by the reload itself.
+                drop(running.reload().await);
+                notify(&[NotifyState::Ready]);
+            }
+        }
+    }
+}
+
+/// Tells systemd, when it started this process.
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "systemd could not be told");
+    }
+}
+
+/// A start that failed: what, why, and what would help.
+fn started(error: &StartError) -> Failure {
+    let code = match error {
+        StartError::Load(_) | StartError::NoListener(_) | StartError::Operators { .. } => Exit::Config,
+        StartError::Tests(_) => Exit::Tests,
+        _ => Exit::Failed,
+    };
+    Failure::caused(code, error)
+}

@@ -1,0 +1,50 @@
+//! `privet subject`: what stands in a person's card.
+
+use std::io::Read;
+
+use serde_json::Value;
+use serde_json::json;
+
+use super::admin;
+use super::args::{AdminArgs, Answer, SubjectCommand, WhoArgs};
+use super::exit::{Exit, Failure, data};
+use super::time;
+
+/// Runs one of the subject commands and shows the card.
+pub(super) fn run(command: SubjectCommand) -> Result<(), Failure> {
+    match command {
+        SubjectCommand::Show { who, admin } => send(&who, &admin, "show", &json!({})),
+        SubjectCommand::Status { who, status, admin } => {
+            send(&who, &admin, "status", &json!({ "status": status }))
+        }
+        SubjectCommand::Consent { who, consent, answer, until, admin } => {
+            let until = until.as_deref().map(time::moment).transpose()?;
+            let given = matches!(answer, Answer::Given);
+            let until = until.map(crate::types::Timestamp::unix_ms);
+            send(&who, &admin, "consent", &json!({ "consent": consent, "given": given, "until": until }))
+        }
+        SubjectCommand::OptOut { who, name, undo, admin } => {
+            send(&who, &admin, "opt-out", &json!({ "name": name, "out": !undo }))
+        }
+    }
+}
+
+fn send(who: &WhoArgs, at: &AdminArgs, path: &str, wish: &Value) -> Result<(), Failure> {
+    let mut body = wish.clone();
+    let id = if who.id == "-" { from_stdin()? } else { who.id.clone() };
+    if let Some(object) = body.as_object_mut() {
+        object.insert("domain".into(), who.domain.clone().into());
+        object.insert("id".into(), id.into());
+    }
+    let card = admin::post(at, &format!("/api/v1/subjects/{path}"), &body)?;
+    data(&format!("{card:#}\n"))
+}
+
+fn from_stdin() -> Result<String, Failure> {
+    let mut text = String::new();
+    std::io::stdin()
+        .take(4096)
+        .read_to_string(&mut text)
+        .map_err(|e| Failure::new(Exit::Failed, format_args!("cannot read standard input: {e}")))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}

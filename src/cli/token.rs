@@ -1,0 +1,100 @@
+//! `privet token`: tokens of the development issuer, and what a token says.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::authn::Authenticator;
+use crate::authn::AuthnMetrics;
+use crate::authn::DevIssuer;
+use crate::authn::Verdict;
+use crate::authn::Explanation;
+use crate::authn::IssuerConfig;
+use crate::authn::JwksSource;
+use crate::authn::Wanted;
+use crate::clock::Clock;
+use crate::clock::SystemClock;
+
+use super::args::MintArgs;
+use super::check;
+use super::exit::{Exit, Failure, data};
+use super::time;
+
+/// Prints a token of the development issuer.
+pub(super) fn mint(wish: &MintArgs) -> Result<(), Failure> {
+    let loaded = check::load(&wish.config.config)?;
+    let Some((issuer, folder)) = loaded.config.authn.issuers.iter().find_map(development) else {
+        return Err(Failure::new(
+            Exit::Failed,
+            "no development issuer here: `privet init` makes one, whose key stands beside its jwks file",
+        ));
+    };
+    let wanted = Wanted {
+        owner: "privet-token-mint".into(),
+        roles: wish.role.clone(),
+        purposes: wish.purpose.clone(),
+        subject_id: wish.subject_id.clone(),
+        region: wish.region.clone(),
+        mfa: wish.mfa,
+        ticket: wish.ticket.clone(),
+        claims: Vec::new(),
+        ttl_s: time::span(&wish.ttl)?,
+    };
+    let token = DevIssuer::open(folder)
+        .and_then(|signer| signer.mint(issuer, &wanted, SystemClock.now()))
+        .map_err(|e| Failure::caused(Exit::Failed, &e))?;
+    data(&format!("{token}\n"))
+}
+
+/// The issuer and folder of a development key.
+fn development(issuer: &IssuerConfig) -> Option<(&IssuerConfig, &Path)> {
+    let JwksSource::File(jwks) = &issuer.jwks else { return None };
+    let folder = jwks.parent()?;
+    folder.join(DevIssuer::KEY_FILE).exists().then_some((issuer, folder))
+}
+
+/// Says what is read from the token on standard input. The token itself is not repeated.
+pub(super) fn explain(config: &Path) -> Result<(), Failure> {
+    let loaded = check::load(config)?;
+    let mut text = String::new();
+    std::io::stdin()
+        .take(64 * 1024)
+        .read_to_string(&mut text)
+        .map_err(|e| Failure::new(Exit::Failed, format_args!("cannot read standard input: {e}")))?;
+    if text.trim().is_empty() {
+        return Err(Failure::new(Exit::Usage, "no token on standard input; privet token explain < FILE"));
+    }
+    let config = loaded.config.authn.clone();
+    let authenticator = Authenticator::new(config, Arc::new(SystemClock), AuthnMetrics::default())
+        .map_err(|e| Failure::new(Exit::Failed, e.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
+    let explanation = authenticator.explain(text.trim());
+    data(&page(&explanation))?;
+    match explanation.verdict {
+        Verdict::Believed => Ok(()),
+        Verdict::Refused(_) => Err(Failure::new(Exit::Refused, "")),
+    }
+}
+
+fn page(explanation: &Explanation) -> String {
+    let mut page = match &explanation.verdict {
+        Verdict::Believed => "believed\n".to_owned(),
+        Verdict::Refused(why) => format!("refused: {why}\n"),
+    };
+    let mut line = |name: &str, value: &str| page.push_str(&format!("  {name:<12} {value}\n"));
+    if let Some(issuer) = &explanation.issuer {
+        line("issuer", issuer);
+    }
+    if let Some(key) = &explanation.signed_with {
+        line("signed", key);
+    }
+    for (name, value) in &explanation.facts {
+        line(name, value);
+    }
+    for (name, why) in &explanation.ignored {
+        line(name, &format!("not believed: {why}"));
+    }
+    for name in &explanation.unused {
+        line(name, "not used");
+    }
+    page
+}
