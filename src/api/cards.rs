@@ -93,7 +93,9 @@ pub(super) async fn set_status(
     let subject = Subject::read(&wish.domain, &wish.id)?;
     let settable = SubjectStatus::parse(&wish.status).filter(|s| *s != SubjectStatus::Erased);
     let Some(status) = settable else {
-        return Err(wrong("`status` is one of active, restricted, objected, held, minor, deceased"));
+        return Err(wrong(
+            "`status` is one of active, restricted, objected, held, minor, deceased",
+        ));
     };
     let card = admin.card(&subject).await?;
     let mut entry = about(&card);

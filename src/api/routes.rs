@@ -79,11 +79,8 @@ pub fn router(admin: Arc<Admin>) -> Router {
 
 async fn ready(State(admin): State<Arc<Admin>>, RawQuery(query): RawQuery) -> Response {
     let checks = admin.gateway.checks();
-    let status = if checks::all_pass(&checks) {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
+    let status =
+        if checks::all_pass(&checks) { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     if query.is_some_and(|query| query == "verbose" || query.starts_with("verbose=")) {
         return (status, checks::page(&checks)).into_response();
     }
@@ -95,10 +92,7 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
     ([(header::CONTENT_TYPE, kind)], admin.gateway.metrics()).into_response()
 }
 
-async fn status(
-    State(admin): State<Arc<Admin>>,
-    headers: HeaderMap,
-) -> Result<Response, Refused> {
+async fn status(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Result<Response, Refused> {
     let operator = admin.operator(&headers, OperatorRole::Auditor)?;
     Ok(json(&json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -108,10 +102,7 @@ async fn status(
     })))
 }
 
-async fn reload(
-    State(admin): State<Arc<Admin>>,
-    headers: HeaderMap,
-) -> Result<Response, Refused> {
+async fn reload(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Result<Response, Refused> {
     let operator = admin.operator(&headers, OperatorRole::Admin)?;
     admin.record(&operator, Kind::Admin, "reload", Entry::new(Kind::Admin)).await?;
     let gateway = Arc::clone(&admin.gateway);

@@ -259,7 +259,8 @@ impl Site {
     fn replace(&self) -> Result<String, String> {
         let loaded = Loaded::read(&self.config).map_err(|e| e.to_string())?;
         loaded.run_tests().map_err(|report| format!("the policy's tests fail:\n{report}"))?;
-        let operators = read_operators(&loaded.config.admin.operators_file).map_err(|e| e.to_string())?;
+        let operators =
+            read_operators(&loaded.config.admin.operators_file).map_err(|e| e.to_string())?;
         let before = self.shared.policy().hash();
         let after = loaded.policy.hash();
         self.record_policy(before, after)?;
@@ -313,7 +314,8 @@ impl api::Gateway for Site {
         for store in &self.stores {
             let health = store.health();
             let up = health.addresses.iter().filter(|a| a.state == AddressState::Up).count();
-            let detail = format!("{} {up} of {} addresses up", health.store, health.addresses.len());
+            let detail =
+                format!("{} {up} of {} addresses up", health.store, health.addresses.len());
             checks.push(Check::passed("store", detail));
         }
         checks

@@ -9,8 +9,9 @@ mod running;
 mod stores;
 mod worker;
 
+pub use self::files::ReadError;
 pub use self::gateway::public_key_file;
 pub use self::init::{InitError, Plan, init, random_token};
-pub use self::load::{LoadError, Loaded, check};
+pub use self::load::{LoadError, Loaded};
 pub use self::running::{Addresses, Running, StartError, Trust};
 pub use self::stores::move_store;

@@ -165,7 +165,8 @@ impl Running {
             drain: drain.clone(),
             metrics: net,
         };
-        let (gateway, workers) = start_workers(&config.gateway.listen, &setup, parts.shared())?;
+        let (gateway, workers) =
+            start_workers(&config.gateway.listen, &setup, parts.shared()).await?;
 
         let mut tasks = JoinSet::new();
         parts.watch(&mut tasks, &drain);
@@ -175,7 +176,8 @@ impl Running {
         let admin = serve_admin(&loaded, &site, &admin_drain, &mut tasks)?;
         let addresses = Addresses { gateway, admin };
         let log = site.log().clone();
-        log.record(site.start_entry()).await?;
+        let first = log.record(site.start_entry()).await?;
+        tracing::info!(index = first.index(), "started");
         Ok(Self { addresses, drain, admin_drain, workers, tasks, site, log })
     }
 
@@ -220,12 +222,13 @@ impl Running {
     }
 
     async fn close_log(&self) -> Result<(), AuditError> {
-        self.log.record(Entry::new(Kind::Stop)).await?;
+        let last = self.log.record(Entry::new(Kind::Stop)).await?;
+        tracing::info!(index = last.index(), "stopped");
         self.log.close().await
     }
 }
 
-fn start_workers(
+async fn start_workers(
     listen: &[SocketAddr],
     setup: &ListenerSetup,
     shared: &Arc<Shared>,
@@ -241,11 +244,10 @@ fn start_workers(
         }
     }
     let first = first.ok_or(StartError::NoListener("[gateway]"))?;
-    let workers = sockets
-        .into_iter()
-        .enumerate()
-        .map(|(number, sockets)| worker::start(number, sockets, setup, shared))
-        .collect::<Result<_, _>>()?;
+    let mut workers = Vec::new();
+    for (number, sockets) in sockets.into_iter().enumerate() {
+        workers.push(worker::start(number, sockets, setup, shared).await?);
+    }
     Ok((first, workers))
 }
 

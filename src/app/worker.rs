@@ -23,7 +23,7 @@ pub(super) fn count() -> usize {
 }
 
 /// Starts worker `number` and waits until it listens.
-pub(super) fn start(
+pub(super) async fn start(
     number: usize,
     sockets: Vec<Bound>,
     setup: &ListenerSetup,
@@ -35,7 +35,7 @@ pub(super) fn start(
         .name(format!("worker-{number}"))
         .spawn(move || run(sockets, &setup, shared, report))
         .map_err(StartError::Thread)?;
-    match started.blocking_recv() {
+    match started.await {
         Ok(Ok(())) => Ok(thread),
         Ok(Err(error)) => Err(error),
         Err(_) => Err(StartError::Thread(io::Error::other("a worker ended at its start"))),

@@ -34,15 +34,20 @@ pub(super) fn post(at: &AdminArgs, path: &str, body: &Value) -> Result<Value, Fa
     serve::block_on(async {
         let stream = TcpStream::connect(address).await.map_err(|e| {
             let help = "is `privet serve` running with this configuration?";
-            Failure::new(Exit::Failed, format_args!("cannot reach the gateway at {address}: {e}; {help}"))
+            Failure::new(
+                Exit::Failed,
+                format_args!("cannot reach the gateway at {address}: {e}; {help}"),
+            )
         })?;
         let broken = |e: &dyn std::error::Error| Failure::caused(Exit::Failed, e);
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| broken(&e))?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|e| broken(&e))?;
         let driver = tokio::spawn(connection);
         let answer = sender.send_request(request).await.map_err(|e| broken(&e))?;
         let status = answer.status();
-        let body = Limited::new(answer.into_body(), 1 << 20).collect().await.map_err(|e| broken(&*e))?;
+        let body =
+            Limited::new(answer.into_body(), 1 << 20).collect().await.map_err(|e| broken(&*e))?;
         driver.abort();
         let value: Value = serde_json::from_slice(&body.to_bytes()).unwrap_or_default();
         if status.is_success() {

@@ -30,15 +30,21 @@ pub(super) fn verify(folder: &AuditFolder, since: Option<&Path>) -> Result<(), F
             let size = found.checkpoint.size;
             data(&format!("ok: {size} entries, tree and signature hold\n"))?;
             match found.since {
-                Some(old) => data(&format!("ok: continues the checkpoint of {old} entries you kept\n")),
+                Some(old) => {
+                    data(&format!("ok: continues the checkpoint of {old} entries you kept\n"))
+                }
                 None => {
-                    tell("note: only a checkpoint kept elsewhere shows that nothing was removed; pass it with --since");
+                    tell(
+                        "note: only a checkpoint kept elsewhere shows that nothing was removed; pass it with --since",
+                    );
                     Ok(())
                 }
             }
         }
         Err(error) => {
-            let at = error.index().map_or_else(String::new, |index| format!(" (first bad index {index})"));
+            let at = error
+                .index()
+                .map_or_else(String::new, |index| format!(" (first bad index {index})"));
             let failure = Failure::caused(Exit::Proof, &error);
             Err(failure.with_suffix(&at))
         }
@@ -87,16 +93,18 @@ fn locate(folder: &AuditFolder) -> Result<(PathBuf, String), Failure> {
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path)
-        .map_err(|e| Failure::new(Exit::Failed, format_args!("cannot read `{}`: {e}", path.display())))
+    std::fs::read_to_string(path).map_err(|e| {
+        Failure::new(Exit::Failed, format_args!("cannot read `{}`: {e}", path.display()))
+    })
 }
 
 fn filter(wish: &SearchArgs) -> Result<Filter, Failure> {
     let usage = |e: IdError| Failure::new(Exit::Usage, e);
     let kind = wish.kind.as_deref().map(|text| {
         let known = Kind::ALL.map(Kind::as_str).join(", ");
-        Kind::parse(text)
-            .ok_or_else(|| Failure::new(Exit::Usage, format_args!("`{text}` is no kind; known are {known}")))
+        Kind::parse(text).ok_or_else(|| {
+            Failure::new(Exit::Usage, format_args!("`{text}` is no kind; known are {known}"))
+        })
     });
     let subject = wish.subject.as_deref().map(|text| {
         audit::parse_subject_token(text).ok_or_else(|| {
@@ -121,7 +129,8 @@ fn rows(found: &VecDeque<(u64, Entry)>) -> Result<Vec<String>, Failure> {
     found
         .iter()
         .map(|(index, entry)| {
-            let mut value = serde_json::to_value(entry).map_err(|e| Failure::new(Exit::Failed, e))?;
+            let mut value =
+                serde_json::to_value(entry).map_err(|e| Failure::new(Exit::Failed, e))?;
             if let Some(object) = value.as_object_mut() {
                 object.shift_insert(0, "index".into(), (*index).into());
             }

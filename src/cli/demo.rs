@@ -29,7 +29,8 @@ pub(super) fn run(wish: &DemoArgs) -> Result<(), Failure> {
             (true, false) => data(&shown.table())?,
             (false, _) => {
                 data(&demo.page(&shown))?;
-                let kept = if wish.dir.is_some() { "everything is kept" } else { "nothing is kept" };
+                let kept =
+                    if wish.dir.is_some() { "everything is kept" } else { "nothing is kept" };
                 tell(&format!("  Stop with Ctrl-C; {kept}."));
                 // An error means that signals cannot be had: then the demo ends at once.
                 drop(tokio::signal::ctrl_c().await);

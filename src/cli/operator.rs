@@ -20,17 +20,27 @@ pub(super) fn add(config: &Path, name: &str, role: &str) -> Result<(), Failure> 
         && name.len() <= 64
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
     if !fits {
-        return Err(Failure::new(Exit::Usage, "a name is 1 to 64 letters, digits, `.`, `_` or `-`"));
+        return Err(Failure::new(
+            Exit::Usage,
+            "a name is 1 to 64 letters, digits, `.`, `_` or `-`",
+        ));
     }
     let Some(role) = OperatorRole::parse(role) else {
         let known = OperatorRole::ALL.map(OperatorRole::as_str).join(", ");
-        return Err(Failure::new(Exit::Usage, format_args!("`{role}` is no role; known are {known}")));
+        return Err(Failure::new(
+            Exit::Usage,
+            format_args!("`{role}` is no role; known are {known}"),
+        ));
     };
     let path = check::load(config)?.config.admin.operators_file;
     let wrong = |e: &dyn std::fmt::Display| {
         Failure::new(Exit::Failed, format_args!("`{}`: {e}", path.display()))
     };
-    let text = if path.exists() { fs::read_to_string(&path).map_err(|e| wrong(&e))? } else { String::new() };
+    let text = if path.exists() {
+        fs::read_to_string(&path).map_err(|e| wrong(&e))?
+    } else {
+        String::new()
+    };
     if Operators::parse(&text).map_err(|e| wrong(&e))?.has(name) {
         return Err(Failure::new(Exit::Failed, format_args!("`{name}` is an operator already")));
     }

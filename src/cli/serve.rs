@@ -38,9 +38,7 @@ pub(super) fn run(config: &Path) -> Result<(), Failure> {
 }
 
 /// Runs a command's future on this thread.
-pub(super) fn block_on<T>(
-    work: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
+pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -49,7 +47,8 @@ pub(super) fn block_on<T>(
 }
 
 async fn until_told_to_stop(running: &Running) -> Result<(), Failure> {
-    let on = |kind| signal(kind).map_err(|e| Failure::new(Exit::Failed, format_args!("signals: {e}")));
+    let on =
+        |kind| signal(kind).map_err(|e| Failure::new(Exit::Failed, format_args!("signals: {e}")));
     let (mut term, mut int, mut hup) =
         (on(SignalKind::terminate())?, on(SignalKind::interrupt())?, on(SignalKind::hangup())?);
     loop {
@@ -76,7 +75,9 @@ fn notify(states: &[NotifyState<'_>]) {
 /// A start that failed: what, why, and what would help.
 fn started(error: &StartError) -> Failure {
     let code = match error {
-        StartError::Load(_) | StartError::NoListener(_) | StartError::Operators { .. } => Exit::Config,
+        StartError::Load(_) | StartError::NoListener(_) | StartError::Operators { .. } => {
+            Exit::Config
+        }
         StartError::Tests(_) => Exit::Tests,
         _ => Exit::Failed,
     };

@@ -21,7 +21,12 @@ pub(super) fn run(command: SubjectCommand) -> Result<(), Failure> {
             let until = until.as_deref().map(time::moment).transpose()?;
             let given = matches!(answer, Answer::Given);
             let until = until.map(crate::types::Timestamp::unix_ms);
-            send(&who, &admin, "consent", &json!({ "consent": consent, "given": given, "until": until }))
+            send(
+                &who,
+                &admin,
+                "consent",
+                &json!({ "consent": consent, "given": given, "until": until }),
+            )
         }
         SubjectCommand::OptOut { who, name, undo, admin } => {
             send(&who, &admin, "opt-out", &json!({ "name": name, "out": !undo }))

@@ -9,13 +9,20 @@ pub(super) fn moment(text: &str) -> Result<Timestamp, Failure> {
     let date = || text.parse::<jiff::civil::Date>().ok()?.in_tz("UTC").ok();
     let time = text.parse::<jiff::Timestamp>().ok().or_else(|| date().map(|d| d.timestamp()));
     let ms = time.and_then(|time| u64::try_from(time.as_millisecond()).ok());
-    let wrong = || Failure::new(Exit::Usage, format_args!("`{text}` is no time; write 2026-11-21T09:00:00Z"));
+    let wrong = || {
+        Failure::new(Exit::Usage, format_args!("`{text}` is no time; write 2026-11-21T09:00:00Z"))
+    };
     ms.map(Timestamp::from_unix_ms).ok_or_else(wrong)
 }
 
 /// Reads `90s`, `30m`, `1h` or `2d`, in seconds.
 pub(super) fn span(text: &str) -> Result<u64, Failure> {
-    let wrong = || Failure::new(Exit::Usage, format_args!("`{text}` is no length of time; write 30m, 1h or 2d"));
+    let wrong = || {
+        Failure::new(
+            Exit::Usage,
+            format_args!("`{text}` is no length of time; write 30m, 1h or 2d"),
+        )
+    };
     let unit = match text.chars().last() {
         Some('s') => 1,
         Some('m') => 60,

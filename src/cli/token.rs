@@ -7,10 +7,10 @@ use std::sync::Arc;
 use crate::authn::Authenticator;
 use crate::authn::AuthnMetrics;
 use crate::authn::DevIssuer;
-use crate::authn::Verdict;
 use crate::authn::Explanation;
 use crate::authn::IssuerConfig;
 use crate::authn::JwksSource;
+use crate::authn::Verdict;
 use crate::authn::Wanted;
 use crate::clock::Clock;
 use crate::clock::SystemClock;
@@ -62,11 +62,19 @@ pub(super) fn explain(config: &Path) -> Result<(), Failure> {
         .read_to_string(&mut text)
         .map_err(|e| Failure::new(Exit::Failed, format_args!("cannot read standard input: {e}")))?;
     if text.trim().is_empty() {
-        return Err(Failure::new(Exit::Usage, "no token on standard input; privet token explain < FILE"));
+        return Err(Failure::new(
+            Exit::Usage,
+            "no token on standard input; privet token explain < FILE",
+        ));
     }
     let config = loaded.config.authn.clone();
     let authenticator = Authenticator::new(config, Arc::new(SystemClock), AuthnMetrics::default())
-        .map_err(|e| Failure::new(Exit::Failed, e.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
+        .map_err(|e| {
+            Failure::new(
+                Exit::Failed,
+                e.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+            )
+        })?;
     let explanation = authenticator.explain(text.trim());
     data(&page(&explanation))?;
     match explanation.verdict {

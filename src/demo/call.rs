@@ -29,8 +29,9 @@ pub(super) async fn get(
 ) -> Result<(StatusCode, Value), CallError> {
     let connect = |e: &dyn std::error::Error| CallError::Connect(e.to_string());
     let stream = TcpStream::connect(gateway).await.map_err(|e| connect(&e))?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| connect(&e))?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|e| connect(&e))?;
     let driver = tokio::spawn(connection);
     let request = Request::get(path)
         .header("host", gateway.to_string())
@@ -46,8 +47,7 @@ pub(super) async fn get(
         .map_err(|e| CallError::Answer(e.to_string()))?
         .to_bytes();
     driver.abort();
-    let value =
-        serde_json::from_slice(&body).map_err(|e| CallError::Answer(e.to_string()))?;
+    let value = serde_json::from_slice(&body).map_err(|e| CallError::Answer(e.to_string()))?;
     Ok((status, value))
 }
 

@@ -91,7 +91,8 @@ mod tests {
 
     #[test]
     fn columns_line_up_whatever_the_script() {
-        let stored = json!({ "id": "c-1", "name": "林梅", "email": "a.very.long.address@mail.example" });
+        let stored =
+            json!({ "id": "c-1", "name": "林梅", "email": "a.very.long.address@mail.example" });
         let seen = json!({ "id": "c-1", "name": "林***" });
         let text = table(&[("as stored", &stored), ("support", &seen)]);
         let lines: Vec<&str> = text.lines().take(4).collect();

@@ -62,12 +62,15 @@ fn check_lists_every_problem_of_every_file_with_its_place() {
     let site = site();
     site.edit("privet.toml", |text| text.replace("durability = ", "durabilty = "));
     site.edit("policies/customer-care.yaml", |text| {
-        text.replace("email: email-hint", "email: email-hnt").replace("purposes: [analytics]", "purposes: [analitics]")
+        text.replace("email: email-hint", "email: email-hnt")
+            .replace("purposes: [analytics]", "purposes: [analitics]")
     });
     let out = privet(&site.dir(), &["check"]);
     assert_eq!(out.status.code(), Some(3));
     let text = said(&out);
-    for wanted in ["durabilty", "`durability`", "email-hnt", "`email-hint`", "analitics", "`analytics`", "^"] {
+    for wanted in
+        ["durabilty", "`durability`", "email-hnt", "`email-hint`", "analitics", "`analytics`", "^"]
+    {
         assert!(text.contains(wanted), "{wanted} is not in\n{text}");
     }
     assert_eq!(privet(&site.dir(), &["serve"]).status.code(), Some(3));
@@ -161,7 +164,11 @@ fn an_operator_stops_the_next_read_of_a_person() {
     let site = Site::new(store.address());
     let gateway = site.serve();
     site.edit("privet.toml", |text| {
-        text.replacen("[admin]\nlisten = [\"127.0.0.1:0\"]", &format!("[admin]\nlisten = [\"{}\"]", gateway.admin), 1)
+        text.replacen(
+            "[admin]\nlisten = [\"127.0.0.1:0\"]",
+            &format!("[admin]\nlisten = [\"{}\"]", gateway.admin),
+            1,
+        )
     });
     let token = site.token(&["--role", "support", "--purpose", "order_support", "--region", "GB"]);
     let read = || get(gateway.gateway, "/shop/customers/c-5", &token, "order_support").status;
@@ -173,9 +180,14 @@ fn an_operator_stops_the_next_read_of_a_person() {
     assert_eq!(read(), 200);
 
     // Consent decides the same way.
-    let mailer = site.token(&["--role", "marketing", "--purpose", "marketing_email", "--region", "GB"]);
+    let mailer =
+        site.token(&["--role", "marketing", "--purpose", "marketing_email", "--region", "GB"]);
     let list = |body: &str| body.contains("Eva");
-    assert!(!list("") && get(gateway.gateway, "/shop/customers/c-5", &mailer, "marketing_email").status != 200);
+    assert!(
+        !list("")
+            && get(gateway.gateway, "/shop/customers/c-5", &mailer, "marketing_email").status
+                != 200
+    );
     let out = privet(&site.dir(), &["subject", "consent", "c-5", "marketing", "given"]);
     assert_eq!(out.status.code(), Some(0), "{}", said(&out));
     let show = said(&privet(&site.dir(), &["subject", "show", "c-5"]));
@@ -208,13 +220,17 @@ fn a_reload_keeps_the_old_policy_when_the_new_one_is_wrong() {
     let operator = fs::read_to_string(site.dir().join("operator.token")).unwrap();
     let reload = || post(gateway.admin, "/api/v1/reload", operator.trim());
 
-    site.edit("policies/customer-care.yaml", |text| text.replace("name: show, email: email-hint", "name: shwo, email: email-hint"));
+    site.edit("policies/customer-care.yaml", |text| {
+        text.replace("name: show, email: email-hint", "name: shwo, email: email-hint")
+    });
     assert_eq!(reload(), 400);
     assert_eq!(read().json()["name"], "Eva");
 
     // The shipped tests say that support sees the name, so they have to change with the policy.
     fs::remove_file(site.dir().join("policies/customer-care.test.yaml")).unwrap();
-    site.edit("policies/customer-care.yaml", |text| text.replace("name: shwo, email: email-hint", "name: drop, email: email-hint"));
+    site.edit("policies/customer-care.yaml", |text| {
+        text.replace("name: shwo, email: email-hint", "name: drop, email: email-hint")
+    });
     assert_eq!(reload(), 200);
     assert!(read().json().get("name").is_none());
     gateway.signal("-HUP");

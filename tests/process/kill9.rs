@@ -64,11 +64,7 @@ fn no_byte_a_client_received_lacks_its_entry() {
 
 /// Calls from several threads; kills the gateway when a number of answers that differs from round
 /// to round has come.
-fn load_until_killed(
-    gateway: crate::harness::Gateway,
-    token: &str,
-    round: usize,
-) -> Vec<Answer> {
+fn load_until_killed(gateway: crate::harness::Gateway, token: &str, round: usize) -> Vec<Answer> {
     let stop = AtomicBool::new(false);
     let (sender, answers) = mpsc::channel();
     std::thread::scope(|scope| {

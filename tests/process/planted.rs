@@ -47,7 +47,8 @@ fn nothing_planted_is_found_in_any_file_log_line_or_metric() {
     let site = Site::new(store.address());
     let gateway = site.serve();
     let to = gateway.gateway;
-    let support = site.token(&["--role", "support", "--purpose", "order_support", "--region", "GB"]);
+    let support =
+        site.token(&["--role", "support", "--purpose", "order_support", "--region", "GB"]);
     let herself = site.token(&["--purpose", "subject_request", "--subject-id", ID]);
 
     // The values do come through where they may, so that their absence elsewhere means something.
@@ -63,7 +64,11 @@ fn nothing_planted_is_found_in_any_file_log_line_or_metric() {
     for (path, token, purpose) in [
         (format!("/shop/customers/{OTHER_ID}"), &herself, "subject_request"),
         (format!("/shop/customers/{ID}"), &support, "zq7planted"),
-        (format!("/shop/customers/{ID}?email=zq7planted.mail@mail.example"), &support, "order_support"),
+        (
+            format!("/shop/customers/{ID}?email=zq7planted.mail@mail.example"),
+            &support,
+            "order_support",
+        ),
         (format!("/shop/customers/broken-{ID}"), &support, "order_support"),
         (format!("/shop/{ID}/{OTHER_ID}"), &support, "order_support"),
         (format!("/shop/customers/%2e%2e/{ID}"), &support, "order_support"),
@@ -90,7 +95,11 @@ fn nothing_planted_is_found_in_any_file_log_line_or_metric() {
             ("/readyz", &ready.body),
             ("audit search", entries.as_bytes()),
         ] {
-            assert!(!holds(text, needle), "{needle} is in {place}:\n{}", String::from_utf8_lossy(text));
+            assert!(
+                !holds(text, needle),
+                "{needle} is in {place}:\n{}",
+                String::from_utf8_lossy(text)
+            );
         }
         for file in files(&site.dir()) {
             assert!(!holds(&fs::read(&file).unwrap(), needle), "{needle} is in {}", file.display());

@@ -39,10 +39,8 @@ impl Answer {
 
 /// One GET on a connection of its own.
 pub(crate) fn get(to: SocketAddr, path: &str, token: &str, purpose: &str) -> Answer {
-    let headers = [
-        ("Authorization", format!("Bearer {token}")),
-        ("Privet-Purpose", purpose.to_owned()),
-    ];
+    let headers =
+        [("Authorization", format!("Bearer {token}")), ("Privet-Purpose", purpose.to_owned())];
     get_with(to, path, &headers).expect("the gateway answers")
 }
 
@@ -93,7 +91,8 @@ fn unchunk(mut rest: &[u8]) -> (Vec<u8>, bool) {
     let mut body = Vec::new();
     loop {
         let Some(end) = rest.windows(2).position(|w| w == b"\r\n") else { return (body, false) };
-        let size = std::str::from_utf8(&rest[..end]).ok().and_then(|s| usize::from_str_radix(s, 16).ok());
+        let size =
+            std::str::from_utf8(&rest[..end]).ok().and_then(|s| usize::from_str_radix(s, 16).ok());
         let Some(size) = size else { return (body, false) };
         rest = &rest[end + 2..];
         if size == 0 {
