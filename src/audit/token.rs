@@ -36,8 +36,15 @@ pub fn parse_subject_token(text: &str) -> Option<SubjectToken> {
 
 /// `#[serde(with = "token::hex")]`: 16 or 32 bytes.
 pub(super) mod hex {
-    use super::*;
+    use super::Cow;
+    use super::Deserialize;
+    use super::Deserializer;
+    use super::Error;
+    use super::Serializer;
+    use super::from_hex;
+    use super::with_hex;
 
+    #[expect(clippy::ref_option, reason = "serde hands in a reference to the field")]
     pub(in crate::audit) fn serialize<S: Serializer, const N: usize>(
         bytes: &Option<[u8; N]>,
         to: S,
@@ -59,8 +66,12 @@ pub(super) mod hex {
 
 /// `#[serde(with = "token::actor")]`.
 pub(super) mod actor {
-    use super::*;
+    use super::ActorToken;
+    use super::Deserializer;
+    use super::Serializer;
+    use super::hex;
 
+    #[expect(clippy::ref_option, reason = "serde hands in a reference to the field")]
     pub(in crate::audit) fn serialize<S: Serializer>(
         token: &Option<ActorToken>,
         to: S,
@@ -77,7 +88,14 @@ pub(super) mod actor {
 
 /// `#[serde(with = "token::subjects")]`.
 pub(super) mod subjects {
-    use super::*;
+    use super::Cow;
+    use super::Deserialize;
+    use super::Deserializer;
+    use super::Error;
+    use super::Serializer;
+    use super::SubjectToken;
+    use super::parse_subject_token;
+    use super::with_hex;
 
     struct Hex<'a>(&'a SubjectToken);
 
@@ -105,7 +123,13 @@ pub(super) mod subjects {
 
 /// `#[serde(with = "token::time")]`.
 pub(super) mod time {
-    use super::*;
+    use super::Cow;
+    use super::Deserialize;
+    use super::Deserializer;
+    use super::Error;
+    use super::Serializer;
+    use super::Timestamp;
+    use super::parse_time;
 
     pub(in crate::audit) fn serialize<S: Serializer>(
         time: &Timestamp,

@@ -90,7 +90,11 @@ pub(super) use words;
 
 /// `#[serde(with = "words::one")]` for a single word.
 pub(super) mod one {
-    use super::*;
+    use super::Deserialize;
+    use super::Deserializer;
+    use super::Held;
+    use super::Serializer;
+    use super::Word;
 
     pub(in crate::audit) fn serialize<T: Word, S: Serializer>(
         word: &T,
@@ -108,8 +112,15 @@ pub(super) mod one {
 
 /// `#[serde(with = "words::maybe")]` for a word that may be absent.
 pub(super) mod maybe {
-    use super::*;
+    use super::Deserialize;
+    use super::Deserializer;
+    use super::Held;
+    use super::Serialize;
+    use super::Serializer;
+    use super::Word;
+    use super::Written;
 
+    #[expect(clippy::ref_option, reason = "serde hands in a reference to the field")]
     pub(in crate::audit) fn serialize<T: Word, S: Serializer>(
         word: &Option<T>,
         to: S,
@@ -126,7 +137,12 @@ pub(super) mod maybe {
 
 /// `#[serde(with = "words::list")]` for a list of words.
 pub(super) mod list {
-    use super::*;
+    use super::Deserialize;
+    use super::Deserializer;
+    use super::Held;
+    use super::Serializer;
+    use super::Word;
+    use super::Written;
 
     pub(in crate::audit) fn serialize<T: Word, S: Serializer>(
         words: &[T],

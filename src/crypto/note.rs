@@ -6,14 +6,12 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ed25519_dalek::Signature;
-use ed25519_dalek::Signer;
-use ed25519_dalek::SigningKey;
-use ed25519_dalek::VerifyingKey;
 use sha2::Digest;
 use sha2::Sha256;
 
 use super::merkle::Hash;
+use super::sign::Signer;
+use super::sign::Verifier;
 
 /// Why a note, a key or a checkpoint was not accepted.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -56,45 +54,18 @@ pub enum NoteError {
     },
 }
 
-/// Something that signs with one Ed25519 key.
-pub trait Ed25519: Send + Sync {
-    /// The public key.
-    fn public(&self) -> [u8; 32];
-    /// The signature of `message`.
-    fn sign(&self, message: &[u8]) -> [u8; 64];
-}
-
-impl Ed25519 for SigningKey {
-    fn public(&self) -> [u8; 32] {
-        self.verifying_key().to_bytes()
-    }
-
-    fn sign(&self, message: &[u8]) -> [u8; 64] {
-        Signer::sign(self, message).to_bytes()
-    }
-}
-
-impl Ed25519 for super::Signer {
-    fn public(&self) -> [u8; 32] {
-        self.verifier().to_bytes()
-    }
-
-    fn sign(&self, message: &[u8]) -> [u8; 64] {
-        Self::sign(self, message)
-    }
-}
-
 /// A named key that signs notes.
 #[derive(Clone)]
 pub struct NoteKey {
     verifier: VerifierKey,
-    key: Arc<dyn Ed25519>,
+    key: Arc<Signer>,
 }
 
 impl NoteKey {
     /// Gives a signing key the name under which it signs.
-    pub fn new(name: &str, key: Arc<dyn Ed25519>) -> Result<Self, NoteError> {
-        Ok(Self { verifier: VerifierKey::new(name, key.public())?, key })
+    pub fn new(name: &str, key: impl Into<Arc<Signer>>) -> Result<Self, NoteError> {
+        let key = key.into();
+        Ok(Self { verifier: VerifierKey::new(name, key.verifier().to_bytes())?, key })
     }
 
     /// The public half, to hand to those who check.
@@ -201,9 +172,9 @@ impl VerifierKey {
 
     fn check(&self, text: &str, signature: &[u8]) -> Result<(), NoteError> {
         let wrong = || NoteError::Signature { name: self.name.to_string() };
-        let key = VerifyingKey::from_bytes(&self.public).map_err(|_| wrong())?;
-        let signature = Signature::from_slice(signature).map_err(|_| wrong())?;
-        key.verify_strict(text.as_bytes(), &signature).map_err(|_| wrong())
+        let key = Verifier::from_bytes(&self.public).map_err(|_| wrong())?;
+        let signature = signature.try_into().map_err(|_| wrong())?;
+        key.verify(text.as_bytes(), signature).map_err(|_| wrong())
     }
 }
 
@@ -262,10 +233,12 @@ const MAX_NOTE_BYTES: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {
+    use crate::crypto::Secret;
+
     use super::*;
 
     fn key(name: &str, seed: u8) -> NoteKey {
-        NoteKey::new(name, Arc::new(SigningKey::from_bytes(&[seed; 32]))).unwrap()
+        NoteKey::new(name, Signer::from_seed(&Secret::new([seed; 32]))).unwrap()
     }
 
     #[test]

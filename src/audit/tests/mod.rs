@@ -10,17 +10,21 @@ mod searching;
 use std::path::Path;
 use std::sync::Arc;
 
-use ed25519_dalek::SigningKey;
-
 use crate::clock::SystemClock;
+use crate::crypto::Secret;
+use crate::crypto::Signer;
 use crate::crypto::note::NoteKey;
 use crate::types::SubjectToken;
 
 use super::disk::Hook;
 use super::*;
 
+fn signer(seed: u8) -> Signer {
+    Signer::from_seed(&Secret::new([seed; 32]))
+}
+
 fn key() -> NoteKey {
-    NoteKey::new("log.example/node-1", Arc::new(SigningKey::from_bytes(&[7; 32]))).unwrap()
+    NoteKey::new("log.example/node-1", signer(7)).unwrap()
 }
 
 fn config(dir: &Path) -> AuditConfig {

@@ -117,8 +117,8 @@ async fn a_log_cut_or_written_anew_does_not_continue_a_kept_checkpoint() {
 async fn a_checkpoint_of_another_key_or_log_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     filled(config(dir.path()), 3).await;
-    let other = SigningKey::from_bytes(&[9; 32]);
-    let other = NoteKey::new("log.example/node-1", Arc::new(other)).unwrap();
+    let other = signer(9);
+    let other = NoteKey::new("log.example/node-1", other).unwrap();
     assert!(verify(dir.path(), other.verifier(), None).is_err());
     let text = fs::read_to_string(dir.path().join("checkpoint")).unwrap();
     let known = Checkpoint::parse(key().verifier().open(&text).unwrap()).unwrap();

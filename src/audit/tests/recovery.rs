@@ -205,8 +205,8 @@ async fn one_process_holds_the_log_and_only_its_own() {
     let other = |name: &str, seed| {
         let mut config = config(dir.path());
         config.origin = name.to_owned();
-        let key = SigningKey::from_bytes(&[seed; 32]);
-        let key = NoteKey::new(name, Arc::new(key)).unwrap();
+        let key = signer(seed);
+        let key = NoteKey::new(name, key).unwrap();
         Log::open(config, key, Arc::new(SystemClock)).map(|_| ())
     };
     assert!(matches!(other("log.example/node-1", 8), Err(AuditError::NotOurs { .. })));
