@@ -70,6 +70,7 @@ pub struct Pending {
     tls: Option<Arc<ServerTls>>,
     handshake_timeout: Duration,
     slot: Slot,
+    metrics: NetMetrics,
 }
 
 impl Bound {
@@ -155,7 +156,8 @@ impl Listener {
         let local = socket.local_addr().unwrap_or(self.address);
         let tls = setup.tls.clone();
         let handshake_timeout = setup.handshake_timeout;
-        Some(Pending { socket, peer, local, tls, handshake_timeout, slot })
+        let metrics = setup.metrics.clone();
+        Some(Pending { socket, peer, local, tls, handshake_timeout, slot, metrics })
     }
 
     /// Accepts until draining, running `handle` on each connection in its own task. A handshake
@@ -167,12 +169,10 @@ impl Listener {
     {
         while let Some(pending) = self.accept().await {
             let handle = handle.clone();
-            let metrics = self.setup.metrics.clone();
             tokio::spawn(async move {
                 match pending.establish().await {
                     Ok(connection) => handle(connection).await,
                     Err(error) => {
-                        metrics.handshakes_failed.inc();
                         tracing::debug!(error = &error as &dyn std::error::Error, "no handshake");
                     }
                 }
@@ -211,9 +211,16 @@ impl Pending {
         self.peer
     }
 
-    /// Does the handshake, when there is one to do.
+    /// Does the handshake, when there is one to do. One that fails is counted.
     pub async fn establish(self) -> Result<Connection, NetError> {
-        let Self { socket, peer, local, tls, handshake_timeout, slot } = self;
+        let metrics = self.metrics.clone();
+        self.shake().await.inspect_err(|_| {
+            metrics.handshakes_failed.inc();
+        })
+    }
+
+    async fn shake(self) -> Result<Connection, NetError> {
+        let Self { socket, peer, local, tls, handshake_timeout, slot, .. } = self;
         // Small answers must not wait for the peer's acknowledgement of the last one.
         socket.set_nodelay(true).map_err(NetError::Handshake)?;
         let Some(tls) = tls else {

@@ -15,10 +15,6 @@ pub struct NetMetrics {
     pub handshakes_failed: Counter,
     /// Times a listener stopped accepting because the connection limit was reached.
     pub limit_reached: Counter,
-    /// Certificate reloads that worked.
-    pub certificate_reloads: Counter,
-    /// Certificate reloads that kept the old certificate.
-    pub certificate_reload_failures: Counter,
 }
 
 impl NetMetrics {
@@ -36,16 +32,6 @@ impl NetMetrics {
             "limit_reached",
             "Times a listener waited because the connection limit was reached",
             self.limit_reached.clone(),
-        );
-        registry.register(
-            "certificate_reloads",
-            "Certificate reloads that worked",
-            self.certificate_reloads.clone(),
-        );
-        registry.register(
-            "certificate_reload_failures",
-            "Certificate reloads that kept the old certificate",
-            self.certificate_reload_failures.clone(),
         );
     }
 }

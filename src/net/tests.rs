@@ -287,7 +287,7 @@ async fn a_peer_that_never_shakes_hands_is_dropped() {
     let listener = listen(&setup);
     let _silent = TcpStream::connect(listener.address()).await.unwrap();
     assert!(matches!(accept(&listener).await, Err(NetError::Timeout { .. })));
-    assert_eq!(setup.drain.open(), 0);
+    assert_eq!((setup.drain.open(), setup.metrics.handshakes_failed.get()), (0, 1));
 }
 
 #[tokio::test]
