@@ -224,6 +224,7 @@ fn overlapping_fields_are_refused() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "the messages are the test")]
 fn wrong_data_sets_are_reported_together() {
     insta::assert_snapshot!(faults_of(
         "customers: { subject: none, fields: { a: { category: user } } }
@@ -323,6 +324,7 @@ fn routes(lines: &[&str]) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "the messages are the test")]
 fn wrong_routes_are_reported_together() {
     insta::assert_snapshot!(faults_of(&routes(&[
         "on: '/c/{id}', records: $",

@@ -269,6 +269,7 @@ fn a_map_reader_reports_what_is_missing_unknown_and_for_later() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "the messages are the test")]
 fn leaf_readers_report_what_they_wanted() {
     let text = "text: 12\nempty: ''\nbool: yes\nwhole: 1.5\nrange: 70000\nlist: a\nmap: []\n\
         texts: [a, b, a, 1]\nid: a b\nword: maks\ntime: 15 minuets\nzero: 0 days\nmoment: 2026-13-01\n\
