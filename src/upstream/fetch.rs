@@ -70,6 +70,12 @@ impl Upstream {
         self.ask(request).await
     }
 
+    /// How many connections are idle.
+    #[cfg(test)]
+    pub(super) fn pool_len(&self) -> usize {
+        self.pool.len()
+    }
+
     pub(super) async fn ask(&self, request: &StoreRequest) -> Result<StoreResponse, UpstreamError> {
         self.store.metrics.requests.inc();
         let answer = match self.attempt(request, None).await {

@@ -156,16 +156,16 @@ impl Decoder {
             Kind::Gzip(codec) => codec,
             Kind::Zstd(codec) => codec,
         };
-        // Codecs call it an error to be run without input; what they still hold comes by `flush`.
-        let ended = if input.is_empty() {
-            codec.flush(&mut output).map(|_| false)
-        } else {
-            codec.decode(&mut source, &mut output)
+        let drained = input.is_empty();
+        let ended = match codec.decode(&mut source, &mut output) {
+            // Run without input to learn whether more is inside, deflate calls "no" an error.
+            Err(_) if drained && output.written_len() == 0 => Ok(false),
+            result => result,
         };
         let (took, gave) = (source.written_len(), output.written_len());
         let full = output.has_no_spare_space();
         piece.truncate(start + gave);
-        let stuck = took == 0 && gave == 0 && !input.is_empty();
+        let stuck = took == 0 && gave == 0 && !drained;
         input.advance(took);
         self.account(took, gave)?;
         self.stage = match ended.map_err(|_| CodingError::Corrupt)? {

@@ -15,6 +15,8 @@ mod media;
 mod problem;
 mod target;
 mod trace;
+#[cfg(test)]
+mod tests;
 
 pub use self::address::{AddressError, Network, client_address};
 pub use self::coding::{Coding, CodingError, Decoder, Expansion, content_coding};
