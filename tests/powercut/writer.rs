@@ -132,9 +132,11 @@ pub(crate) fn run_if_asked() {
     runtime.block_on(async {
         let tasks: Vec<_> =
             (0..8).map(|_| tokio::spawn(write_forever(store.clone(), Arc::clone(&next)))).collect();
+        let reader = tokio::spawn(read_forever(store.clone(), next));
         for task in tasks {
             task.await.unwrap();
         }
+        reader.await.unwrap();
     });
 }
 
@@ -146,9 +148,27 @@ async fn write_forever(store: SledStore, next: Arc<AtomicU64>) {
             tx.put(&key, value(id), Expect::Absent);
         }
         store.commit(tx).await.unwrap();
-        // One write: a line is whole or it is not there.
-        std::io::stdout().lock().write_all(format!("ok {id}\n").as_bytes()).unwrap();
+        acknowledge(id);
     }
+}
+
+/// What was read is acknowledged as well: whoever reads a value relies on it.
+async fn read_forever(store: SledStore, next: Arc<AtomicU64>) {
+    loop {
+        let latest = next.load(Ordering::Relaxed);
+        for id in latest.saturating_sub(8)..latest {
+            let [key, _] = keys(id);
+            if store.get(&key).await.unwrap().is_some() {
+                acknowledge(id);
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// One write: a line is whole or it is not there.
+fn acknowledge(id: u64) {
+    std::io::stdout().lock().write_all(format!("ok {id}\n").as_bytes()).unwrap();
 }
 
 const FOLDER: &str = "PRIVET_TEST_WRITER_FOLDER";

@@ -67,3 +67,51 @@ impl Progress {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Context;
+    use std::task::Poll;
+    use std::task::Waker;
+
+    use super::*;
+
+    /// Polls once: the answer, or nothing while it waits.
+    fn poll<T>(waiting: std::pin::Pin<&mut impl Future<Output = T>>) -> Option<T> {
+        match waiting.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(done) => Some(done),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn what_is_not_durable_is_not_shown() {
+        let progress = Progress::at(3);
+        assert!(matches!(poll(Box::pin(progress.wait_for(Some(Rev(3)))).as_mut()), Some(Ok(()))));
+        let mut waiting = Box::pin(progress.wait_for(Some(Rev(4))));
+        assert!(poll(waiting.as_mut()).is_none());
+        progress.reached(4);
+        assert!(matches!(poll(waiting.as_mut()), Some(Ok(()))));
+    }
+
+    #[test]
+    fn a_missing_key_waits_for_the_last_removal() {
+        let progress = Progress::at(3);
+        assert!(matches!(poll(Box::pin(progress.wait_for(None)).as_mut()), Some(Ok(()))));
+        progress.removing(4);
+        let mut waiting = Box::pin(progress.wait_for(None));
+        assert!(poll(waiting.as_mut()).is_none());
+        progress.reached(4);
+        assert!(matches!(poll(waiting.as_mut()), Some(Ok(()))));
+    }
+
+    #[test]
+    fn a_failure_ends_the_waiting_with_an_error() {
+        let progress = Progress::at(3);
+        let mut waiting = Box::pin(progress.wait_for(Some(Rev(4))));
+        assert!(poll(waiting.as_mut()).is_none());
+        progress.fail();
+        assert!(matches!(poll(waiting.as_mut()), Some(Err(StateError::Failed))));
+        assert!(matches!(poll(Box::pin(progress.wait_for(Some(Rev(3)))).as_mut()), Some(Ok(()))));
+    }
+}
