@@ -47,6 +47,11 @@ impl KeyRing {
         RecordKey(self.0.records.of_parts(&parts))
     }
 
+    /// The subject, with the key of its records.
+    pub fn subject<'a>(&self, domain: &'a DomainId, id: &'a str) -> Subject<'a> {
+        Subject { domain, id, record: self.record_key(domain, id) }
+    }
+
     /// The subject's name in the audit log, when the subject has a key.
     pub async fn token(&self, subject: &Subject<'_>) -> Result<Option<SubjectToken>, KeysError> {
         match self.read(subject).await? {

@@ -84,7 +84,7 @@ fn person() -> DomainId {
 }
 
 fn subject<'a>(ring: &KeyRing, domain: &'a DomainId, id: &'a str) -> Subject<'a> {
-    Subject { domain, id, record: ring.record_key(domain, id) }
+    ring.subject(domain, id)
 }
 
 fn purpose(name: &str) -> PurposeId {

@@ -54,6 +54,12 @@ pub enum StateError {
         #[source]
         source: io::Error,
     },
+    /// Another process has the database open.
+    #[error("`{}` is in use by another process", path.display())]
+    Locked {
+        /// Its main file.
+        path: PathBuf,
+    },
     /// The marker file cannot be understood.
     #[error(
         "`{}` is not a marker of this release: restore it together with the folder beside it",

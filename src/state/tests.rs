@@ -182,7 +182,7 @@ async fn a_database_whose_making_was_interrupted_is_made_anew() {
 async fn two_processes_cannot_have_the_same_folder() {
     let home = Home::new();
     let store = home.open().unwrap();
-    assert!(matches!(home.open(), Err(StateError::Engine { .. })));
+    assert!(matches!(home.open(), Err(StateError::Locked { .. })));
     put(&store, b"n", &[1]).await.unwrap();
 }
 

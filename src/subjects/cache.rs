@@ -125,3 +125,47 @@ fn take(half: &mut Half, domain: &DomainId, id: &str) -> Option<Arc<Card>> {
 }
 
 const SHARDS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::types::SubjectStatus;
+    use crate::types::SubjectToken;
+
+    fn card(version: u64) -> Arc<Card> {
+        Arc::new(Card {
+            token: SubjectToken([0; 16]),
+            status: SubjectStatus::Active,
+            consents: BTreeMap::new(),
+            opt_outs: BTreeSet::new(),
+            version,
+        })
+    }
+
+    #[test]
+    fn a_card_read_before_a_change_is_not_kept_after_it() {
+        let (cache, domain) = (Cache::new(1_000), DomainId::parse("person").unwrap());
+        let ticket = cache.ticket("a");
+        cache.changed(&domain, "a");
+        cache.loaded(&domain, "a", &card(1), ticket);
+        assert_eq!(cache.get(&domain, "a"), None);
+        let ticket = cache.ticket("a");
+        cache.loaded(&domain, "a", &card(2), ticket);
+        assert_eq!(cache.get(&domain, "a").map(|card| card.version), Some(2));
+    }
+
+    #[test]
+    fn cards_in_use_outlast_those_that_are_not() {
+        let (cache, domain) = (Cache::new(SHARDS * 2 * 8), DomainId::parse("person").unwrap());
+        cache.loaded(&domain, "used", &card(1), cache.ticket("used"));
+        for n in 0..10_000 {
+            assert!(cache.get(&domain, "used").is_some(), "after {n}");
+            let id = n.to_string();
+            cache.loaded(&domain, &id, &card(1), cache.ticket(&id));
+        }
+        assert_eq!(cache.get(&domain, "0"), None);
+    }
+}

@@ -78,7 +78,7 @@ impl Cards {
         let missing: Vec<_> = missing.into_iter().collect();
         for part in missing.chunks(PART) {
             let subjects: Vec<Subject<'_>> =
-                part.iter().map(|((domain, id), _)| self.subject(domain, id)).collect();
+                part.iter().map(|((domain, id), _)| self.0.keys.subject(domain, id)).collect();
             let found = self.load_or_create(&subjects).await?;
             for ((_, places), card) in part.iter().zip(found) {
                 for place in places {
@@ -99,10 +99,6 @@ impl Cards {
     /// Whether cards and keys can still be made.
     pub fn writable(&self) -> bool {
         self.0.state.writable() && self.0.keys.writable()
-    }
-
-    pub(super) fn subject<'a>(&self, domain: &'a DomainId, id: &'a str) -> Subject<'a> {
-        Subject { domain, id, record: self.0.keys.record_key(domain, id) }
     }
 
     /// Reads the cards of different subjects, and makes those that are new. Starts again when

@@ -73,7 +73,7 @@ impl Cards {
         id: &str,
         change: &Change,
     ) -> Result<u64, SubjectsError> {
-        let subject = self.subject(domain, id);
+        let subject = self.0.keys.subject(domain, id);
         for _ in 0..ATTEMPTS {
             let found = self.load_or_create(&[subject]).await?.pop().flatten();
             let card = found.ok_or(SubjectsError::Orphaned)?;

@@ -3,10 +3,15 @@
 use std::fs;
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::thread;
+use std::time::Duration;
 
+use rustix::fs::FlockOperation;
+use rustix::fs::flock;
+use rustix::io::Errno;
 use sled::Db;
 use sled::Tree;
 
@@ -51,6 +56,7 @@ fn open_here(folder: &Path, durability: Durability) -> Result<Opened, StateError
         // New, or its making was interrupted before anything was acknowledged.
         _ => begin(folder, &place)?,
     };
+    wait_for_lock(&folder.join("db"))?;
     let db = sled::Config::new()
         .path(folder)
         .cache_capacity(CACHE_BYTES)
@@ -124,10 +130,36 @@ fn begin(folder: &Path, place: &Path) -> Result<Mark, StateError> {
     marker::write(place, making)?;
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(StateError::io("clear", folder)(error))
+            return Err(StateError::io("clear", folder)(error));
         }
-        _ => Ok(making),
+        _ => {}
     }
+    let private = fs::DirBuilder::new().mode(0o700).create(folder);
+    private.map_err(StateError::io("make", folder))?;
+    Ok(making)
+}
+
+/// Waits a moment while somebody else has the database open: sled's own threads let go of the
+/// file some time after the last handle to it, and a process that is restarted may still be going.
+#[expect(clippy::disallowed_methods, reason = "on a thread of its own, at start")]
+fn wait_for_lock(file: &Path) -> Result<(), StateError> {
+    for attempt in 0..LOCK_ATTEMPTS {
+        if attempt > 0 {
+            thread::sleep(LOCK_PAUSE);
+        }
+        let held = match File::open(file) {
+            Ok(file) => flock(file, FlockOperation::NonBlockingLockExclusive),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(StateError::io("open", file)(error)),
+        };
+        match held {
+            // The file is closed again, and with it goes the lock.
+            Ok(()) => return Ok(()),
+            Err(Errno::WOULDBLOCK) => {}
+            Err(error) => return Err(StateError::io("lock", file)(error.into())),
+        }
+    }
+    Err(StateError::Locked { path: file.to_path_buf() })
 }
 
 fn holds_files(folder: &Path) -> io::Result<bool> {
@@ -138,5 +170,7 @@ fn holds_files(folder: &Path) -> io::Result<bool> {
     }
 }
 
+const LOCK_ATTEMPTS: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// Enough for the working set of cards; sled counts its own overhead outside of it.
 const CACHE_BYTES: u64 = 16 * 1024 * 1024;
