@@ -111,22 +111,29 @@ mod tests {
     use tokio::io::AsyncReadExt;
     use tokio::io::AsyncWriteExt;
 
-    #[tokio::test(start_paused = true)]
-    async fn who_takes_nothing_is_cut_and_who_takes_little_is_not() {
+    #[tokio::test]
+    async fn who_takes_nothing_is_cut() {
         let (ours, mut theirs) = tokio::io::duplex(4);
-        let mut ours = Patient::new(ours, Duration::from_secs(30));
-        let reader = tokio::spawn(async move {
-            let mut four = [0; 4];
-            for _ in 0..3 {
-                tokio::time::sleep(Duration::from_secs(29)).await;
-                theirs.read_exact(&mut four).await.unwrap();
-            }
-            theirs
-        });
-        ours.write_all(&[7; 12]).await.unwrap();
-        let _theirs = reader.await.unwrap();
+        let mut ours = Patient::new(ours, Duration::from_millis(5));
+        ours.write_all(&[7; 4]).await.unwrap();
+        let mut four = [0; 4];
+        theirs.read_exact(&mut four).await.unwrap();
         ours.write_all(&[7; 4]).await.unwrap();
         let error = ours.write_all(&[7; 4]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn who_takes_what_comes_is_served_however_much_it_is() {
+        let (ours, mut theirs) = tokio::io::duplex(4);
+        let mut ours = Patient::new(ours, Duration::from_secs(60));
+        let reader = tokio::spawn(async move {
+            let mut all = Vec::new();
+            theirs.read_to_end(&mut all).await.unwrap();
+            all.len()
+        });
+        ours.write_all(&[7; 4096]).await.unwrap();
+        drop(ours);
+        assert_eq!(reader.await.unwrap(), 4096);
     }
 }

@@ -1,0 +1,216 @@
+//! A gateway in this process on a free port, a store that answers scripted bytes, tokens, and a
+//! client that sends bytes and reads bytes.
+
+mod client;
+mod coding;
+mod store;
+
+pub(crate) use self::client::Reply;
+pub(crate) use self::client::exchange;
+pub(crate) use self::client::get;
+pub(crate) use self::coding::decompressed;
+pub(crate) use self::coding::gzip;
+pub(crate) use self::store::Asked;
+pub(crate) use self::store::FakeStore;
+pub(crate) use self::store::Step;
+pub(crate) use self::store::json;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::sync::Semaphore;
+
+use privet::audit::AuditConfig;
+use privet::audit::Log;
+use privet::authn::Allowed;
+use privet::authn::Authenticator;
+use privet::authn::AuthnConfig;
+use privet::authn::AuthnMetrics;
+use privet::authn::DevIssuer;
+use privet::authn::IssuerConfig;
+use privet::authn::JwksSource;
+use privet::authn::MayAssert;
+use privet::authn::Wanted;
+use privet::clock::Clock;
+use privet::clock::SystemClock;
+use privet::clock::SystemEntropy;
+use privet::crypto::note::NoteKey;
+use privet::keys::KeyRing;
+use privet::net::Bound;
+use privet::net::Drain;
+use privet::net::Listener;
+use privet::net::ListenerSetup;
+use privet::net::NetMetrics;
+use privet::policy::PolicyFile;
+use privet::policy::PolicySet;
+use privet::proxy::Limits;
+use privet::proxy::Mount;
+use privet::proxy::Parts;
+use privet::proxy::Place;
+use privet::proxy::Shared;
+use privet::proxy::Worker;
+use privet::state::Engine;
+use privet::subjects::Cards;
+use privet::subjects::SubjectsConfig;
+use privet::types::DomainId;
+use privet::types::Faults;
+use privet::types::StoreId;
+use privet::upstream::Store;
+use privet::upstream::StoreUrl;
+use privet::upstream::UpstreamConfig;
+use privet::upstream::UpstreamMetrics;
+
+/// The name of the log of every test.
+const ORIGIN: &str = "privet.test/it";
+
+/// A gateway that runs until it is dropped.
+pub(crate) struct Gateway {
+    pub(crate) address: SocketAddr,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) cards: Cards,
+    pub(crate) log: Log,
+    pub(crate) drain: Drain,
+    issuer: DevIssuer,
+    issuer_config: IssuerConfig,
+    dir: TempDir,
+}
+
+/// What a gateway is started with.
+pub(crate) struct Setup {
+    pub(crate) policy: String,
+    pub(crate) place: Place,
+    pub(crate) limits: Limits,
+    /// The store's name, and where it answers.
+    pub(crate) store: (&'static str, SocketAddr),
+}
+
+impl Setup {
+    /// A store named `shop` under `/shop`, with the default limits.
+    pub(crate) fn new(policy: &str, store: &FakeStore) -> Self {
+        Self {
+            policy: policy.to_owned(),
+            place: Place::Prefix("/shop".into()),
+            limits: Limits::default(),
+            store: ("shop", store.address()),
+        }
+    }
+}
+
+impl Gateway {
+    /// Starts a gateway on the runtime this is called in.
+    pub(crate) fn start(setup: Setup) -> Self {
+        let dir = TempDir::new().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let entropy = Arc::new(SystemEntropy);
+        let issuer = DevIssuer::create(dir.path()).unwrap();
+        let issuer_config = issuer_config(dir.path().join(DevIssuer::JWKS_FILE));
+        let authn = AuthnConfig { issuers: vec![issuer_config.clone()], certificates: Vec::new() };
+        let authenticator =
+            Authenticator::new(authn, Arc::clone(&clock), AuthnMetrics::default()).unwrap();
+        let keys = KeyRing::ephemeral(Engine::memory(), entropy.clone()).unwrap();
+        let cards = Cards::open(keys.clone(), Engine::memory(), &SubjectsConfig::default());
+        let audit = AuditConfig::new(dir.path().join("audit"), ORIGIN);
+        let key = NoteKey::new(ORIGIN, keys.audit_signer()).unwrap();
+        let log = Log::open(audit, key, Arc::clone(&clock)).unwrap();
+        let (name, address) = setup.store;
+        let url = StoreUrl::parse(&format!("http://{address}")).unwrap();
+        let upstream = UpstreamConfig::new(StoreId::parse(name).unwrap(), vec![url]);
+        let store = Store::open(upstream, &UpstreamMetrics::default()).unwrap();
+        let parts = Parts {
+            policy: Arc::new(compile(&setup.policy)),
+            stores: vec![Mount { place: setup.place, store }],
+            authenticator,
+            cards: cards.clone(),
+            keys,
+            log: log.clone(),
+            clock,
+            entropy,
+            limits: setup.limits,
+        };
+        let shared = Shared::new(parts).unwrap();
+        let drain = Drain::new();
+        let address = listen(Worker::new(Arc::clone(&shared)), &drain);
+        Self { address, shared, cards, log, drain, issuer, issuer_config, dir }
+    }
+
+    /// A token for these roles and purposes.
+    pub(crate) fn token(&self, roles: &[&str], purposes: &[&str]) -> String {
+        let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+        self.mint(&Wanted { roles: words(roles), purposes: words(purposes), ..wanted("agent-1") })
+    }
+
+    /// A token that says what is wanted.
+    pub(crate) fn mint(&self, wanted: &Wanted) -> String {
+        self.issuer.mint(&self.issuer_config, wanted, SystemClock.now()).unwrap()
+    }
+
+    /// Puts another policy in force.
+    pub(crate) fn reload(&self, policy: &str) {
+        self.shared.replace_policy(Arc::new(compile(policy))).unwrap();
+    }
+
+    /// The folder of the audit log.
+    pub(crate) fn audit_dir(&self) -> PathBuf {
+        self.dir.path().join("audit")
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.drain.start();
+    }
+}
+
+/// What a token says when a test has no other wishes.
+pub(crate) fn wanted(owner: &str) -> Wanted {
+    Wanted { owner: owner.to_owned(), ttl_s: 3600, ..Wanted::default() }
+}
+
+/// The domain of the people in the tests.
+pub(crate) fn person() -> DomainId {
+    DomainId::parse("person").unwrap()
+}
+
+/// Compiles a policy, or shows every fault of it.
+pub(crate) fn compile(text: &str) -> PolicySet {
+    let mut faults = Faults::new();
+    let file = PolicyFile { name: "policy.yaml".to_owned(), text: text.to_owned() };
+    let policy = PolicySet::compile(&[file], SystemClock.now(), &mut faults);
+    let faults: String = faults.into_sorted().iter().map(|fault| format!("{fault}\n")).collect();
+    policy.ok_or(faults).unwrap()
+}
+
+fn listen(worker: Arc<Worker>, drain: &Drain) -> SocketAddr {
+    let bound = Bound::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = bound.address();
+    let setup = ListenerSetup {
+        tls: None,
+        connections: Arc::new(Semaphore::new(1000)),
+        handshake_timeout: Duration::from_secs(5),
+        drain: drain.clone(),
+        metrics: NetMetrics::default(),
+    };
+    let listener = Listener::new(bound, setup).unwrap();
+    let drain = drain.clone();
+    tokio::spawn(
+        listener.serve(move |connection| Arc::clone(&worker).serve(connection, drain.clone())),
+    );
+    address
+}
+
+fn issuer_config(jwks: PathBuf) -> IssuerConfig {
+    let facts = ["roles", "purposes", "ticket", "region", "team"];
+    let mut claims: BTreeMap<String, String> =
+        facts.iter().map(|&fact| (fact.to_owned(), fact.to_owned())).collect();
+    claims.insert("subject".to_owned(), "subject_id".to_owned());
+    claims.insert("mfa".to_owned(), "acr:gold".to_owned());
+    IssuerConfig {
+        claims,
+        may_assert: MayAssert { roles: Allowed::Any, purposes: Allowed::Any, ticket: true },
+        ..IssuerConfig::new("https://id.test", "privet", JwksSource::File(jwks))
+    }
+}

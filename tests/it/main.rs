@@ -1,0 +1,12 @@
+//! The gateway over real sockets, in front of stores that answer whatever a test wants.
+//!
+//! The modules say `cfg(test)` so that clippy knows them for tests.
+
+#[cfg(test)]
+mod connection;
+#[cfg(test)]
+mod corpus;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod http;
