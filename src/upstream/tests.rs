@@ -19,6 +19,14 @@ use tokio::task::JoinHandle;
 
 use super::health::Standing;
 use super::*;
+use crate::catalog::FieldIx;
+use crate::policy;
+use crate::policy::Call;
+use crate::policy::Decision;
+use crate::policy::Identity;
+use crate::policy::Permit;
+use crate::policy::PolicyFile;
+use crate::policy::PolicySet;
 use crate::protocol::http::CodingError;
 use crate::protocol::http::MediaError;
 use crate::protocol::http::MediaType;
@@ -26,6 +34,8 @@ use crate::protocol::http::RequestId;
 use crate::protocol::http::StoreHeaders;
 use crate::protocol::http::Target;
 use crate::protocol::http::TraceParent;
+use crate::types::Action;
+use crate::types::Faults;
 use crate::types::StoreId;
 use crate::types::Timestamp;
 
@@ -193,6 +203,85 @@ async fn a_store_sees_its_own_host_and_none_of_the_callers_credentials() {
     {
         assert!(!head.contains(absent), "{absent}: {head}");
     }
+}
+
+/// What `decide` says of a support agent who reads a record of `set`.
+fn decide(policy: &str, set: &str) -> Permit {
+    let mut faults = Faults::new();
+    let files = [PolicyFile { name: "shop.yaml".into(), text: policy.into() }];
+    let today = Timestamp::from_unix_s(1_795_251_661);
+    let policy = PolicySet::compile(&files, today, &mut faults);
+    let policy = Arc::new(policy.unwrap_or_else(|| panic!("{faults:?}")));
+    let identity = Identity {
+        owner: "issuer|agent".into(),
+        claims: [("roles".into(), vec!["agent".into()])].into(),
+        purposes: None,
+        region: None,
+        mfa_at: None,
+        ticket: false,
+        subject: None,
+        expires: today.plus_ms(60_000),
+    };
+    let set = policy.sets().iter().find(|s| s.id.as_str() == set).unwrap();
+    let call = Call {
+        identity: &identity,
+        on_behalf_of: None,
+        purpose: Some("support"),
+        set,
+        route: &set.routes[0],
+        action: Action::Read,
+        selects_by: &[FieldIx(0)],
+        now: today,
+    };
+    match policy::decide(&call, &policy) {
+        Decision::Permit(permit) => permit,
+        Decision::Refuse(refusal) => panic!("{refusal:?}"),
+    }
+}
+
+const POLICY: &str = "
+privet: policy/v1
+purposes:
+  support: { basis: contract }
+roles:
+  agent: { claim: roles, has: agent }
+data:
+  shop.customers:
+    subject: { field: id, domain: person }
+    routes:
+      - { on: \"GET /customers/{id}\", records: \"$\" }
+    fields:
+      id: { category: user.unique_id }
+  other.customers:
+    subject: { field: id, domain: person }
+    routes:
+      - { on: \"GET /customers/{id}\", records: \"$\" }
+    fields:
+      id: { category: user.unique_id }
+grants:
+  - id: agents
+    why: Agents answer.
+    roles: [agent]
+    purposes: [support]
+    data: [shop.customers, other.customers]
+    can: [read]
+    fields: { id: show }
+";
+
+#[tokio::test]
+async fn a_permit_opens_its_own_store_for_reading_and_nothing_else() {
+    let fake = Fake::new(vec![vec![json("1")]]).await;
+    let upstream = upstream(config(&[&fake.url]));
+    let (own, other) = (decide(POLICY, "shop.customers"), decide(POLICY, "other.customers"));
+    let elsewhere = upstream.fetch(&other, &request()).await;
+    assert!(matches!(elsewhere, Err(UpstreamError::Permit)));
+    for method in [Method::POST, Method::DELETE, Method::PUT, Method::PATCH, Method::HEAD] {
+        let writing = StoreRequest { method, ..request() };
+        assert!(matches!(upstream.fetch(&own, &writing).await, Err(UpstreamError::Permit)));
+    }
+    assert!(fake.heads().is_empty());
+    let answer = upstream.fetch(&own, &request()).await.unwrap();
+    assert_eq!(read(answer.body).await.unwrap(), "1");
 }
 
 #[tokio::test]
