@@ -770,3 +770,30 @@ async fn http_2_gets_the_same_answers_and_a_reset_for_a_cut_one() {
     assert_eq!(reply.status(), 200);
     assert!(reply.into_body().collect().await.is_err(), "the stream is reset");
 }
+
+#[tokio::test]
+async fn a_client_certificate_stands_for_its_principal_and_no_other_does() {
+    use privet::authn::CertificateMatch;
+    use privet::authn::CertificatePrincipal;
+    let make = |name: &str| {
+        let params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().der().to_vec()
+    };
+    let store = FakeStore::always(json(200, ANA)).await;
+    let principal = CertificatePrincipal {
+        matches: CertificateMatch::Dns("desk.test".to_owned()),
+        owner: "desk".to_owned(),
+        roles: vec!["support".into()],
+        purposes: Some(vec!["care".into()]),
+        region: None,
+    };
+    let setup = Setup { certificates: vec![principal], ..Setup::new(POLICY, &store) };
+    let gateway = Gateway::start(setup);
+    let request = b"GET /shop/customers/c-1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let reply = gateway.exchange_as(&make("desk.test"), request).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let reply = gateway.exchange_as(&make("other.test"), request).await;
+    assert_eq!(reply.status, 401);
+    let entry = outcome(&gateway).await;
+    assert_eq!(entry.strength, Some(privet::audit::Strength::Certificate));
+}

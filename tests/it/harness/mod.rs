@@ -22,6 +22,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 
 use privet::audit::AuditConfig;
@@ -30,6 +32,7 @@ use privet::authn::Allowed;
 use privet::authn::Authenticator;
 use privet::authn::AuthnConfig;
 use privet::authn::AuthnMetrics;
+use privet::authn::CertificatePrincipal;
 use privet::authn::DevIssuer;
 use privet::authn::IssuerConfig;
 use privet::authn::JwksSource;
@@ -50,6 +53,7 @@ use privet::policy::PolicySet;
 use privet::proxy::Limits;
 use privet::proxy::Mount;
 use privet::proxy::Parts;
+use privet::proxy::Peer;
 use privet::proxy::Place;
 use privet::proxy::Shared;
 use privet::proxy::Worker;
@@ -74,6 +78,7 @@ pub(crate) struct Gateway {
     pub(crate) cards: Cards,
     pub(crate) log: Log,
     pub(crate) drain: Drain,
+    worker: Arc<Worker>,
     issuer: DevIssuer,
     issuer_config: IssuerConfig,
     dir: TempDir,
@@ -86,6 +91,8 @@ pub(crate) struct Setup {
     pub(crate) limits: Limits,
     /// The store's name, and where it answers.
     pub(crate) store: (&'static str, SocketAddr),
+    /// The client certificates that are believed.
+    pub(crate) certificates: Vec<CertificatePrincipal>,
 }
 
 impl Setup {
@@ -96,6 +103,7 @@ impl Setup {
             place: Place::Prefix("/shop".into()),
             limits: Limits::default(),
             store: ("shop", store.address()),
+            certificates: Vec::new(),
         }
     }
 }
@@ -108,7 +116,8 @@ impl Gateway {
         let entropy = Arc::new(SystemEntropy);
         let issuer = DevIssuer::create(dir.path()).unwrap();
         let issuer_config = issuer_config(dir.path().join(DevIssuer::JWKS_FILE));
-        let authn = AuthnConfig { issuers: vec![issuer_config.clone()], certificates: Vec::new() };
+        let authn =
+            AuthnConfig { issuers: vec![issuer_config.clone()], certificates: setup.certificates };
         let authenticator =
             Authenticator::new(authn, Arc::clone(&clock), AuthnMetrics::default()).unwrap();
         let keys = KeyRing::ephemeral(Engine::memory(), entropy.clone()).unwrap();
@@ -133,8 +142,9 @@ impl Gateway {
         };
         let shared = Shared::new(parts).unwrap();
         let drain = Drain::new();
-        let address = listen(Worker::new(Arc::clone(&shared)), &drain);
-        Self { address, shared, cards, log, drain, issuer, issuer_config, dir }
+        let worker = Worker::new(Arc::clone(&shared));
+        let address = listen(Arc::clone(&worker), &drain);
+        Self { address, shared, cards, log, drain, worker, issuer, issuer_config, dir }
     }
 
     /// A token for these roles and purposes.
@@ -146,6 +156,21 @@ impl Gateway {
     /// A token that says what is wanted.
     pub(crate) fn mint(&self, wanted: &Wanted) -> String {
         self.issuer.mint(&self.issuer_config, wanted, SystemClock.now()).unwrap()
+    }
+
+    /// Sends `request` on a connection whose handshake showed a certificate, in DER.
+    pub(crate) async fn exchange_as(&self, certificate: &[u8], request: &[u8]) -> Reply {
+        let (mut ours, theirs) = tokio::io::duplex(64 * 1024);
+        let peer = Peer { certificate: Some(certificate.into()), alpn: None };
+        let served = Arc::clone(&self.worker).serve_stream(theirs, peer, self.drain.clone());
+        let asked = async {
+            ours.write_all(request).await.unwrap();
+            let mut answer = Vec::new();
+            ours.read_to_end(&mut answer).await.unwrap();
+            answer
+        };
+        let ((), answer) = tokio::join!(served, asked);
+        Reply::parse(answer, false)
     }
 
     /// Puts another policy in force.
