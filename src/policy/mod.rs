@@ -11,6 +11,7 @@ mod identity;
 mod permit;
 mod set;
 mod source;
+mod testing;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -22,5 +23,6 @@ pub use self::facts::{Because, CardFacts, RecordFacts, RecordSubject, Scratch, V
 pub use self::identity::Identity;
 pub use self::permit::{BulkAction, BulkLimit, LegalBasis, Permit};
 pub use self::set::{PolicyFile, PolicySet};
+pub use self::testing::{Render, TestCase, TestReport, TestedFile, run_tests};
 pub use self::verdict::verdict;
 pub use self::view::{DatePart, Generalize, Mask, View};

@@ -12,6 +12,7 @@ use crate::types::RuleId;
 use crate::types::SubjectId;
 
 use super::PolicySet;
+use super::Scratch;
 use super::View;
 use super::compile::Cell;
 use super::compile::Left;
@@ -143,6 +144,19 @@ impl Permit {
     /// The limits on how many people may be shown in clear.
     pub fn bulk(&self) -> &[BulkLimit] {
         &self.bulk
+    }
+
+    /// The rules that made the record just judged look as it does: its grants, and the limits that
+    /// cut. For tests.
+    pub(super) fn rules(&self, scratch: &Scratch) -> impl Iterator<Item = &RuleId> {
+        let spoke = scratch.trace;
+        let (grants, cuts) =
+            spoke.iter().fold((0, 0), |(g, c), trace| (g | trace.grants, c | trace.cuts));
+        let cell = self.cell();
+        let grants = cell.into_iter().flat_map(move |cell| cell.chosen(grants)).map(|g| &g.id);
+        let limits = cell.into_iter().flat_map(|cell| cell.limits.iter().enumerate());
+        let cut = limits.filter(move |(at, _)| cuts & (1 << at) != 0).map(|(_, limit)| &limit.id);
+        grants.chain(cut)
     }
 
     /// The cell of both sides.

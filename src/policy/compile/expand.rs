@@ -77,6 +77,14 @@ fn known_fields(grant: &Grant, model: &Model, faults: &mut Faults) {
             unknown(&row.field, &grant.place);
         }
     }
+    let one_value = |path: &FieldPath| {
+        let mut fields = sets().filter_map(|set| set.get(set.find(path)?));
+        !path.as_str().contains("[*]") && fields.all(|field| !field.whole)
+    };
+    for row in grant.rows.iter().filter(|row| !one_value(&row.field)) {
+        let what = format!("`{}` may have several values, so `rows` cannot match it", row.field);
+        faults.error(&grant.place, what, "use a field with one plain value");
+    }
 }
 
 /// The longest path that covers a field counts: `address.city` before `address`.

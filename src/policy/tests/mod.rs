@@ -7,6 +7,7 @@ use crate::policy::PolicySet;
 use crate::types::Faults;
 use crate::types::Timestamp;
 
+mod render;
 mod shipped;
 
 /// 2026-11-21T09:00:00Z.

@@ -1,0 +1,168 @@
+//! Example calls as written.
+
+use crate::catalog::FieldIx;
+use crate::catalog::Method;
+use crate::policy::PolicySet;
+use crate::types::Action;
+use crate::types::Faults;
+use crate::types::FieldPath;
+use crate::types::Place;
+use crate::types::PurposeId;
+use crate::types::doc::MapReader;
+use crate::types::doc::Node;
+use crate::types::doc::closest;
+
+use super::expect::Expect;
+use super::read::TestFile;
+
+/// An example call, with what is expected of it.
+#[derive(Debug)]
+pub(super) struct Example {
+    pub(super) name: String,
+    pub(super) place: Place,
+    /// The caller's position, and that of the one on whose behalf.
+    pub(super) caller: usize,
+    pub(super) on_behalf_of: Option<usize>,
+    pub(super) purpose: Option<Box<str>>,
+    /// The purpose of the route.
+    pub(super) default_purpose: Option<PurposeId>,
+    pub(super) action: Action,
+    pub(super) set: usize,
+    pub(super) selects_by: Vec<FieldIx>,
+    /// What is read together, and what is expected then.
+    pub(super) reads: Vec<(Vec<usize>, Expect)>,
+}
+
+/// Reads one item of `tests:`.
+pub(super) fn read(
+    node: &Node,
+    file: &TestFile,
+    policy: &PolicySet,
+    faults: &mut Faults,
+) -> Option<Example> {
+    let mut map = MapReader::new(node, "a test", faults)?;
+    let name = map.required("name", faults).and_then(|node| node.text(faults));
+    let call = map.required("call", faults);
+    let expect = map.optional("expect").and_then(|node| {
+        let mut map = MapReader::new(node, "`expect`", faults)?;
+        let expect = Expect::read(&mut map, faults);
+        map.finish(faults);
+        Some(expect)
+    });
+    let each = map.optional("each");
+    let place = map.place().first_line();
+    map.finish(faults);
+    let (name, call) = (name?, call?);
+    let mut map = MapReader::new(call, "`call`", faults)?;
+    let caller = map.required("as", faults).and_then(|n| known(n, "caller", &file.callers, faults));
+    let on_behalf_of = map.optional("on_behalf_of");
+    let on_behalf_of = on_behalf_of.and_then(|n| known(n, "caller", &file.callers, faults));
+    let purpose = map.optional("for").and_then(|node| node.text(faults)).map(Box::from);
+    let (read, export) = (map.optional("read"), map.optional("export"));
+    let (route, find_by) = (map.optional("route"), map.optional("find_by"));
+    map.finish(faults);
+    let action = if export.is_some() { Action::Export } else { Action::Read };
+    let Some(what) = read.or(export) else {
+        faults.error(&call.place, "a call reads or exports a record", "add `read: RECORD`");
+        return None;
+    };
+    let reads = reads(what, each, &expect.unwrap_or_default(), file, faults)?;
+    let first = reads.first().and_then(|(records, _)| records.first());
+    let set = first.and_then(|at| file.records.get(*at)).map(|(_, record)| record.set)?;
+    let same = |at: &usize| file.records.get(*at).is_some_and(|(_, record)| record.set == set);
+    if !reads.iter().flat_map(|(records, _)| records).all(same) {
+        faults.error(&what.place, "these records are of several data sets", "");
+    }
+    let (mut selects_by, default_purpose) = match route {
+        Some(node) => self::route(node, set, policy, faults)?,
+        None => (Vec::new(), None),
+    };
+    for (item, path) in find_by.map(|n| n.ids(FieldPath::parse, faults)).unwrap_or_default() {
+        match policy.sets().get(set).and_then(|set| set.find(&path)) {
+            Some(ix) => selects_by.push(ix),
+            None => faults.error(&item.place, format!("unknown field `{path}`"), ""),
+        }
+    }
+    let (name, caller) = (String::from(name), caller?);
+    Some(Example {
+        name,
+        place,
+        caller,
+        on_behalf_of,
+        purpose,
+        default_purpose,
+        action,
+        set,
+        selects_by,
+        reads,
+    })
+}
+
+/// The position of a named thing of the file.
+fn known<T>(
+    node: &Node,
+    what: &str,
+    named: &[(Box<str>, T)],
+    faults: &mut Faults,
+) -> Option<usize> {
+    let words: Vec<&str> = named.iter().map(|(name, _)| &**name).collect();
+    node.word(what, |text| words.iter().position(|word| *word == text), &words, faults)
+}
+
+/// What is read: one record, several together, or with `$record` each of a list.
+fn reads(
+    what: &Node,
+    each: Option<&Node>,
+    expect: &Expect,
+    file: &TestFile,
+    faults: &mut Faults,
+) -> Option<Vec<(Vec<usize>, Expect)>> {
+    let mut reads = Vec::new();
+    let per_record = what.as_text() == Some("$record");
+    if per_record != each.is_some() {
+        let what = &each.unwrap_or(what).place.first_line();
+        faults.error(what, "`each` and `read: $record` go together", "");
+        return None;
+    }
+    let Some(each) = each else {
+        let records = what.one_or_list().iter();
+        let records = records.filter_map(|n| known(n, "record", &file.records, faults)).collect();
+        if expect.is_empty() {
+            faults.error(&what.place, "nothing is expected of this call", "add `expect:`");
+        }
+        return Some(vec![(records, expect.clone())]);
+    };
+    for item in each.list(faults)? {
+        let Some(mut map) = MapReader::new(item, "an item of `each`", faults) else { continue };
+        let record = map.required("record", faults);
+        let record = record.and_then(|node| known(node, "record", &file.records, faults));
+        let own = Expect::read(&mut map, faults).or(expect);
+        map.finish(faults);
+        if own.is_empty() {
+            faults.error(&item.place, "nothing is expected of this record", "add `decision:`");
+        }
+        reads.extend(record.map(|record| (vec![record], own)));
+    }
+    Some(reads)
+}
+
+/// What a route selects by, and its purpose.
+fn route(
+    node: &Node,
+    set: usize,
+    policy: &PolicySet,
+    faults: &mut Faults,
+) -> Option<(Vec<FieldIx>, Option<PurposeId>)> {
+    let text = node.text(faults)?;
+    let routes = &policy.sets().get(set)?.routes;
+    let written = |method: Method, template: &str| format!("{method} {template}");
+    let found = routes.iter().find(|route| written(route.method, &route.template) == text);
+    if let Some(route) = found {
+        return Some((route.variables().collect(), route.purpose.clone()));
+    }
+    let known: Vec<String> = routes.iter().map(|r| written(r.method, &r.template)).collect();
+    let near = closest(text, known.iter().map(String::as_str));
+    let help = near.map(|near| format!("did you mean `{near}`?")).unwrap_or_default();
+    faults.error(&node.place, format!("unknown route `{text}`"), help);
+    None
+}

@@ -1,0 +1,196 @@
+//! Every combination of what can be known of a caller and a record.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use crate::policy::Identity;
+use crate::policy::compile::Cell;
+use crate::policy::source::Holds;
+use crate::policy::source::Model;
+use crate::types::DomainId;
+use crate::types::Region;
+use crate::types::SubjectId;
+use crate::types::SubjectStatus;
+use crate::types::Timestamp;
+
+/// One caller and one record.
+#[derive(Clone, Debug)]
+pub(super) struct World {
+    pub(super) caller: CallerFacts,
+    pub(super) record: OneRecord,
+}
+
+/// What is known of a caller.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CallerFacts {
+    pub(super) mfa: bool,
+    pub(super) ticket: bool,
+    pub(super) region: Option<Region>,
+    /// The subject of the record that the caller is.
+    pub(super) subject: Option<usize>,
+    pub(super) now: Timestamp,
+}
+
+/// What is known of a record.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OneRecord {
+    pub(super) region: Option<Region>,
+    pub(super) status: SubjectStatus,
+    pub(super) consent: bool,
+    pub(super) opted_out: bool,
+    /// Whether its fields equal the caller's claims.
+    pub(super) rows: bool,
+}
+
+/// The values each fact can take where they make a difference.
+#[derive(Debug)]
+pub(super) struct Axes {
+    mfa: Vec<bool>,
+    ticket: Vec<bool>,
+    caller_regions: Vec<Option<Region>>,
+    record_regions: Vec<Option<Region>>,
+    statuses: Vec<SubjectStatus>,
+    consent: Vec<bool>,
+    opted_out: Vec<bool>,
+    rows: Vec<bool>,
+    times: Vec<Timestamp>,
+}
+
+impl Axes {
+    /// The axes of one cell. A fact that nothing asks for takes the value that opens least.
+    pub(super) fn new(
+        model: &Model,
+        cell: &Cell,
+        (set, purpose): (usize, usize),
+        now: Timestamp,
+    ) -> Self {
+        let either = |asked: bool| if asked { vec![false, true] } else { vec![false] };
+        let grants = || cell.grants.iter();
+        let data = model.sets.get(set);
+        let about = data.is_some_and(|set| !set.subjects.is_empty());
+        let mut times = BTreeSet::from([now]);
+        for grant in grants() {
+            times.extend(grant.valid.from);
+            times.extend(
+                grant
+                    .valid
+                    .until
+                    .map(|until| Timestamp::from_unix_ms(until.unix_ms().saturating_sub(1))),
+            );
+        }
+        let mut statuses = BTreeSet::from([SubjectStatus::Active]);
+        let mut regions = BTreeSet::from([None, Region::parse("ZZ")]);
+        for limit in &model.limits {
+            let unless = limit.unless.as_ref();
+            statuses.extend(&limit.when.status);
+            statuses.extend(unless.iter().flat_map(|unless| &unless.status));
+            let of = &limit.when;
+            let named = [&of.record_region, &of.caller_region, &of.caller_region_not];
+            regions.extend(named.into_iter().flatten().copied().map(Some));
+            if let Some(of) = unless {
+                let named = [&of.record_region, &of.caller_region, &of.caller_region_not];
+                regions.extend(named.into_iter().flatten().copied().map(Some));
+            }
+        }
+        let of = model.purposes.get(purpose);
+        let own = of.and_then(|purpose| purpose.basis.regions.as_ref());
+        regions.extend(own.into_iter().flatten().map(|(region, _)| Some(*region)));
+        let regions: Vec<Option<Region>> = regions.into_iter().collect();
+        let named = data.is_some_and(|set| set.region.is_some());
+        Self {
+            mfa: either(grants().any(|grant| grant.needs.mfa_within_s.is_some())),
+            ticket: either(grants().any(|grant| grant.needs.ticket)),
+            record_regions: if named { regions.clone() } else { vec![None] },
+            caller_regions: regions,
+            statuses: if about {
+                statuses.into_iter().collect()
+            } else {
+                Vec::from([SubjectStatus::Active])
+            },
+            consent: either(about && of.is_some_and(|purpose| purpose.consent.is_some())),
+            opted_out: either(about && of.is_some_and(|purpose| purpose.opt_out.is_some())),
+            rows: either(grants().any(|grant| !grant.rows.is_empty())),
+            times: times.into_iter().collect(),
+        }
+    }
+
+    /// Every caller.
+    pub(super) fn callers(&self, subjects: &[Option<usize>]) -> Vec<CallerFacts> {
+        let mut callers = Vec::new();
+        for mfa in self.mfa.iter().copied() {
+            for ticket in self.ticket.iter().copied() {
+                for region in self.caller_regions.iter().copied() {
+                    for now in self.times.iter().copied() {
+                        callers.extend(subjects.iter().copied().map(|subject| CallerFacts {
+                            mfa,
+                            ticket,
+                            region,
+                            subject,
+                            now,
+                        }));
+                    }
+                }
+            }
+        }
+        callers
+    }
+
+    /// Every record.
+    pub(super) fn records(&self) -> Vec<OneRecord> {
+        let mut records = Vec::new();
+        for region in self.record_regions.iter().copied() {
+            for status in self.statuses.iter().copied() {
+                for consent in self.consent.iter().copied() {
+                    for opted_out in self.opted_out.iter().copied() {
+                        records.extend(self.rows.iter().copied().map(|rows| OneRecord {
+                            region,
+                            status,
+                            consent,
+                            opted_out,
+                            rows,
+                        }));
+                    }
+                }
+            }
+        }
+        records
+    }
+}
+
+/// The id of the subject at a position, in every record of every world.
+pub(super) fn subject_id(at: usize) -> String {
+    format!("subject-{at}")
+}
+
+/// What a row's field holds when it matches: every claim that `rows` ask for has this value.
+pub(super) const ROW: &str = "row";
+
+/// A caller as an identity: with these roles, and the claims that the cell's `rows` ask for.
+pub(super) fn identity(
+    caller: &CallerFacts,
+    roles: &[usize],
+    model: &Model,
+    cell: &Cell,
+    domain: Option<&DomainId>,
+) -> Identity {
+    let mut claims: BTreeMap<Box<str>, Vec<Box<str>>> = BTreeMap::new();
+    for role in roles.iter().filter_map(|at| model.roles.get(*at)) {
+        if let Holds::Claim { claim, has } = &role.holds {
+            claims.entry(claim.clone()).or_default().push(has.clone());
+        }
+    }
+    for (_, claim) in cell.grants.iter().flat_map(|grant| &grant.rows) {
+        claims.entry(claim.clone()).or_default().push(ROW.into());
+    }
+    let subject = caller.subject.and_then(|at| SubjectId::parse(&subject_id(at)).ok());
+    Identity {
+        owner: "caller of an invariant".into(),
+        claims,
+        purposes: None,
+        region: caller.region,
+        mfa_at: caller.mfa.then_some(caller.now),
+        ticket: caller.ticket,
+        subject: domain.cloned().zip(subject),
+        expires: Timestamp::from_unix_ms(u64::MAX),
+    }
+}
