@@ -13,6 +13,7 @@ use crate::types::doc::Node;
 use crate::types::doc::closest;
 
 use super::expect::Expect;
+use super::json::json;
 use super::read::TestFile;
 
 /// An example call, with what is expected of it.
@@ -45,7 +46,8 @@ pub(super) fn read(
     let call = map.required("call", faults);
     let expect = map.optional("expect").and_then(|node| {
         let mut map = MapReader::new(node, "`expect`", faults)?;
-        let expect = Expect::read(&mut map, faults);
+        let mut expect = Expect::read(&mut map, faults);
+        expect.record = map.optional("record").map(json);
         map.finish(faults);
         Some(expect)
     });

@@ -50,13 +50,13 @@ impl Word {
 }
 
 impl Expect {
-    /// Reads the keys of an expectation; the map may hold others.
+    /// Reads the keys of an expectation but `record`, which means another thing in `each`; the map
+    /// may hold others.
     pub(super) fn read(map: &mut MapReader<'_>, faults: &mut Faults) -> Self {
         let words = Word::ALL.map(Word::as_str);
         let parse = |text: &str| Word::ALL.into_iter().find(|word| word.as_str() == text);
         let decision =
             map.optional("decision").and_then(|node| node.word("decision", parse, &words, faults));
-        let record = map.optional("record").map(json);
         let record_includes = map.optional("record_includes").map(json);
         let because = map.optional("because").and_then(|node| node.text(faults)).map(String::from);
         let mut texts = |key| {
@@ -65,7 +65,7 @@ impl Expect {
         };
         Self {
             decision,
-            record,
+            record: None,
             record_includes,
             gone: texts("gone"),
             by: texts("by"),

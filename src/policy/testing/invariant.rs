@@ -97,14 +97,17 @@ pub(super) fn read(node: &Node, policy: &PolicySet, faults: &mut Faults) -> Opti
     } else {
         let words = Need::ALL.map(|(word, _)| word);
         let parse = |text: &str| Need::ALL.into_iter().find(|(w, _)| *w == text).map(|(_, n)| n);
-        let texts = map.required("needs", faults).map(|node| node.texts(faults));
+        // Without a need, `always` would mean `never`.
+        let texts = map.required("needs", faults).map(|node| {
+            if node.one_or_list().is_empty() {
+                faults.error(&node.place, "this list is empty", "add `mfa_within` or another need");
+            }
+            node.texts(faults)
+        });
         let texts = texts.unwrap_or_default();
         texts.iter().filter_map(|(item, _)| item.word("need", parse, &words, faults)).collect()
     };
     map.finish(faults);
-    if !is_never && needs.is_empty() {
-        faults.error(&place, "`always` needs something", "add `needs: mfa_within`");
-    }
     let with_others = with_others.unwrap_or_default();
     Some(Invariant { name: name?.into(), place, with_others, select, needs })
 }

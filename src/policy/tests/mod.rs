@@ -7,6 +7,10 @@ use crate::policy::PolicySet;
 use crate::types::Faults;
 use crate::types::Timestamp;
 
+mod dice;
+mod meaning;
+mod naive;
+mod properties;
 mod render;
 mod shipped;
 

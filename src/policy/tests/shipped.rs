@@ -49,9 +49,11 @@ fn the_shipped_tests_fail_when_the_policy_changes() {
         ("find_by: [email]\n    fields", "fields"),
         ("needs: { mfa_within: 15 minutes, ticket: true }\n    fields", "fields"),
         ("caller_region_not: [CN], ", ""),
-        ("then: leave_out                  #", "then: deny #"),
         ("if: { opted_out: true } ", "if: { opted_out: true, record_region: [FR] } "),
-        ("basis: consent,          use", "basis: contract,          use"),
+        (
+            "basis: consent,          use: marketing.communications.email, consent: marketing",
+            "basis: contract,         use: marketing.communications.email",
+        ),
         ("fields: { id: stable-id", "fields: { id: show"),
         ("unless: { roles: [customer] }", "#"),
         ("unless: { purposes: [subject_request, legal_claims] }", "#"),
@@ -59,16 +61,44 @@ fn the_shipped_tests_fail_when_the_policy_changes() {
         ("needs: { mfa_within: 15 minutes }\n", "\n"),
     ] {
         assert!(POLICY.contains(from), "`{from}` is no part of the policy");
-        let changed = POLICY.replace(from, to).replace(
-            "consent: marketing }",
-            match to.contains("contract") {
-                true => "}",
-                false => "consent: marketing }",
-            },
-        );
-        let report = run(&changed, TESTS);
-        // A `deny` that depends on the record leaves it out: no caller can tell the difference.
-        let same = to.starts_with("then: deny") || to == "#" && from.contains("5 minutes");
-        assert_eq!(report.failed() == 0, same, "`{from}` → `{to}`:\n{}", report.tree());
+        let report = run(&POLICY.replace(from, to), TESTS);
+        assert!(report.failed() > 0, "`{from}` → `{to}`:\n{}", report.tree());
+    }
+}
+
+#[test]
+fn a_test_file_with_faults_is_told_about_all_of_them() {
+    let mut faults = Faults::new();
+    let set = PolicySet::compile(&[file("a.yaml", POLICY)], NOW, &mut faults);
+    let tests = "privet: policy-test/v1
+now: 2026-11-21T09:00:00Z
+records: { ana: { data: shop.customer, value: {} } }
+callers: { agent: { roles: [suport], mfa: never } }
+tests:
+  - { name: a, call: { as: agnet, for: order_support, read: ana }, expect: { decision: alow } }
+  - { name: b, call: { as: agent, for: order_support }, expected: {} }
+invariants:
+  - { name: c, never: { rolls: [support] } }
+  - { name: d, always: { fields: [nothing] } }
+";
+    let mut faults = Faults::new();
+    let tests = [file("a.test.yaml", tests)];
+    let report = run_tests(&Arc::new(set.unwrap()), &tests, &Plain, &mut faults);
+    assert!(report.files.is_empty());
+    let told = told(faults);
+    for words in [
+        "a.test.yaml:3:25: unknown data set `shop.customer`",
+        "did you mean `shop.customers`?",
+        "a.test.yaml:4:29: unknown role `suport`",
+        "did you mean `support`?",
+        "`never` is no length of time",
+        "unknown caller `agnet`",
+        "unknown decision `alow`",
+        "a test has no `expected`",
+        "`never` has no `rolls`",
+        "no data set has a field `nothing`",
+        "`always` needs `needs`",
+    ] {
+        assert!(told.contains(words), "`{words}` is not in:\n{told}");
     }
 }

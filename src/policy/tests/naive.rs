@@ -1,0 +1,279 @@
+//! A second meaning of policies: written from the words of the design, over the model as written,
+//! record by record and field by field, without tables, bits or plans.
+
+use super::NOW;
+use super::dice::Person;
+use super::dice::Record;
+use crate::catalog::DataSet;
+use crate::catalog::Field;
+use crate::catalog::FieldIx;
+use crate::policy::Identity;
+use crate::policy::LegalBasis;
+use crate::policy::View;
+use crate::policy::source::Gives;
+use crate::policy::source::Grant;
+use crate::policy::source::Holds;
+use crate::policy::source::Limit;
+use crate::policy::source::Model;
+use crate::policy::source::Then;
+use crate::policy::source::ViewSpec;
+use crate::types::Action;
+use crate::types::Flags;
+use crate::types::Region;
+use crate::types::SubjectStatus;
+
+/// What one caller, or two of whom both must be allowed it, get of a record; `None`: nothing.
+pub(super) fn shown(
+    model: &Model,
+    set: usize,
+    purpose: usize,
+    callers: &[&Identity],
+    record: &Record,
+) -> Option<Vec<View>> {
+    let data = &model.sets[set];
+    let views: Vec<View> = data
+        .indexed()
+        .map(|(ix, field)| {
+            let mut views = Vec::new();
+            for caller in callers {
+                for about in about(data, ix) {
+                    let who = about.map(|at| (at, &record.people[at]));
+                    let scene = Scene { model, set, purpose, caller, record, who };
+                    views.push(scene.field(field));
+                }
+            }
+            views.into_iter().reduce(more_protective).unwrap_or(View::Drop)
+        })
+        .collect();
+    let nothing = views.iter().all(|view| matches!(view, View::Drop | View::Ciphertext));
+    (!nothing).then_some(views)
+}
+
+/// Whom a field is about: those who list it; when nobody does, everybody; `None`: nobody at all.
+fn about(data: &DataSet, ix: FieldIx) -> Vec<Option<usize>> {
+    let everybody = || (0..data.subjects.len()).map(Some).collect::<Vec<_>>();
+    if data.subjects.is_empty() {
+        return vec![None];
+    }
+    let lists = |at: &Option<usize>| {
+        at.is_some_and(|at| data.subjects[at].owns.as_ref().is_none_or(|o| o.contains(&ix)))
+    };
+    let owners: Vec<_> = everybody().into_iter().filter(lists).collect();
+    if owners.is_empty() { everybody() } else { owners }
+}
+
+/// `show < generalize < mask < pseudonymize < ciphertext < drop`.
+fn more_protective(a: View, b: View) -> View {
+    match a.rank().cmp(&b.rank()) {
+        std::cmp::Ordering::Less => b,
+        std::cmp::Ordering::Greater => a,
+        // Two forms of one kind: what both say.
+        std::cmp::Ordering::Equal => a.narrower(b),
+    }
+}
+
+/// One caller, one record, one person in it.
+struct Scene<'a> {
+    model: &'a Model,
+    set: usize,
+    purpose: usize,
+    caller: &'a Identity,
+    record: &'a Record,
+    who: Option<(usize, &'a Person)>,
+}
+
+impl Scene<'_> {
+    fn field(&self, field: &Field) -> View {
+        if let Some((_, person)) = self.who {
+            let Some(card) = &person.card else { return View::Drop };
+            if person.id.is_none() || card.status == SubjectStatus::Erased || !self.consented() {
+                return View::Drop;
+            }
+        }
+        let granted: Vec<(&Grant, View)> = self
+            .model
+            .grants
+            .iter()
+            .filter(|grant| self.grant_matches(grant))
+            .map(|grant| (grant, gives(grant, field)))
+            .collect();
+        let best = granted.iter().find(|(grant, view)| {
+            granted.iter().all(|(other, theirs)| !beats((other, *theirs), (grant, *view)))
+        });
+        let Some((_, mut view)) = best.copied() else { return View::Drop };
+        for limit in self.model.limits.iter().filter(|limit| self.limit_falls(limit)) {
+            match limit.then {
+                Then::LeaveOut | Then::Deny => return View::Drop,
+                Then::View(floor) if speaks_of(limit, field) => {
+                    view = more_protective(view, floor);
+                }
+                Then::View(_) | Then::Bulk { .. } => {}
+            }
+        }
+        view
+    }
+
+    fn consented(&self) -> bool {
+        let purpose = &self.model.purposes[self.purpose];
+        let needed = match (&purpose.basis.regions, self.record_region()) {
+            (None, _) => purpose.consent.is_some(),
+            (Some(regions), Some(region)) => {
+                let own = regions.iter().find(|(known, _)| *known == region);
+                own.map_or(purpose.basis.default, |(_, basis)| *basis) == LegalBasis::Consent
+            }
+            (Some(regions), None) => {
+                let mut all = regions.iter().map(|(_, basis)| *basis);
+                purpose.basis.default == LegalBasis::Consent
+                    || all.any(|basis| basis == LegalBasis::Consent)
+            }
+        };
+        let name = purpose.consent.as_deref().unwrap_or_default();
+        let card = self.who.and_then(|(_, person)| person.card.as_ref());
+        !needed || card.and_then(|c| c.consents.get(name)).is_some_and(|said| said.allows(NOW))
+    }
+
+    /// A data set that names no region has records of unknown region.
+    fn record_region(&self) -> Option<Region> {
+        self.model.sets[self.set].region.and(self.record.region)
+    }
+
+    fn is_caller(&self) -> bool {
+        let (Some((at, person)), Some((domain, id))) = (self.who, &self.caller.subject) else {
+            return false;
+        };
+        *domain == self.model.sets[self.set].subjects[at].domain && person.id == Some(id.expose())
+    }
+
+    fn holds_one(&self, roles: &[usize]) -> bool {
+        roles.iter().any(|at| match &self.model.roles[*at].holds {
+            Holds::Claim { claim, has } => {
+                self.caller.claims.get(claim).is_some_and(|values| values.contains(has))
+            }
+            Holds::Subject => self.is_caller(),
+        })
+    }
+
+    fn grant_matches(&self, grant: &Grant) -> bool {
+        let rows = grant.rows.iter().all(|row| {
+            let (Some(values), Some(team)) = (self.caller.claims.get(&row.claim), self.record.team)
+            else {
+                return false;
+            };
+            values.iter().any(|value| **value == *team)
+        });
+        let fresh = grant.needs.mfa_within_s.is_none_or(|within| {
+            self.caller.mfa_at.is_some_and(|at| NOW.unix_s() - at.unix_s() <= within)
+        });
+        grant.sets.contains(&self.set)
+            && grant.purposes.contains(&self.purpose)
+            && grant.actions.contains(&Action::Read)
+            && self.holds_one(&grant.roles)
+            && rows
+            && fresh
+            && (!grant.needs.ticket || self.caller.ticket)
+            && grant.valid.from.is_none_or(|from| NOW >= from)
+            && grant.valid.until.is_none_or(|until| NOW < until)
+    }
+
+    fn limit_falls(&self, limit: &Limit) -> bool {
+        let when = &limit.when;
+        let data = &self.model.sets[self.set];
+        let of_limit = (limit.roles.is_empty() || self.holds_one(&limit.roles))
+            && (limit.purposes.is_empty() || limit.purposes.contains(&self.purpose))
+            && data.fields.iter().any(|field| speaks_of(limit, field));
+        // Unknown facts hold.
+        let holds = (when.status.is_empty() || self.status_in(&when.status).unwrap_or(true))
+            && (!when.opted_out || self.opted_out().unwrap_or(true))
+            && is_in(&when.record_region, self.record_region()).unwrap_or(true)
+            && is_in(&when.caller_region, self.caller.region).unwrap_or(true)
+            && !(self.caller.region.is_some_and(|r| when.caller_region_not.contains(&r)));
+        // Unknown facts do not hold.
+        let excused = limit.unless.as_ref().is_some_and(|unless| {
+            (unless.purposes.is_empty() || unless.purposes.contains(&self.purpose))
+                && (unless.roles.is_empty() || self.holds_one(&unless.roles))
+                && (unless.status.is_empty() || self.status_in(&unless.status).unwrap_or(false))
+                && (!unless.opted_out || self.opted_out().unwrap_or(false))
+                && is_in(&unless.record_region, self.record_region()).unwrap_or(false)
+                && is_in(&unless.caller_region, self.caller.region).unwrap_or(false)
+                && (unless.caller_region_not.is_empty()
+                    || self.caller.region.is_some_and(|r| !unless.caller_region_not.contains(&r)))
+        });
+        of_limit && holds && !excused
+    }
+
+    /// A record about nobody has nobody's status.
+    fn status_in(&self, wanted: &[SubjectStatus]) -> Option<bool> {
+        let Some((_, person)) = self.who else { return Some(false) };
+        person.card.as_ref().map(|card| wanted.contains(&card.status))
+    }
+
+    /// A purpose without an opt-out is never opted out of.
+    fn opted_out(&self) -> Option<bool> {
+        let Some(name) = &self.model.purposes[self.purpose].opt_out else { return Some(false) };
+        let Some((_, person)) = self.who else { return Some(false) };
+        person.card.as_ref().map(|card| card.opt_outs.contains(name))
+    }
+}
+
+/// `None`: unknown. An empty list asks for nothing.
+fn is_in(wanted: &[Region], region: Option<Region>) -> Option<bool> {
+    if wanted.is_empty() {
+        return Some(true);
+    }
+    region.map(|region| wanted.contains(&region))
+}
+
+fn speaks_of(limit: &Limit, field: &Field) -> bool {
+    (limit.when.flags == Flags::NONE || field.flags.meets(limit.when.flags))
+        && (limit.when.levels.is_empty() || limit.when.levels.contains(&field.level))
+}
+
+/// The line that names the field most closely.
+fn gives(grant: &Grant, field: &Field) -> View {
+    let path = field.path.as_str();
+    let below = |path: &str, above: &str| {
+        path == above || path.strip_prefix(above).is_some_and(|rest| rest.starts_with('.'))
+    };
+    let lines: Vec<(&str, &ViewSpec)> = match &grant.gives {
+        Gives::Fields(lines) => lines
+            .iter()
+            .map(|line| (line.what.as_str(), &line.spec))
+            .filter(|(above, _)| below(path, above))
+            .collect(),
+        Gives::Categories(lines) => lines
+            .iter()
+            .map(|line| (line.what.as_str(), &line.spec))
+            .filter(|(above, _)| below(field.category.as_str(), above))
+            .collect(),
+        Gives::Levels(lines) => lines
+            .iter()
+            .filter(|line| line.what == field.level)
+            .map(|line| (line.what.as_str(), &line.spec))
+            .collect(),
+    };
+    let closest = lines.into_iter().max_by_key(|(what, _)| what.len());
+    match closest {
+        None => View::Drop,
+        Some((_, ViewSpec::Plain(view))) => *view,
+        Some((above, ViewSpec::Part { child })) => {
+            if path == format!("{above}.{child}") {
+                View::Generalize(crate::policy::Generalize::Part)
+            } else {
+                View::Drop
+            }
+        }
+    }
+}
+
+/// Whether the first grant's view counts and not the second's.
+fn beats((a, says): (&Grant, View), (b, said): (&Grant, View)) -> bool {
+    let most = |view| match view {
+        View::Show => 0,
+        View::Generalize(crate::policy::Generalize::Part) => 1,
+        View::Generalize(_) | View::Mask(_) | View::Pseudonymize => 2,
+        View::Ciphertext => 3,
+        View::Drop => 4,
+    };
+    let overrides = a.overrides.iter().any(|(id, _)| *id == b.id);
+    most(says) < most(said) || most(says) == most(said) && says != said && overrides
+}
