@@ -45,10 +45,9 @@ impl fmt::Debug for Around {
 
 impl Around {
     pub(super) fn new(selector: &Selector) -> Self {
-        let kept = |name: &Box<str>| Kept { name: name.clone(), value: None };
         // Without steps the root is the record or the array itself: nothing stands around it.
         let listed = selector.around.iter().filter(|_| !selector.steps.is_empty());
-        Self { kept: listed.map(kept).collect(), levels: Vec::new(), scratch: Vec::new(), bytes: 0 }
+        Self { kept: listed.map(|name| Kept { name: name.clone(), value: None }).collect(), levels: Vec::new(), scratch: Vec::new(), bytes: 0 }
     }
 
     /// Remembers a name as written at `level`. The error is the broken rule, or nothing when all

@@ -14,6 +14,7 @@ pub mod fuzz;
 mod names;
 mod parse;
 mod reader;
+mod record;
 mod rewrite;
 mod seek;
 mod shape;

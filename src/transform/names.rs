@@ -14,10 +14,10 @@ pub(super) struct Names {
 /// One name: where its bytes are, in the text or, when it was written with escapes, in
 /// [`Names::unescaped`].
 #[derive(Clone, Copy, Debug)]
-struct Name {
-    fingerprint: u64,
-    start: u32,
-    end: u32,
+pub(super) struct Name {
+    pub(super) fingerprint: u64,
+    start: usize,
+    end: usize,
     was_escaped: bool,
 }
 
@@ -29,53 +29,50 @@ impl Names {
     }
 
     /// The mark of an object that opens now, for [`Self::add`] and [`Self::close`].
+    #[inline]
     pub(super) fn mark(&self) -> usize {
         self.seen.len()
     }
 
-    /// Adds the name at `start..end` of `text` to the object with `mark`.
-    ///
-    /// Returns its fingerprint. A repeated name is an error here in an object of few members, and
-    /// at [`Self::close`] in a larger one.
+    /// The name that is written at `start..end` of `text`.
+    #[inline]
+    pub(super) fn resolve(
+        &mut self,
+        text: &[u8],
+        (start, end): (usize, usize),
+        is_escaped: bool,
+    ) -> Name {
+        if is_escaped {
+            return self.resolve_escaped(text.get(start..end).unwrap_or_default());
+        }
+        let bytes = text.get(start..end).unwrap_or_default();
+        Name { fingerprint: fingerprint(bytes), start, end, was_escaped: false }
+    }
+
+    #[cold]
+    fn resolve_escaped(&mut self, raw: &[u8]) -> Name {
+        let start = self.unescaped.len();
+        escape::unescape(raw, &mut self.unescaped);
+        let fingerprint = fingerprint(self.unescaped.get(start..).unwrap_or_default());
+        Name { fingerprint, start, end: self.unescaped.len(), was_escaped: true }
+    }
+
+    /// Adds a name to the object with `mark`. A repeated name is an error here in an object of
+    /// few members, and at [`Self::close`] in a larger one; with `is_surely_new` it is not looked
+    /// for here.
     #[inline]
     pub(super) fn add(
         &mut self,
         text: &[u8],
         mark: usize,
-        (start, end): (u32, u32),
-    ) -> Result<u64, Malformed> {
-        let bytes = slice(text, start, end);
-        let name = Name { fingerprint: fingerprint(bytes), start, end, was_escaped: false };
-        self.check_few(text, mark, name)?;
+        name: Name,
+        is_surely_new: bool,
+    ) -> Result<(), Malformed> {
+        if !is_surely_new {
+            self.check_few(text, mark, name)?;
+        }
         self.seen.push(name);
-        Ok(name.fingerprint)
-    }
-
-    /// As [`Self::add`], of a name with escapes in it. Afterwards [`Self::last`] has its text.
-    pub(super) fn add_escaped(
-        &mut self,
-        text: &[u8],
-        mark: usize,
-        (start, end): (u32, u32),
-    ) -> Result<u64, Malformed> {
-        let from = self.unescaped.len();
-        escape::unescape(slice(text, start, end), &mut self.unescaped);
-        let bytes = self.unescaped.get(from..).unwrap_or_default();
-        let fits = |place: usize| u32::try_from(place).map_err(|_| Malformed::DuplicateName);
-        let name = Name {
-            fingerprint: fingerprint(bytes),
-            start: fits(from)?,
-            end: fits(self.unescaped.len())?,
-            was_escaped: true,
-        };
-        self.check_few(text, mark, name)?;
-        self.seen.push(name);
-        Ok(name.fingerprint)
-    }
-
-    /// The unescaped text of the name added last.
-    pub(super) fn last<'a>(&'a self, text: &'a [u8]) -> &'a [u8] {
-        self.seen.last().map_or(&[], |name| self.bytes(text, *name))
+        Ok(())
     }
 
     /// Ends the object with `mark` and forgets its names.
@@ -88,7 +85,6 @@ impl Names {
         Ok(())
     }
 
-    #[inline]
     fn check_few(&self, text: &[u8], mark: usize, name: Name) -> Result<(), Malformed> {
         let open = self.seen.get(mark..).unwrap_or_default();
         let same = |other: &Name| {
@@ -115,13 +111,12 @@ impl Names {
         if twice { Err(Malformed::DuplicateName) } else { Ok(()) }
     }
 
-    fn bytes<'a>(&'a self, text: &'a [u8], name: Name) -> &'a [u8] {
-        slice(if name.was_escaped { &self.unescaped } else { text }, name.start, name.end)
+    /// The unescaped bytes of a name.
+    #[inline]
+    pub(super) fn bytes<'a>(&'a self, text: &'a [u8], name: Name) -> &'a [u8] {
+        let from = if name.was_escaped { &self.unescaped } else { text };
+        from.get(name.start..name.end).unwrap_or_default()
     }
-}
-
-fn slice(text: &[u8], start: u32, end: u32) -> &[u8] {
-    text.get(start as usize..end as usize).unwrap_or_default()
 }
 
 /// 64 bits of a name that are cheap to make and differ for the names people give to fields.

@@ -43,63 +43,77 @@ pub(super) struct Parser<'a> {
     /// Most brackets inside each other.
     pub(super) max_depth: usize,
     pub(super) names: &'a mut Names,
+    /// Nothing is noted without one.
+    pub(super) index: Option<Index<'a>>,
 }
 
 /// Where on the tape a value belongs.
 #[derive(Clone, Copy)]
-enum Target<'a> {
-    /// Nowhere: it is unlisted, or part of a value that is one.
-    Nowhere,
-    /// A member, or with `is_item` an item with members or a field of its own.
-    Node { ix: NodeIx, node: &'a Node, is_item: bool },
-    /// An item of an array that stands where a field is listed: scalars count, containers do not.
-    LeafItem { ix: NodeIx },
+struct Target {
+    ix: NodeIx,
+    /// Whether it is an item of an array, not a member.
+    is_item: bool,
+    /// Whether it is an item where the array itself is the listed field: scalars count,
+    /// containers do not.
+    is_leaf_item: bool,
+}
+
+impl Target {
+    /// Not listed, or part of a value that is listed as one.
+    const NOWHERE: Self = Self { ix: NodeIx::NOWHERE, is_item: false, is_leaf_item: false };
+}
+
+/// The names of one object so far.
+#[derive(Default)]
+struct Seen {
+    /// A bit for each listed member that was there.
+    listed: u64,
+    /// A bit for the fingerprint of each other name, to know most new names at a glance.
+    others: u64,
+    /// Where the next listed name is looked for first: records mostly keep one order.
+    guess: usize,
 }
 
 /// The span of a string's inside and whether it has escapes.
+#[derive(Clone, Copy)]
 struct Text {
-    start: u32,
-    end: u32,
+    start: usize,
+    end: usize,
     is_escaped: bool,
 }
 
 impl<'a> Parser<'a> {
     /// Reads the record at the current place, which must be an object.
-    pub(super) fn record(&mut self, index: &mut Index<'a>) -> Result<(), Stop> {
-        let node = index.shape.node(NodeIx::RECORD).ok_or(Malformed::Structure)?;
-        self.object(Target::Node { ix: NodeIx::RECORD, node, is_item: true }, Some(index), 0)
+    pub(super) fn record(&mut self) -> Result<(), Stop> {
+        self.object(Target { ix: NodeIx::RECORD, is_item: true, is_leaf_item: false }, 0)
     }
 
     /// Reads any value at the current place and keeps nothing of it.
     pub(super) fn skip(&mut self) -> Result<(), Stop> {
-        self.value(Target::Nowhere, None, 0)
+        self.value(Target::NOWHERE, 0)
     }
 
-    fn value(
-        &mut self,
-        target: Target<'a>,
-        index: Option<&mut Index<'a>>,
-        depth: usize,
-    ) -> Result<(), Stop> {
+    fn value(&mut self, target: Target, depth: usize) -> Result<(), Stop> {
         let start = self.pos;
         match self.next_byte()? {
             b'"' => {
                 let text = self.string()?;
                 let what = if text.is_escaped { What::EscapedText } else { What::Text };
-                note(target, index, what, (text.start, text.end));
-                return Ok(());
+                self.note(target, what, (text.start, text.end));
+                Ok(())
             }
-            b'{' => return self.object(target, index, depth),
-            b'[' => return self.array(target, index, depth),
-            _ => {}
+            b'{' => self.object(target, depth),
+            b'[' => self.array(target, depth),
+            first => {
+                let what = self.scalar(first)?;
+                self.note(target, what, (start, self.pos));
+                Ok(())
+            }
         }
-        let what = self.scalar()?;
-        note(target, index, what, (narrow(start), narrow(self.pos)));
-        Ok(())
     }
 
-    fn scalar(&mut self) -> Result<What, Stop> {
-        match self.next_byte()? {
+    fn scalar(&mut self, first: u8) -> Result<What, Stop> {
+        match first {
             b'-' | b'0'..=b'9' => self.number().map(|()| What::Number),
             b't' => self.word(b"true").map(|()| What::Bool),
             b'f' => self.word(b"false").map(|()| What::Bool),
@@ -109,100 +123,82 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn object(
-        &mut self,
-        target: Target<'a>,
-        mut index: Option<&mut Index<'a>>,
-        depth: usize,
-    ) -> Result<(), Stop> {
+    fn object(&mut self, target: Target, depth: usize) -> Result<(), Stop> {
         let start = self.pos;
         self.open(depth)?;
         let mark = self.names.mark();
-        let inside = target.members();
-        let opened =
-            inside.and_then(|(ix, _)| open(index.as_deref_mut(), ix, target, What::OpenObject));
+        let inside = self.members(target);
+        let opened = inside.and_then(|_| self.note_open(target, What::OpenObject));
+        let mut seen = Seen::default();
         if self.after_space()? != b'}' {
             loop {
-                let key = self.key(mark)?;
-                let member = match (inside, &index) {
-                    (Some((_, node)), Some(index)) => self.member(node, index.shape, key),
-                    _ => Target::Nowhere,
-                };
-                self.value(member, index.as_deref_mut(), depth + 1)?;
+                let member = self.name(inside, mark, &mut seen)?;
+                self.value(member, depth + 1)?;
                 match self.after_space()? {
                     b',' => self.pos += 1,
                     b'}' => break,
                     _ => return Err(Malformed::Structure.into()),
                 }
-                if self.after_space()? != b'"' {
-                    return Err(Malformed::Structure.into());
-                }
+                self.after_space()?;
             }
         }
         self.pos += 1;
         self.names.close(self.text, mark)?;
         match opened {
-            Some(at) => close(index, at, What::CloseObject),
-            None => note_container(target, index, (narrow(start), narrow(self.pos))),
+            Some(at) => self.note_close(at, What::CloseObject),
+            None => self.note_container(target, start),
         }
         Ok(())
     }
 
-    /// Reads a name and its colon; returns the fingerprint and the span, `None` when it has
-    /// escapes.
-    fn key(&mut self, mark: usize) -> Result<(u64, Option<(u32, u32)>), Stop> {
+    /// Reads a name, its colon and the space after it; says where its value belongs.
+    #[inline]
+    fn name(
+        &mut self,
+        inside: Option<&'a Node>,
+        mark: usize,
+        seen: &mut Seen,
+    ) -> Result<Target, Stop> {
         if self.next_byte()? != b'"' {
             return Err(Malformed::Structure.into());
         }
         let text = self.string()?;
-        let span = (text.start, text.end);
-        let key = if text.is_escaped {
-            (self.names.add_escaped(self.text, mark, span)?, None)
-        } else {
-            (self.names.add(self.text, mark, span)?, Some(span))
-        };
+        let name = self.names.resolve(self.text, (text.start, text.end), text.is_escaped);
+        let bytes = self.names.bytes(self.text, name);
+        let found = inside.and_then(|node| node.member(name.fingerprint, bytes, seen.guess));
+        match found {
+            // Listed names are told apart by their place, which is quicker than by their text.
+            Some((place, _)) if place < u64::BITS as usize => {
+                let bit = 1 << place;
+                if seen.listed & bit != 0 {
+                    return Err(Malformed::DuplicateName.into());
+                }
+                seen.listed |= bit;
+                seen.guess = place + 1;
+            }
+            _ => {
+                let bit = 1 << (name.fingerprint >> 58);
+                self.names.add(self.text, mark, name, seen.others & bit == 0)?;
+                seen.others |= bit;
+            }
+        }
         if self.after_space()? != b':' {
             return Err(Malformed::Structure.into());
         }
         self.pos += 1;
         self.after_space()?;
-        Ok(key)
+        Ok(found.map_or(Target::NOWHERE, |(_, ix)| Target { ix, ..Target::NOWHERE }))
     }
 
-    #[inline]
-    fn member(
-        &self,
-        node: &Node,
-        shape: &'a Shape,
-        (print, span): (u64, Option<(u32, u32)>),
-    ) -> Target<'a> {
-        let name = match span {
-            Some((start, end)) => self.text.get(start as usize..end as usize).unwrap_or_default(),
-            None => self.names.last(self.text),
-        };
-        let found = shape.member(node, print, name);
-        let with_node = found.and_then(|ix| Some((ix, shape.node(ix)?)));
-        with_node.map_or(Target::Nowhere, |(ix, node)| Target::Node { ix, node, is_item: false })
-    }
-
-    fn array(
-        &mut self,
-        target: Target<'a>,
-        mut index: Option<&mut Index<'a>>,
-        depth: usize,
-    ) -> Result<(), Stop> {
+    fn array(&mut self, target: Target, depth: usize) -> Result<(), Stop> {
         let start = self.pos;
         self.open(depth)?;
-        let item = match &index {
-            Some(index) => target.items(index.shape),
-            None => None,
-        };
-        let opened =
-            item.and_then(|(ix, _)| open(index.as_deref_mut(), ix, target, What::OpenArray));
+        let item = self.items(target);
+        let opened = item.and_then(|_| self.note_open(target, What::OpenArray));
         if self.after_space()? != b']' {
-            let item = item.map_or(Target::Nowhere, |(_, item)| item);
+            let item = item.unwrap_or(Target::NOWHERE);
             loop {
-                self.value(item, index.as_deref_mut(), depth + 1)?;
+                self.value(item, depth + 1)?;
                 match self.after_space()? {
                     b',' => self.pos += 1,
                     b']' => break,
@@ -213,12 +209,13 @@ impl<'a> Parser<'a> {
         }
         self.pos += 1;
         match opened {
-            Some(at) => close(index, at, What::CloseArray),
-            None => note_container(target, index, (narrow(start), narrow(self.pos))),
+            Some(at) => self.note_close(at, What::CloseArray),
+            None => self.note_container(target, start),
         }
         Ok(())
     }
 
+    #[inline]
     fn open(&mut self, depth: usize) -> Result<(), Malformed> {
         if depth >= self.max_depth {
             return Err(Malformed::TooDeep);
@@ -231,24 +228,32 @@ impl<'a> Parser<'a> {
     #[inline]
     fn string(&mut self) -> Result<Text, Stop> {
         let start = self.pos + 1;
-        let mut is_escaped = false;
-        self.pos = start;
+        let (at, byte) = special(self.text.get(start..).unwrap_or_default()).ok_or(Stop::More)?;
+        let end = start + at;
+        if byte == b'"' {
+            self.pos = end + 1;
+            return Ok(Text { start, end, is_escaped: false });
+        }
+        self.pos = end;
+        self.string_with_escapes(start)
+    }
+
+    /// Reads the rest of a string from a byte that is not plain.
+    #[cold]
+    fn string_with_escapes(&mut self, start: usize) -> Result<Text, Stop> {
         loop {
             let rest = self.text.get(self.pos..).unwrap_or_default();
             let (at, byte) = special(rest).ok_or(Stop::More)?;
             self.pos += at;
             match byte {
                 b'"' => break,
-                b'\\' => {
-                    is_escaped = true;
-                    self.escape()?;
-                }
+                b'\\' => self.escape()?,
                 _ => return Err(Malformed::Control.into()),
             }
         }
         let end = self.pos;
         self.pos += 1;
-        Ok(Text { start: narrow(start), end: narrow(end), is_escaped })
+        Ok(Text { start, end, is_escaped: true })
     }
 
     /// Reads an escape, starting at its backslash.
@@ -361,77 +366,84 @@ impl<'a> Parser<'a> {
     }
 }
 
-impl<'a> Target<'a> {
+/// What is written on the tape.
+impl<'a> Parser<'a> {
+    #[inline]
+    fn node(&self, target: Target) -> Option<&'a Node> {
+        let shape = self.index.as_ref()?.shape;
+        shape.node(target.ix)
+    }
+
     /// The node whose members an object here has, when any of them can be listed.
-    fn members(self) -> Option<(NodeIx, &'a Node)> {
-        match self {
-            Self::Node { ix, node, .. } if node.has_members() || ix == NodeIx::RECORD => {
-                Some((ix, node))
-            }
-            _ => None,
-        }
+    #[inline]
+    fn members(&self, target: Target) -> Option<&'a Node> {
+        let node = self.node(target)?;
+        let may_be_listed = node.has_members() || target.ix.is_record();
+        (may_be_listed && !target.is_leaf_item).then_some(node)
     }
 
     /// What the items of an array here are, when any of them can be listed.
-    fn items(self, shape: &'a Shape) -> Option<(NodeIx, Self)> {
-        let Self::Node { ix, node, .. } = self else { return None };
-        if node.is_one_value() {
+    fn items(&self, target: Target) -> Option<Target> {
+        let node = self.node(target)?;
+        if target.is_leaf_item || node.is_one_value() {
             return None;
         }
         match node.item {
-            Some(item) => {
-                let node = shape.node(item)?;
-                Some((ix, Self::Node { ix: item, node, is_item: true }))
-            }
-            None => node.field.map(|_| (ix, Self::LeafItem { ix })),
+            Some(ix) => Some(Target { ix, is_item: true, is_leaf_item: false }),
+            None if node.field.is_some() => Some(Target { is_leaf_item: true, ..target }),
+            None => None,
         }
     }
-}
 
-/// Writes a scalar on the tape when it is listed.
-#[inline]
-fn note(target: Target<'_>, index: Option<&mut Index<'_>>, what: What, (start, end): (u32, u32)) {
-    let Some(index) = index else { return };
-    let (node, is_item) = match target {
+    /// Writes a scalar on the tape when it is listed.
+    #[inline]
+    fn note(&mut self, target: Target, what: What, (start, end): (usize, usize)) {
+        let Some(node) = self.node(target) else { return };
         // Where only parts are listed, nothing but `null` can stand for the container.
-        Target::Node { ix, node, is_item } if node.field.is_some() || what == What::Null => {
-            (ix, is_item)
+        if node.field.is_some() || what == What::Null {
+            let is_item = target.is_item || target.is_leaf_item;
+            self.push(Entry {
+                what,
+                is_item,
+                node: target.ix,
+                start: narrow(start),
+                end: narrow(end),
+            });
         }
-        Target::LeafItem { ix } => (ix, true),
-        _ => return,
-    };
-    index.tape.push(Entry { what, is_item, node, start, end });
-}
-
-/// Writes a container that is one value on the tape.
-fn note_container(target: Target<'_>, index: Option<&mut Index<'_>>, (start, end): (u32, u32)) {
-    let (Target::Node { ix, node, is_item }, Some(index)) = (target, index) else { return };
-    if node.field.is_some() {
-        index.tape.push(Entry { what: What::Container, is_item, node: ix, start, end });
     }
-}
 
-/// Writes an opening bracket on the tape and returns its place there.
-fn open(
-    index: Option<&mut Index<'_>>,
-    node: NodeIx,
-    target: Target<'_>,
-    what: What,
-) -> Option<usize> {
-    let index = index?;
-    let is_item = matches!(target, Target::Node { is_item: true, .. });
-    index.tape.push(Entry { what, is_item, node, start: 0, end: 0 });
-    Some(index.tape.len() - 1)
-}
+    /// Writes a container that is one value, and ends here, on the tape.
+    fn note_container(&mut self, target: Target, start: usize) {
+        let is_field = self.node(target).is_some_and(|node| node.field.is_some());
+        if is_field && !target.is_leaf_item {
+            self.note(target, What::Container, (start, self.pos));
+        }
+    }
 
-/// Writes the closing bracket of the one at `at`, and links them.
-fn close(index: Option<&mut Index<'_>>, at: usize, what: What) {
-    let Some(index) = index else { return };
-    let past = narrow(index.tape.len() - at);
-    if let Some(opening) = index.tape.get_mut(at) {
-        opening.end = past;
-        let node = opening.node;
-        index.tape.push(Entry { what, is_item: false, node, start: 0, end: 0 });
+    /// Writes an opening bracket on the tape and returns its place there.
+    fn note_open(&mut self, target: Target, what: What) -> Option<usize> {
+        let at = self.index.as_ref()?.tape.len();
+        let is_item = target.is_item;
+        self.push(Entry { what, is_item, node: target.ix, start: 0, end: 0 });
+        Some(at)
+    }
+
+    /// Writes the closing bracket of the one at `at`, and links them.
+    fn note_close(&mut self, at: usize, what: What) {
+        let Some(index) = &mut self.index else { return };
+        let past = narrow(index.tape.len() - at);
+        if let Some(opening) = index.tape.get_mut(at) {
+            opening.end = past;
+            let node = opening.node;
+            index.tape.push(Entry { what, is_item: false, node, start: 0, end: 0 });
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, entry: Entry) {
+        if let Some(index) = &mut self.index {
+            index.tape.push(entry);
+        }
     }
 }
 
@@ -449,10 +461,10 @@ fn special(text: &[u8]) -> Option<(usize, u8)> {
         // be marked wrongly, so only the lowest mark counts.
         let quote = word ^ (ONES * 0x22);
         let slash = word ^ (ONES * 0x5c);
-        let marks = (quote.wrapping_sub(ONES) & !quote
-            | slash.wrapping_sub(ONES) & !slash
-            | word.wrapping_sub(ONES * 0x20) & !word)
-            & HIGH;
+        let marks =
+            quote.wrapping_sub(ONES) | slash.wrapping_sub(ONES) | word.wrapping_sub(ONES * 0x20);
+        // None of the three changes the top bit of a byte, and no byte with it set is special.
+        let marks = marks & !word & HIGH;
         if marks != 0 {
             at += marks.trailing_zeros() as usize / 8;
             return Some((at, *text.get(at)?));

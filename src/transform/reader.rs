@@ -298,9 +298,9 @@ impl Reader {
             is_whole,
             max_depth: self.limits.depth.saturating_sub(depth),
             names: &mut self.names,
+            index: Some(Index { shape: &self.shape, tape: batch.tape() }),
         };
-        let mut index = Index { shape: &self.shape, tape: batch.tape() };
-        let parsed = parser.record(&mut index);
+        let parsed = parser.record();
         let end = parser.pos;
         let valid = parsed.and_then(|()| utf8(text.get(..end).unwrap_or_default()));
         match valid {
@@ -328,6 +328,7 @@ impl Reader {
             is_whole: false,
             max_depth: self.limits.depth.saturating_sub(depth),
             names: &mut self.names,
+            index: None,
         };
         let skipped = parser.skip();
         let end = parser.pos;

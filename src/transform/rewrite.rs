@@ -59,8 +59,14 @@ pub fn validate(text: &[u8]) -> Result<(), Malformed> {
         Stop::More => Malformed::Structure,
     };
     let mut names = Names::default();
-    let mut parser =
-        Parser { text, pos: 0, is_whole: true, max_depth: Limits::MAX_DEPTH, names: &mut names };
+    let mut parser = Parser {
+        text,
+        pos: 0,
+        is_whole: true,
+        max_depth: Limits::MAX_DEPTH,
+        names: &mut names,
+        index: None,
+    };
     parser.after_space().map_err(broken)?;
     parser.skip().map_err(broken)?;
     if parser.after_space().is_ok() {

@@ -21,9 +21,7 @@ pub struct Shape {
 /// A place in a record: below the record itself, a member of an object or the items of an array.
 #[derive(Debug, Default)]
 pub(super) struct Node {
-    /// The member's name, unescaped.
-    name: Box<[u8]>,
-    /// The name with quotes, escapes and colon, ready to write.
+    /// The name with comma, quotes, escapes and colon, ready to write.
     pub(super) key: Box<[u8]>,
     /// The field whose value stands here.
     pub(super) field: Option<FieldIx>,
@@ -33,11 +31,21 @@ pub(super) struct Node {
     pub(super) repeats: bool,
     /// The items of an array here.
     pub(super) item: Option<NodeIx>,
-    /// Fingerprints of the members' names, sorted, and the members in the same order.
+    /// Fingerprints of the members' names, and the members in the same order.
     prints: Vec<u64>,
-    members: Vec<NodeIx>,
+    members: Vec<Member>,
+    /// The places of the members by fingerprint, when there are many.
+    sorted: Vec<(u64, usize)>,
     /// Range of [`Shape::leaves`].
     leaves: (usize, usize),
+}
+
+/// A named member of an object.
+#[derive(Debug)]
+struct Member {
+    /// Unescaped.
+    name: Box<[u8]>,
+    ix: NodeIx,
 }
 
 /// A position in [`Shape`]'s nodes.
@@ -47,6 +55,9 @@ pub(super) struct NodeIx(u32);
 impl NodeIx {
     /// The record itself.
     pub(super) const RECORD: Self = Self(0);
+
+    /// No node at all.
+    pub(super) const NOWHERE: Self = Self(u32::MAX);
 
     /// Whether it is the record itself.
     pub(super) fn is_record(self) -> bool {
@@ -58,6 +69,35 @@ impl Node {
     /// Whether listed fields stand below, in members of an object here.
     pub(super) fn has_members(&self) -> bool {
         !self.members.is_empty()
+    }
+
+    /// The member called `name`, whose fingerprint is `print`, and its place among the members.
+    /// The place `guess` is tried first.
+    #[inline]
+    pub(super) fn member(&self, print: u64, name: &[u8], guess: usize) -> Option<(usize, NodeIx)> {
+        if self.prints.get(guess) == Some(&print)
+            && let Some(member) = self.members.get(guess)
+            && *member.name == *name
+        {
+            return Some((guess, member.ix));
+        }
+        if self.sorted.is_empty() {
+            self.linear(print, name)
+        } else {
+            let first = self.sorted.partition_point(|(known, _)| *known < print);
+            let same = self.sorted.get(first..)?.iter().take_while(|(known, _)| *known == print);
+            same.filter_map(|(_, place)| Some((*place, self.members.get(*place)?)))
+                .find(|(_, member)| *member.name == *name)
+                .map(|(place, member)| (place, member.ix))
+        }
+    }
+
+    fn linear(&self, print: u64, name: &[u8]) -> Option<(usize, NodeIx)> {
+        let first = self.prints.iter().position(|known| *known == print)?;
+        let rest = self.members.iter().enumerate().skip(first);
+        rest.filter(|(_, member)| *member.name == *name)
+            .map(|(place, member)| (place, member.ix))
+            .next()
     }
 
     /// Whether a container here is one value.
@@ -117,44 +157,21 @@ impl Shape {
         self.kinds.get(field.index()).map(|kind| &**kind)
     }
 
-    /// The member of `node` called `name`, whose fingerprint is `print`.
-    #[inline]
-    pub(super) fn member(&self, node: &Node, print: u64, name: &[u8]) -> Option<NodeIx> {
-        let first = if node.prints.len() <= FEW {
-            node.prints.iter().position(|known| *known == print)?
-        } else {
-            node.prints.partition_point(|known| *known < print)
-        };
-        let same = node.prints.get(first..)?.iter().take_while(|known| **known == print);
-        let candidates = same.zip(node.members.get(first..)?);
-        candidates
-            .map(|(_, member)| *member)
-            .find(|member| self.node(*member).is_some_and(|node| *node.name == *name))
-    }
-
     fn member_or_new(&mut self, parent: NodeIx, name: &[u8]) -> NodeIx {
         let print = fingerprint(name);
-        let known = self.node(parent).and_then(|node| self.linear(node, name));
-        if let Some(member) = known {
-            return member;
+        if let Some((_, known)) = self.node(parent).and_then(|node| node.linear(print, name)) {
+            return known;
         }
-        let mut key = vec![b'"'];
+        let mut key = b",\"".to_vec();
         escape::escape(name, &mut key);
         key.extend_from_slice(b"\":");
         let repeats = self.node(parent).is_some_and(|node| node.repeats);
-        let member =
-            self.push(Node { name: name.into(), key: key.into(), repeats, ..Node::default() });
+        let ix = self.push(Node { key: key.into(), repeats, ..Node::default() });
         if let Some(node) = self.nodes.get_mut(parent.index()) {
-            let at = node.prints.partition_point(|known| *known <= print);
-            node.prints.insert(at, print);
-            node.members.insert(at, member);
+            node.prints.push(print);
+            node.members.push(Member { name: name.into(), ix });
         }
-        member
-    }
-
-    fn linear(&self, node: &Node, name: &[u8]) -> Option<NodeIx> {
-        let is_named = |member: &&NodeIx| self.node(**member).is_some_and(|n| *n.name == *name);
-        node.members.iter().find(is_named).copied()
+        ix
     }
 
     fn item_or_new(&mut self, parent: NodeIx) -> NodeIx {
@@ -178,7 +195,8 @@ impl Shape {
     fn index(&mut self, at: NodeIx) {
         let Some(node) = self.node(at) else { return };
         let field = node.field;
-        let below: Vec<NodeIx> = node.members.iter().copied().chain(node.item).collect();
+        let below: Vec<NodeIx> =
+            node.members.iter().map(|member| member.ix).chain(node.item).collect();
         let first = self.leaves.len();
         self.leaves.extend(field);
         for child in below {
@@ -187,6 +205,10 @@ impl Shape {
         let last = self.leaves.len();
         if let Some(node) = self.nodes.get_mut(at.index()) {
             node.leaves = (first, last);
+            if node.prints.len() > FEW {
+                node.sorted = node.prints.iter().copied().zip(0..).collect();
+                node.sorted.sort_unstable();
+            }
         }
     }
 }

@@ -394,7 +394,7 @@ fn answer(dice: &mut Dice, oracle: &Oracle<'_>) -> (Format, Selector, String, St
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn every_cut_of_every_answer_gives_what_the_oracle_says(seed: u64) {
