@@ -147,15 +147,15 @@ fn a_subject_key_opens_only_where_it_belongs() {
         let opened = generation.unwrap(&with, &context);
         assert_eq!(opened.unwrap_err(), RecordFault::Unsealable, "{context:?}");
     }
+    let other = SealKey::new(&Secret::new([8; 32]));
+    assert_eq!(generation.unwrap(&other, &CONTEXT).unwrap_err(), RecordFault::Unsealable);
     for changed in [
         KeyGeneration { number: 2, ..generation.clone() },
         KeyGeneration { state: KeyState::DecryptOnly, ..generation.clone() },
-        KeyGeneration { kid: Kid([0; 16]), ..generation.clone() },
+        KeyGeneration { kid: Kid([0; 16]), ..generation },
     ] {
         assert!(changed.unwrap(&with, &CONTEXT).is_err(), "{changed:?}");
     }
-    let other = SealKey::new(&Secret::new([8; 32]));
-    assert_eq!(generation.unwrap(&other, &CONTEXT).unwrap_err(), RecordFault::Unsealable);
 }
 
 /// The id of a key is fixed for ever: sealed values will name keys by it.

@@ -265,7 +265,7 @@ fn a_slot_opens_only_as_itself() {
     }
     write(&epoch, &text, 0o600);
     assert!(installation.open().is_ok());
-    let config = KeysConfig { tenant: "another".to_owned(), ..installation.config.clone() };
+    let config = KeysConfig { tenant: "another".to_owned(), ..installation.config };
     let refused = KeyRing::open(&config, Arc::new(SystemEntropy));
     assert!(matches!(refused, Err(KeysError::Slot { .. })));
 }
@@ -348,7 +348,7 @@ proptest! {
             // A letter that moves from the value to the kind is another value.
             if let Some(first) = value.chars().next() {
                 let moved = format!("{kind}{first}");
-                prop_assert_ne!(&one, &pseudonym(ring, "analytics", &moved, &value[first.len_utf8()..]));
+                prop_assert_ne!(&one, &pseudonym(ring, "analytics", &moved, value.split_at(first.len_utf8()).1));
             }
             Ok(())
         })?;

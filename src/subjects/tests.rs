@@ -1,7 +1,11 @@
 //! Cards are made once, are never older than an acknowledged change, and close when in doubt.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Context;
+use std::task::Poll;
+use std::task::Waker;
 
 use proptest::prelude::*;
 
@@ -287,6 +291,54 @@ async fn workers_agree(bench: &Bench) {
     assert_eq!((names.len(), made), (25, 25));
 }
 
+/// Polls `work` at most `count` times; what it comes to, when it ends by then.
+fn poll<T>(mut work: Pin<&mut impl Future<Output = T>>, count: usize) -> Option<T> {
+    for _ in 0..count {
+        let polled = work.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        if let Poll::Ready(done) = polled {
+            return Some(done);
+        }
+    }
+    None
+}
+
+#[tokio::test]
+async fn a_look_up_may_be_interrupted_anywhere_by_another() {
+    let mut interrupted = 0;
+    for count in 0..12 {
+        let bench = Bench::new();
+        let cold = bench.cold();
+        let mut looking = Box::pin(look(&cold, &["c"]));
+        let done = poll(looking.as_mut(), count);
+        interrupted += usize::from(done.is_none());
+        let other = one(&bench.cards, "c").await;
+        let found = match done {
+            Some(done) => done,
+            None => looking.await,
+        };
+        assert_eq!(found.unwrap()[0].as_deref(), Some(&other), "after {count} steps");
+        assert_eq!(cold.metrics().orphaned.get(), 0);
+    }
+    assert!(interrupted > 4, "{interrupted}");
+}
+
+#[tokio::test]
+async fn a_look_up_may_be_interrupted_anywhere_by_a_change() {
+    for count in 0..12 {
+        let bench = Bench::new();
+        one(&bench.cards, "c").await;
+        let cards = bench.cold();
+        let mut looking = Box::pin(look(&cards, &["c"]));
+        let done = poll(looking.as_mut(), count);
+        cards.set_status(&person(), "c", SubjectStatus::Restricted).await.unwrap();
+        if done.is_none() {
+            looking.await.unwrap();
+        }
+        let card = one(&cards, "c").await;
+        assert_eq!(card.status, SubjectStatus::Restricted, "after {count} steps");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn readers_never_see_a_card_older_than_an_acknowledged_change() {
     let bench = Bench::new();
@@ -347,9 +399,7 @@ async fn a_change_whose_caller_goes_away_still_reaches_the_memory() {
     let change = bench.cards.set_status(&domain, "c", SubjectStatus::Restricted);
     let mut change = Box::pin(change);
     // Polled once, which starts it, and dropped.
-    let waker = std::task::Waker::noop();
-    let polled = change.as_mut().poll(&mut std::task::Context::from_waker(waker));
-    assert!(polled.is_pending());
+    assert!(poll(change.as_mut(), 1).is_none());
     drop(change);
     let restricted = async || one(&bench.cards, "c").await.status == SubjectStatus::Restricted;
     while !restricted().await {
