@@ -47,7 +47,12 @@ impl Around {
     pub(super) fn new(selector: &Selector) -> Self {
         // Without steps the root is the record or the array itself: nothing stands around it.
         let listed = selector.around.iter().filter(|_| !selector.steps.is_empty());
-        Self { kept: listed.map(|name| Kept { name: name.clone(), value: None }).collect(), levels: Vec::new(), scratch: Vec::new(), bytes: 0 }
+        Self {
+            kept: listed.map(|name| Kept { name: name.clone(), value: None }).collect(),
+            levels: Vec::new(),
+            scratch: Vec::new(),
+            bytes: 0,
+        }
     }
 
     /// Remembers a name as written at `level`. The error is the broken rule, or nothing when all
