@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub(super) struct Committer {
     journal: Journal,
     /// The index of the first entry of the journal's segment.
     segment_first: u64,
-    publisher: Sender<Work>,
+    publisher: SyncSender<Work>,
     /// Entries nobody waits for, made while the journal could not be written.
     held: VecDeque<Append>,
     /// Entries that are written but not yet synced.
@@ -46,7 +46,7 @@ impl Committer {
         shared: Arc<Shared>,
         disk: Disk,
         (journal, segment_first): (Journal, u64),
-        publisher: Sender<Work>,
+        publisher: SyncSender<Work>,
     ) -> Self {
         Self {
             shared,

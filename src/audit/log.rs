@@ -96,7 +96,8 @@ impl Log {
         let mut publisher =
             Publisher::new(Arc::clone(&shared), place, opened.deriver, opened.derived, published);
         publisher.publish_now()?;
-        let (to_publisher, work) = mpsc::channel();
+        // Bounded: a publisher that falls behind slows the committer down, and so the callers.
+        let (to_publisher, work) = mpsc::sync_channel(GROUPS_BEHIND);
         let journal = (opened.journal, opened.segment_first);
         let committer = Committer::new(Arc::clone(&shared), disk, journal, to_publisher);
         let publishing = spawn("audit-publish", move || publisher.run(&work))?;
@@ -208,6 +209,9 @@ impl Drop for Handle {
         self.shared.close(None);
     }
 }
+
+/// Groups of entries that may wait for the publisher.
+const GROUPS_BEHIND: usize = 32;
 
 fn spawn(
     name: &str,
