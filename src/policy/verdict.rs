@@ -167,11 +167,11 @@ impl<'s> Bench<'s> {
         }
     }
 
-    /// Whether the call selected records by a field about this person and not about all. A hit
-    /// would tell the value of a field that is not shown.
+    /// Whether the call selected records by a field about this person. A hit would tell the value
+    /// of a field that is not shown.
     fn was_found_by(&self, person: u64) -> bool {
-        let owners = |field: &FieldIx| self.set.about.get(field.index()).copied();
-        self.permit.selects.iter().filter_map(owners).any(|o| o != u64::MAX && o & person != 0)
+        let owners = |field: &FieldIx| self.set.about.get(field.index());
+        self.permit.selects.iter().filter_map(owners).any(|owners| owners & person != 0)
     }
 
     /// Judges for each credential and each person, and takes the more protective views.

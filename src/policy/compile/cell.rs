@@ -149,7 +149,7 @@ fn cell_grant(model: &Model, grant: &Grant, set: usize, views: &[View]) -> CellG
         id: grant.id.clone(),
         roles: HeldRoles::new(&grant.roles, model),
         views: views.into(),
-        find_by: grant.find_by.iter().filter_map(find).collect(),
+        find_by: grant.find_by.iter().filter_map(|(path, _)| find(path)).collect(),
         rows: grant
             .rows
             .iter()

@@ -67,14 +67,14 @@ fn known_fields(grant: &Grant, model: &Model, faults: &mut Faults) {
             unknown(&line.what, &line.place);
         }
     }
-    for path in &grant.find_by {
+    for (path, place) in &grant.find_by {
         if !sets().any(|set| set.find(path).is_some()) {
-            unknown(path, &grant.place);
+            unknown(path, place);
         }
     }
     for row in &grant.rows {
         if !sets().all(|set| set.find(&row.field).is_some()) {
-            unknown(&row.field, &grant.place);
+            unknown(&row.field, &row.place);
         }
     }
     let one_value = |path: &FieldPath| {
@@ -83,7 +83,7 @@ fn known_fields(grant: &Grant, model: &Model, faults: &mut Faults) {
     };
     for row in grant.rows.iter().filter(|row| !one_value(&row.field)) {
         let what = format!("`{}` may have several values, so `rows` cannot match it", row.field);
-        faults.error(&grant.place, what, "use a field with one plain value");
+        faults.error(&row.place, what, "use a field with one plain value");
     }
 }
 

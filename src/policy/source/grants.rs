@@ -51,9 +51,12 @@ fn grant(node: &Node, model: &Model, broken: &Broken, faults: &mut Faults) -> Op
     let actions = map.required("can", faults).map(|node| actions(node, faults));
     let gives = gives(&mut map, model, faults);
     let rows = map.optional("rows").map(|node| rows(node, faults));
-    let find_by = map
-        .optional("find_by")
-        .map(|node| node.ids(FieldPath::parse, faults).into_iter().map(|(_, path)| path).collect());
+    let find_by = map.optional("find_by").map(|node| {
+        node.ids(FieldPath::parse, faults)
+            .into_iter()
+            .map(|(item, path)| (path, item.place.clone()))
+            .collect()
+    });
     let needs = map.optional("needs").and_then(|node| needs(node, faults));
     let valid = map.optional("valid").and_then(|node| valid(node, faults));
     let overrides = map.optional("overrides").map(|node| {
@@ -165,7 +168,8 @@ fn rows(node: &Node, faults: &mut Faults) -> Vec<RowMatch> {
         let Some(text) = entry.node.text(faults) else { continue };
         match text.strip_prefix("caller.") {
             Some(claim) if !claim.is_empty() => {
-                rows.extend(field.map(|field| RowMatch { field, claim: claim.into() }));
+                let place = entry.key_place.clone();
+                rows.extend(field.map(|field| RowMatch { field, claim: claim.into(), place }));
             }
             _ => {
                 let what = format!("`{text}` names no claim of the caller");

@@ -99,7 +99,7 @@ pub(in crate::policy) struct Grant {
     pub(in crate::policy) gives: Gives,
     /// All must hold.
     pub(in crate::policy) rows: Vec<RowMatch>,
-    pub(in crate::policy) find_by: Vec<FieldPath>,
+    pub(in crate::policy) find_by: Vec<(FieldPath, Place)>,
     pub(in crate::policy) needs: Needs,
     pub(in crate::policy) valid: Valid,
     /// The grants whose views yield to this one's where neither contains the other.
@@ -131,6 +131,7 @@ pub(in crate::policy) enum Gives {
 pub(in crate::policy) struct RowMatch {
     pub(in crate::policy) field: FieldPath,
     pub(in crate::policy) claim: Box<str>,
+    pub(in crate::policy) place: Place,
 }
 
 /// What a caller must bring for a grant to match.

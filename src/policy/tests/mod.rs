@@ -8,10 +8,12 @@ use crate::types::Faults;
 use crate::types::Timestamp;
 
 mod dice;
+mod faults;
 mod meaning;
 mod naive;
 mod properties;
 mod render;
+mod scene;
 mod shipped;
 
 /// 2026-11-21T09:00:00Z.
