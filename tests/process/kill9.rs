@@ -43,6 +43,10 @@ fn no_byte_a_client_received_lacks_its_entry() {
         let gateway = site.serve();
         received.extend(load_until_killed(gateway, &token, round));
     }
+    // What the last kill left in the journal gets its checkpoint at the next start.
+    let gateway = site.serve();
+    gateway.signal("-TERM");
+    assert_eq!(gateway.wait().0, Some(0));
 
     let released = releases(&site);
     let mut cut = 0;
