@@ -258,7 +258,7 @@ impl Site {
 
     fn replace(&self) -> Result<String, String> {
         let loaded = Loaded::read(&self.config).map_err(|e| e.to_string())?;
-        loaded.run_tests().map_err(|report| format!("the policy's tests fail:\n{report}"))?;
+        loaded.require_tests().map_err(|report| format!("the policy's tests fail:\n{report}"))?;
         let operators =
             read_operators(&loaded.config.admin.operators_file).map_err(|e| e.to_string())?;
         let before = self.shared.policy().hash();

@@ -88,33 +88,3 @@ impl Loaded {
 fn list(faults: &[Fault]) -> String {
     faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n")
 }
-
-/// What came of a policy's tests.
-#[derive(Debug)]
-pub struct TestReport;
-
-impl TestReport {
-    /// JUnit.
-    pub fn junit(&self) -> String {
-        String::new()
-    }
-    /// Tree.
-    pub fn tree(&self) -> String {
-        String::new()
-    }
-    /// Passed.
-    pub fn passed(&self) -> bool {
-        true
-    }
-}
-
-impl Loaded {
-    /// Tests.
-    pub fn test_report(&self) -> Result<TestReport, Vec<Fault>> {
-        Ok(TestReport)
-    }
-    /// Tests.
-    pub fn run_tests(&self) -> Result<(), String> {
-        Ok(())
-    }
-}

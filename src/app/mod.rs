@@ -5,6 +5,7 @@ mod gateway;
 mod harden;
 mod init;
 mod load;
+mod policy_tests;
 mod running;
 mod stores;
 mod worker;

@@ -150,6 +150,7 @@ impl Running {
     /// Opening reads disks and derives keys, which blocks the calling thread for a moment.
     pub async fn start(loaded: Loaded, trust: Trust) -> Result<Self, StartError> {
         harden::no_core_dumps();
+        loaded.require_tests().map_err(StartError::Tests)?;
         let drain = Drain::new();
         let net = NetMetrics::default();
         let parts = Parts::open(&loaded, trust, &net).await?;

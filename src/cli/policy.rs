@@ -19,5 +19,5 @@ pub(super) fn test(config: &Path, output: TestOutput) -> Result<(), Failure> {
         TestOutput::Junit => report.junit(),
         TestOutput::Tree => report.tree(),
     })?;
-    if report.passed() { Ok(()) } else { Err(Failure::new(Exit::Tests, "")) }
+    if report.failed() == 0 { Ok(()) } else { Err(Failure::new(Exit::Tests, "")) }
 }

@@ -1,0 +1,68 @@
+//! Runs a policy's tests with the transformations that callers get.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::catalog::DataSet;
+use crate::clock::SystemEntropy;
+use crate::keys::KeyRing;
+use crate::policy;
+use crate::policy::Render;
+use crate::policy::TestReport;
+use crate::policy::View;
+use crate::state::Engine;
+use crate::transform::Shape;
+use crate::transform::rewrite_one;
+use crate::types::Fault;
+use crate::types::Faults;
+use crate::types::PurposeId;
+
+use super::load::Loaded;
+
+/// Shows records as the gateway would, with pseudonym keys that nobody else has.
+struct Rewriter {
+    keys: KeyRing,
+}
+
+impl Render for Rewriter {
+    fn record(
+        &self,
+        set: &Arc<DataSet>,
+        purpose: &PurposeId,
+        record: &Value,
+        views: &[View],
+    ) -> Option<Value> {
+        let shape = Arc::new(Shape::new(set));
+        let bytes = serde_json::to_vec(record).ok()?;
+        let shown = rewrite_one(&shape, &bytes, views, &self.keys.pseudonyms(purpose)).ok()?;
+        serde_json::from_slice(&shown).ok()
+    }
+}
+
+impl Loaded {
+    /// What came of the tests beside the policies.
+    ///
+    /// # Errors
+    /// The faults of test files that cannot be read.
+    pub fn test_report(&self) -> Result<TestReport, Vec<Fault>> {
+        let mut faults = Faults::new();
+        let keys = KeyRing::ephemeral(Engine::memory(), Arc::new(SystemEntropy));
+        let keys = keys.map_err(|error| {
+            let mut faults = Faults::new();
+            faults.error_nowhere(format!("no keys for the tests: {error}"), "");
+            faults.into_sorted()
+        })?;
+        let report = policy::run_tests(&self.policy, &self.tests, &Rewriter { keys }, &mut faults);
+        if faults.has_errors() { Err(faults.into_sorted()) } else { Ok(report) }
+    }
+
+    /// Refuses a policy whose tests fail; the text says which.
+    pub(super) fn require_tests(&self) -> Result<(), String> {
+        match self.test_report() {
+            Ok(report) if report.failed() == 0 => Ok(()),
+            Ok(report) => Err(report.tree()),
+            Err(faults) => Err(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")),
+        }
+    }
+}
