@@ -13,12 +13,12 @@ use crate::protocol::http::ProblemKind;
 
 /// A refusal, to be returned with `?`.
 #[derive(Debug)]
-pub(super) struct Refused(Problem);
+pub(super) struct Refused(Box<Problem>);
 
 impl Refused {
     /// A refusal that tells the operator what is wrong.
     pub(super) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
-        Self(Problem::new(kind, Language::En).with_detail(detail))
+        Self(Box::new(Problem::new(kind, Language::En).with_detail(detail)))
     }
 }
 

@@ -187,7 +187,7 @@ struct Folder<'a> {
 }
 
 impl Folder<'_> {
-    fn directory(&mut self, name: &str, mode: u32) -> Result<(), InitError> {
+    fn directory(&self, name: &str, mode: u32) -> Result<(), InitError> {
         use std::os::unix::fs::DirBuilderExt;
         let path = self.root.join(name);
         fs::DirBuilder::new()

@@ -61,8 +61,18 @@ impl Loaded {
     pub(super) fn require_tests(&self) -> Result<(), String> {
         match self.test_report() {
             Ok(report) if report.failed() == 0 => Ok(()),
-            Ok(report) => Err(report.tree()),
+            Ok(report) => Err(failures(&report)),
             Err(faults) => Err(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")),
         }
     }
+}
+
+/// The tests that fail, each with its place and what was otherwise.
+fn failures(report: &TestReport) -> String {
+    let cases = report.files.iter().flat_map(|file| &file.cases);
+    cases
+        .filter(|case| !case.passed())
+        .map(|case| format!("{}: {}\n  {}", case.place, case.name, case.failures.join("\n  ")))
+        .collect::<Vec<_>>()
+        .join("\n")
 }

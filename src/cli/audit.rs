@@ -23,7 +23,7 @@ use super::time;
 /// Checks the whole log against its checkpoint; exit code 5 when it does not hold.
 pub(super) fn verify(folder: &AuditFolder, since: Option<&Path>) -> Result<(), Failure> {
     let (dir, key) = locate(folder)?;
-    let since = since.map(|path| read(path)).transpose()?;
+    let since = since.map(read).transpose()?;
     let key = VerifierKey::parse(key.trim()).map_err(|e| Failure::caused(Exit::Usage, &e))?;
     match audit::verify(&dir, &key, since.as_deref()) {
         Ok(found) => {

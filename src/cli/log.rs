@@ -21,7 +21,6 @@ pub(super) fn start(default: &str) {
 }
 
 /// Colour unless the user asked for none (no-color.org).
-#[expect(clippy::disallowed_methods, reason = "the command line is where the environment is read")]
 fn colour() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

@@ -67,7 +67,7 @@ pub(super) fn explain(config: &Path) -> Result<(), Failure> {
             "no token on standard input; privet token explain < FILE",
         ));
     }
-    let config = loaded.config.authn.clone();
+    let config = loaded.config.authn;
     let authenticator = Authenticator::new(config, Arc::new(SystemClock), AuthnMetrics::default())
         .map_err(|e| {
             Failure::new(

@@ -68,7 +68,7 @@ pub(super) fn order(n: u32) -> Value {
     json!({
         "id": order_id(n),
         "customer_id": customer_id(customer),
-        "country": person(customer)["country"],
+        "country": person(customer).get("country"),
         "items": items,
         "total": format!("{}.{:02}", cents / 100, cents % 100),
         "placed_at": draw.date(2024, 2026),
