@@ -62,7 +62,9 @@ impl Loaded {
         match self.test_report() {
             Ok(report) if report.failed() == 0 => Ok(()),
             Ok(report) => Err(failures(&report)),
-            Err(faults) => Err(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")),
+            Err(faults) => {
+                Err(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+            }
         }
     }
 }
