@@ -32,8 +32,7 @@ pub(super) fn run(wish: &DemoArgs) -> Result<(), Failure> {
                 let kept =
                     if wish.dir.is_some() { "everything is kept" } else { "nothing is kept" };
                 tell(&format!("  Stop with Ctrl-C; {kept}."));
-                // An error means that signals cannot be had: then the demo ends at once.
-                drop(tokio::signal::ctrl_c().await);
+                serve::told_to_stop().await?;
             }
         }
         demo.stop().await;

@@ -46,6 +46,20 @@ pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
         .block_on(work)
 }
 
+/// Waits for SIGTERM or SIGINT.
+pub(super) async fn told_to_stop() -> Result<(), Failure> {
+    let (mut term, mut int) = (on(SignalKind::terminate())?, on(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    Ok(())
+}
+
+fn on(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|e| Failure::new(Exit::Failed, format_args!("signals: {e}")))
+}
+
 async fn until_told_to_stop(running: &Running) -> Result<(), Failure> {
     let on =
         |kind| signal(kind).map_err(|e| Failure::new(Exit::Failed, format_args!("signals: {e}")));
