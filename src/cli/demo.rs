@@ -28,7 +28,7 @@ pub(super) fn run(wish: &DemoArgs) -> Result<(), Failure> {
             (true, true) => data(&format!("{:#}\n", shown.json()))?,
             (true, false) => data(&shown.table())?,
             (false, _) => {
-                data(&demo.page(&shown))?;
+                data(&demo.page(&shown, &program()))?;
                 let kept =
                     if wish.dir.is_some() { "everything is kept" } else { "nothing is kept" };
                 tell(&format!("  Stop with Ctrl-C; {kept}."));
@@ -38,6 +38,11 @@ pub(super) fn run(wish: &DemoArgs) -> Result<(), Failure> {
         demo.stop().await;
         Ok(())
     })
+}
+
+/// How this program was called.
+fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "privet".to_owned())
 }
 
 /// A folder that is gone when the demo is.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use sd_notify::NotifyState;
+use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 
@@ -61,14 +62,11 @@ fn on(kind: SignalKind) -> Result<Signal, Failure> {
 }
 
 async fn until_told_to_stop(running: &Running) -> Result<(), Failure> {
-    let on =
-        |kind| signal(kind).map_err(|e| Failure::new(Exit::Failed, format_args!("signals: {e}")));
-    let (mut term, mut int, mut hup) =
-        (on(SignalKind::terminate())?, on(SignalKind::interrupt())?, on(SignalKind::hangup())?);
+    let mut hup = on(SignalKind::hangup())?;
+    let mut stop = std::pin::pin!(told_to_stop());
     loop {
         tokio::select! {
-            _ = term.recv() => return Ok(()),
-            _ = int.recv() => return Ok(()),
+            stopped = &mut stop => return stopped,
             _ = hup.recv() => {
                 notify(&[NotifyState::Reloading]);
                 // The outcome, good or bad, is logged by the reload itself.

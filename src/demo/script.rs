@@ -170,8 +170,8 @@ impl Demo {
         self.running.addresses().gateway
     }
 
-    /// What to try next, for people.
-    pub fn page(&self, shown: &Shown) -> String {
+    /// What to try next, for people; `program` is how they call this program.
+    pub fn page(&self, shown: &Shown, program: &str) -> String {
         let dir = self.dir.display();
         let gateway = self.gateway();
         let admin = self.running.addresses().admin;
@@ -195,7 +195,7 @@ impl Demo {
         page.push_str(&curl("marketing", "marketing_email", "/shop/customers/c-1002"));
         page.push_str("        # 403, and the reason\n");
         page.push_str(&format!(
-            "    privet audit verify --config {dir}/privet.toml   # nothing was cut out of the log\n\n"
+            "    {program} audit verify --config {dir}/privet.toml\n        # nothing was cut out of the log\n\n"
         ));
         page
     }
