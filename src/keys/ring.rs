@@ -1,9 +1,11 @@
 //! The ring: every key that is not a single person's, open in memory.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::RwLock;
 
 use super::config::KeysConfig;
 use super::config::RootProvider;
@@ -18,10 +20,12 @@ use crate::clock::Entropy;
 use crate::crypto;
 use crate::crypto::KdfCost;
 use crate::crypto::Mac;
+use crate::crypto::SealKey;
 use crate::crypto::Secret;
 use crate::crypto::Signer;
 use crate::state::Engine;
 use crate::state::StateConfig;
+use crate::types::DomainId;
 use crate::types::PurposeId;
 
 /// All keys of an installation. Clones share them; they are wiped when the last one goes.
@@ -34,6 +38,8 @@ pub(super) struct Ring {
     pub(super) records: Mac,
     pub(super) subjects: Engine,
     pub(super) entropy: Arc<dyn Entropy>,
+    /// The keys that wrap, by domain; there are as many domains as the policy names.
+    pub(super) domains: RwLock<HashMap<DomainId, Arc<SealKey>>>,
     pseudonyms: Secret,
     audit: Secret,
     tokens: Mac,
@@ -83,7 +89,9 @@ impl KeyRing {
         let subjects = StateConfig::Sled { path: subject_folder(&config.dir) };
         let subjects = Engine::open(&subjects).map_err(KeysError::State)?;
         let tenant = config.tenant.clone();
-        let ring = Ring { tenant, epoch, records, subjects, entropy, pseudonyms, audit, tokens };
+        let domains = RwLock::default();
+        let ring =
+            Ring { tenant, epoch, records, subjects, entropy, domains, pseudonyms, audit, tokens };
         Ok(Self(Arc::new(ring)))
     }
 
@@ -96,6 +104,7 @@ impl KeyRing {
             epoch: fresh()?,
             records: Mac::new(&fresh()?),
             subjects,
+            domains: RwLock::default(),
             pseudonyms: fresh()?,
             audit: fresh()?,
             tokens: Mac::new(&fresh()?),

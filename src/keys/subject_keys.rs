@@ -1,6 +1,8 @@
 //! Subject keys: one per person and domain, in the folder of their epoch.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::PoisonError;
 
 use super::error::KeysError;
 use super::ring::FIRST;
@@ -70,8 +72,8 @@ impl KeyRing {
         let mut tx = Tx::new();
         let mut names = Vec::with_capacity(subjects.len());
         for subject in subjects {
-            let record = self.new_record(subject)?;
-            names.push(self.name(subject, &record)?);
+            let (record, name) = self.new_record(subject)?;
+            names.push(name);
             tx.put(&storage_key(&subject.record), record.encode(), Expect::Absent);
         }
         match self.0.subjects.commit(tx).await {
@@ -91,7 +93,10 @@ impl KeyRing {
         }
     }
 
-    fn new_record(&self, subject: &Subject<'_>) -> Result<SubjectKeyRecord, KeysError> {
+    fn new_record(
+        &self,
+        subject: &Subject<'_>,
+    ) -> Result<(SubjectKeyRecord, SubjectToken), KeysError> {
         let mut random = zeroize::Zeroizing::new([0; 48]);
         self.0.entropy.fill(random.as_mut_slice()).map_err(KeysError::Entropy)?;
         let mut hedge = [0; 16];
@@ -103,7 +108,7 @@ impl KeyRing {
         let generation =
             KeyGeneration::wrap(&key, 1, &self.wrapping(subject), &self.context(subject), &hedge);
         let generations = vec![generation.map_err(KeysError::Record)?];
-        Ok(SubjectKeyRecord { epoch: FIRST, generations })
+        Ok((SubjectKeyRecord { epoch: FIRST, generations }, name(subject, &key)))
     }
 
     /// The first generation names the person, so that the name outlives rotation.
@@ -117,14 +122,22 @@ impl KeyRing {
         };
         let key = oldest.unwrap(&self.wrapping(subject), &self.context(subject));
         let key = key.map_err(KeysError::Record)?;
-        let parts =
-            [b"privet/subject-token/v1", subject.domain.as_str().as_bytes(), subject.id.as_bytes()];
-        Ok(SubjectToken(key.log_key().short(&parts)))
+        Ok(name(subject, &key))
     }
 
-    fn wrapping(&self, subject: &Subject<'_>) -> SealKey {
+    /// The key that wraps the subject keys of a domain. Derived once and kept: deriving it costs
+    /// more than using it.
+    fn wrapping(&self, subject: &Subject<'_>) -> Arc<SealKey> {
+        let domains = self.0.domains.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = domains.get(subject.domain) {
+            return Arc::clone(key);
+        }
+        drop(domains);
         let domain = subject.domain.as_str().as_bytes();
-        SealKey::new(&derive(&self.0.epoch, &[b"privet/domain/v1", domain]))
+        let key = derive(&self.0.epoch, &[b"privet/domain/v1", domain]);
+        let key = Arc::new(SealKey::new(&key));
+        let mut domains = self.0.domains.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(domains.entry(subject.domain.clone()).or_insert(key))
     }
 
     fn context<'a>(&'a self, subject: &'a Subject<'_>) -> WrapContext<'a> {
@@ -135,6 +148,13 @@ impl KeyRing {
             epoch: FIRST,
         }
     }
+}
+
+/// What a person is called in the audit log: 16 bytes of an HMAC under their log key.
+fn name(subject: &Subject<'_>, key: &SubjectKey) -> SubjectToken {
+    let parts =
+        [b"privet/subject-token/v1", subject.domain.as_str().as_bytes(), subject.id.as_bytes()];
+    SubjectToken(key.log_key().short(&parts))
 }
 
 fn storage_key(record: &RecordKey) -> Vec<u8> {
