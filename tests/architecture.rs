@@ -123,15 +123,13 @@ fn code(module: &str) -> Vec<(PathBuf, usize, String)> {
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
-    // Unit tests may stand in `tests.rs` with a folder beside it, and are exempt either way.
-    let single = folder.with_extension("rs");
-    if single.exists() {
-        return if folder.ends_with("tests") { Vec::new() } else { vec![single] };
+    if folder.with_extension("rs").exists() {
+        return vec![folder.with_extension("rs")];
     }
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        // Unit tests may read files and be long, whether they are `tests.rs` or `tests/`.
+        // Unit tests are exempt, whether they stand in `tests.rs`, in `tests/` or in both.
         if path.file_stem().unwrap() == "tests" {
             continue;
         }

@@ -289,7 +289,9 @@ impl<'a> Parser<'a> {
     /// Reads `\uXXXX`.
     fn unicode(&mut self) -> Result<u16, Stop> {
         let digits = self.text.get(self.pos + 2..).unwrap_or_default();
-        let digits = digits.get(..4).ok_or(Stop::More)?;
+        if digits.len() < 4 && digits.iter().all(u8::is_ascii_hexdigit) {
+            return Err(Stop::More);
+        }
         let code = hex4(digits).ok_or(Malformed::Escape)?;
         self.pos += 6;
         Ok(code)

@@ -74,6 +74,7 @@ fn members_around_the_records_are_checked_as_strictly() {
     check(r#"{"a":01,"items":[]}"#, Malformed::Number);
     check(r#"{"a":"\ud800","items":[]}"#, Malformed::LoneSurrogate);
     check(r#"{"a":tru,"items":[]}"#, Malformed::Literal);
+    check(r#"{"\u0":1,"items":[]}"#, Malformed::Escape);
     check(r#"{"items":[],}"#, Malformed::Structure);
     check(r#"{"items":[{}],"a" 1}"#, Malformed::Structure);
     check(r#"{"items":[{} {}]}"#, Malformed::Structure);
