@@ -16,6 +16,7 @@ mod parse;
 mod reader;
 mod record;
 mod rewrite;
+mod scan;
 mod seek;
 mod shape;
 mod state;
