@@ -33,6 +33,7 @@ pub(super) struct CallerFacts {
 
 /// What is known of a record.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one fact that is there or is not")]
 pub(super) struct OneRecord {
     pub(super) region: Option<Region>,
     pub(super) status: SubjectStatus,

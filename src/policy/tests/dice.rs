@@ -35,7 +35,11 @@ impl Dice<'_> {
     fn some(&mut self, of: &[&'static str]) -> Vec<&'static str> {
         let first = self.below(of.len());
         let mut chosen = vec![of[first]];
-        chosen.extend(of.iter().filter(|word| **word != of[first] && self.once_in(3)));
+        for word in of {
+            if self.once_in(3) && !chosen.contains(word) {
+                chosen.push(word);
+            }
+        }
         chosen
     }
 }
@@ -63,7 +67,8 @@ data:
 
 pub(super) const SETS: [&str; 3] = ["s.people", "s.letters", "s.machines"];
 pub(super) const PURPOSES: [&str; 3] = ["p", "q", "r"];
-const ROLES: [&str; 4] = ["a", "b", "c", "me"];
+/// `me` twice: what depends on the record goes wrong more easily.
+const ROLES: [&str; 5] = ["a", "me", "b", "c", "me"];
 const VIEWS: [&str; 8] = [
     "show",
     "drop",
@@ -181,7 +186,7 @@ fn limit(dice: &mut Dice<'_>, at: usize) -> String {
     if dice.once_in(4) {
         write!(text, ", purposes: [{}]", dice.some(&PURPOSES).join(", ")).unwrap();
     }
-    let mut condition = facts(dice, 4);
+    let mut condition = facts(dice, 5);
     if dice.once_in(3) {
         condition.push("flags: [personal]".into());
     }
@@ -190,8 +195,8 @@ fn limit(dice: &mut Dice<'_>, at: usize) -> String {
         condition.push(format!("levels: [{}]", levels.join(", ")));
     }
     write!(text, ", if: {{ {} }}", condition.join(", ")).unwrap();
-    if dice.once_in(3) {
-        let mut unless = facts(dice, 4);
+    if dice.once_in(2) {
+        let mut unless = facts(dice, 6);
         if dice.once_in(2) {
             unless.push(format!("roles: [{}]", dice.some(&ROLES).join(", ")));
         }
@@ -228,7 +233,7 @@ fn facts(dice: &mut Dice<'_>, rare: usize) -> Vec<String> {
 pub(super) fn caller(dice: &mut Dice<'_>) -> Identity {
     let mut claims: BTreeMap<Box<str>, Vec<Box<str>>> = BTreeMap::new();
     for (claim, role) in [("roles", "a"), ("roles", "b"), ("groups", "c")] {
-        if !dice.once_in(3) {
+        if !dice.once_in(2) {
             claims.entry(claim.into()).or_default().push(role.into());
         }
     }
@@ -237,7 +242,7 @@ pub(super) fn caller(dice: &mut Dice<'_>) -> Identity {
             claims.entry("team".into()).or_default().push(team.into());
         }
     }
-    let subject = ["", "ana", "bob"][dice.below(3)];
+    let subject = ["ana", "bob", ""][dice.below(3)];
     let domain = DomainId::parse(["person", "employee"][usize::from(dice.once_in(6))]).unwrap();
     Identity {
         owner: "someone".into(),

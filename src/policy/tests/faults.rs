@@ -42,16 +42,12 @@ fn a_policy_without_faults_says_nothing() {
 #[test]
 fn a_fault_has_its_place_a_caret_and_a_help_line() {
     let told = faults_of(&format!("{WORDS}{}", grant("fields: { mail: tial }")));
-    let fault = "a.yaml:10:113: unknown view `tial`
+    let fault = "unknown view `tial`
  10 |   - { id: g, roles: [agent, boss, me], purposes: [help], data: [shop.people], can: [read], fields: { mail: tial } }
     |                                                                                                            ^^^^
   help: did you mean `tail`?
 ";
-    let (line, _) = fault.split_once(':').unwrap();
-    assert!(
-        told.contains(line) && told.contains(&fault[fault.find(" unknown").unwrap()..]),
-        "{told}"
-    );
+    assert!(told.contains(&format!("a.yaml:10:108: {fault}")), "{told}");
 }
 
 #[test]

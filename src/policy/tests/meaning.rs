@@ -233,6 +233,8 @@ limits:
             ("boss for support in CN", "ana in CN minor", "id=mask 1***0 mail=mask 1***0 born=mask 1***0 address.street=mask 1***0 address.city=mask 1***0 health=mask 1***0 team=show country=mask 1***0"),
             ("as ana for support in GB", "ana in CN", "id=show mail=show born=show address.street=show address.city=show health=show team=show country=show (clear)"),
             ("as ana for support in GB", "bob in CN", "out: no_grant"),
+            ("boss as ana for support in GB", "bob in CN", "out: abroad"),
+            ("boss as ana for fraud in GB", "ana in CN held", "id=show mail=show born=show address.street=show address.city=show health=show team=show country=show (clear)"),
             ("agent for support in US", "ana in GB", "deny: limit from-us"),
             ("agent for support", "ana in GB", "deny: limit from-us"),
             ("boss for support in US", "ana in US", "id=show mail=show born=show address.street=show address.city=show health=show team=show country=show (clear)"),
@@ -316,6 +318,26 @@ limits: [ { id: held, if: { subject_status: held }, then: leave_out } ]
     ] {
         assert_eq!(scene.play(call, record), expected, "{call} | {record}");
     }
+}
+
+#[test]
+fn the_same_id_in_another_domain_is_somebody_else() {
+    let policy = "privet: policy/v1
+purposes: { support: { basis: contract } }
+roles: { me: { is_subject: true } }
+data:
+  shop.calls:
+    subject: [ { field: who, domain: person, fields: [who] }, { field: by, domain: employee, fields: [by] } ]
+    routes: [ { on: \"GET /calls\", records: \"$[*]\" } ]
+    fields: { who: { category: user.unique_id }, by: { category: user.unique_id } }
+grants:
+  - { id: g, roles: [me], purposes: [support], data: [shop.calls], can: [read], fields: { who: show, by: show } }
+";
+    let policy = compile(policy);
+    let scene = Scene { policy: &policy, data: "shop.calls" };
+    assert_eq!(scene.play("as ana for support", "ana + ana"), "who=show (clear)");
+    assert_eq!(scene.play("staff ana for support", "ana + ana"), "by=show (clear)");
+    assert_eq!(scene.play("staff ana for support", "ana + bob"), "out: no_grant");
 }
 
 #[test]

@@ -113,7 +113,7 @@ fn no_more(new: Option<&[View]>, old: Option<&[View]>, by_rank: bool) -> bool {
 }
 
 fn dice_bytes() -> impl Strategy<Value = Vec<u8>> {
-    prop::collection::vec(any::<u8>(), 0..400)
+    prop::collection::vec(any::<u8>(), 0..800)
 }
 
 proptest! {

@@ -66,8 +66,8 @@ fn change(value: &Value, view: View, purpose: &PurposeId) -> Option<Value> {
             let first: String = chars.iter().take(keep_first.into()).collect();
             let last: String =
                 chars.iter().skip(chars.len().saturating_sub(keep_last.into())).collect();
-            let domain = text.find('@').filter(|_| keep_domain).map_or("", |at| &text[at..]);
-            Some(format!("{first}***{last}{domain}").into())
+            let domain = text.find('@').filter(|_| keep_domain).and_then(|at| text.get(at..));
+            Some(format!("{first}***{last}{}", domain.unwrap_or_default()).into())
         }
         View::Pseudonymize => {
             let sum = text.bytes().fold(7_u64, |sum, byte| sum * 31 % 1_000_003 + u64::from(byte));
