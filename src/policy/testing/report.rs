@@ -55,7 +55,7 @@ impl TestReport {
             for case in &file.cases {
                 let word = if case.passed() { "ok  " } else { "FAIL" };
                 let many = match case.combinations {
-                    0 | 1 => String::new(),
+                    1 => String::new(),
                     many => format!(" ({many} combinations)"),
                 };
                 line(&mut out, &format!("  {word} {}{many}", case.name));
