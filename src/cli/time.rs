@@ -1,12 +1,14 @@
 //! Times and spans as people type them.
 
+use jiff::tz::TimeZone;
+
 use crate::types::Timestamp;
 
 use super::exit::{Exit, Failure};
 
 /// Reads `2026-11-21T09:00:00Z` or `2026-11-21`.
 pub(super) fn moment(text: &str) -> Result<Timestamp, Failure> {
-    let date = || text.parse::<jiff::civil::Date>().ok()?.in_tz("UTC").ok();
+    let date = || text.parse::<jiff::civil::Date>().ok()?.to_zoned(TimeZone::UTC).ok();
     let time = text.parse::<jiff::Timestamp>().ok().or_else(|| date().map(|d| d.timestamp()));
     let ms = time.and_then(|time| u64::try_from(time.as_millisecond()).ok());
     let wrong = || {
