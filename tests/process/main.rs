@@ -1,8 +1,14 @@
 //! Tests of the real program as a process: the command line, real stores, kill -9, what it leaves
 //! on disk.
 
-#![expect(clippy::unwrap_used, reason = "clippy's allow-unwrap-in-tests does not reach helpers")]
-#![expect(clippy::indexing_slicing, reason = "a test may panic")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "clippy's exemptions for tests do not reach the functions beside them"
+)]
 
 mod command_line;
 mod harness;

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use privet::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -53,10 +54,10 @@ impl JsonServer {
             .unwrap();
         let mut server = Self { child, address, _folder: folder };
         // Connecting is retried by the system's clock alone: a refused connect returns at once.
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        let deadline_ms = SystemClock.uptime_ms() + 30_000;
         while TcpStream::connect(server.address).is_err() {
             assert!(server.child.try_wait().unwrap().is_none(), "json-server ended");
-            assert!(std::time::Instant::now() < deadline, "json-server does not listen");
+            assert!(SystemClock.uptime_ms() < deadline_ms, "json-server does not listen");
             std::thread::yield_now();
         }
         Some(server)
