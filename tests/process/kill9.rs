@@ -93,7 +93,8 @@ fn client_loop(
     sender: &mpsc::Sender<Answer>,
 ) {
     let headers = [("Authorization", format!("Bearer {token}"))];
-    let path = if client.is_multiple_of(2) { "/shop/customers?limit=600" } else { "/shop/customers/c-7" };
+    let path =
+        if client.is_multiple_of(2) { "/shop/customers?limit=600" } else { "/shop/customers/c-7" };
     while !stop.load(Ordering::SeqCst) {
         // Nothing came: the gateway is gone.
         let Some(answer) = get_with(to, path, &headers) else { return };
