@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub(super) struct Committer {
     journal: Journal,
     /// The index of the first entry of the journal's segment.
     segment_first: u64,
-    publisher: SyncSender<Work>,
+    publisher: Sender<Work>,
     /// Entries nobody waits for, made while the journal could not be written.
     held: VecDeque<Append>,
     /// Entries that are written but not yet synced.
@@ -46,7 +46,7 @@ impl Committer {
         shared: Arc<Shared>,
         disk: Disk,
         (journal, segment_first): (Journal, u64),
-        publisher: SyncSender<Work>,
+        publisher: Sender<Work>,
     ) -> Self {
         Self {
             shared,
@@ -71,6 +71,7 @@ impl Committer {
         let mut jobs = Vec::new();
         while shared.take(&mut jobs, self.wait()) {
             self.work(&mut jobs);
+            shared.let_publisher_catch_up();
         }
         let result = self.finish();
         drop(self);
@@ -211,7 +212,7 @@ impl Committer {
         if !self.unsynced.is_empty() {
             let entries = std::mem::take(&mut self.unsynced);
             let bytes = entries.iter().map(|entry| entry.bytes.len()).sum();
-            self.shared.backlog.fetch_add(bytes, std::sync::atomic::Ordering::Relaxed);
+            self.shared.add_backlog(bytes);
             self.publish(Work::Entries(entries));
         }
     }

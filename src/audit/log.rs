@@ -96,8 +96,7 @@ impl Log {
         let mut publisher =
             Publisher::new(Arc::clone(&shared), place, opened.deriver, opened.derived, published);
         publisher.publish_now()?;
-        // Bounded: a publisher that falls behind slows the committer down, and so the callers.
-        let (to_publisher, work) = mpsc::sync_channel(GROUPS_BEHIND);
+        let (to_publisher, work) = mpsc::channel();
         let journal = (opened.journal, opened.segment_first);
         let committer = Committer::new(Arc::clone(&shared), disk, journal, to_publisher);
         let publishing = spawn("audit-publish", move || publisher.run(&work))?;
@@ -209,9 +208,6 @@ impl Drop for Handle {
         self.shared.close(None);
     }
 }
-
-/// Groups of entries that may wait for the publisher.
-const GROUPS_BEHIND: usize = 32;
 
 fn spawn(
     name: &str,

@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
@@ -155,7 +154,7 @@ impl Publisher {
         let result = self.deriver.write(&self.disk, &mut self.tiles);
         self.finished.extend(self.tiles.get(from..).unwrap_or(&[]));
         if result.is_ok() {
-            self.shared.backlog.fetch_sub(std::mem::take(&mut self.owed), Ordering::Relaxed);
+            self.shared.ease_backlog(std::mem::take(&mut self.owed));
         }
         result
     }

@@ -7,7 +7,6 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicU8;
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -78,7 +77,8 @@ pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Arc<AuditMetrics>,
     /// Bytes of entries that are durable but not yet in bundles.
-    pub(super) backlog: AtomicUsize,
+    backlog: Mutex<usize>,
+    eased: Condvar,
     pub(super) checkpoint: Mutex<Option<Arc<str>>>,
     queue: Mutex<Queue>,
     wake: Condvar,
@@ -101,7 +101,8 @@ impl Shared {
             config,
             clock,
             metrics,
-            backlog: AtomicUsize::new(0),
+            backlog: Mutex::new(0),
+            eased: Condvar::new(),
             checkpoint: Mutex::new(None),
             queue: Mutex::default(),
             wake: Condvar::new(),
@@ -165,13 +166,14 @@ impl Shared {
 
     /// Hands a job to the committer, unless `max_waiting` wait already.
     pub(super) fn push(&self, job: Job, max_waiting: usize) -> Result<(), AuditError> {
+        // Entries nobody waits for still arrive while the publisher is in trouble.
+        let full = !self.writable() && *held(&self.backlog) > MAX_BACKLOG_BYTES;
         let mut queue = held(&self.queue);
         if queue.stage != Stage::Open {
             return Err(AuditError::Closed);
         }
         let waiting = queue.jobs.len();
-        let behind = self.backlog.load(Ordering::Relaxed) > MAX_BACKLOG_BYTES;
-        if waiting >= max_waiting || behind {
+        if waiting >= max_waiting || full {
             return Err(AuditError::Overloaded { waiting });
         }
         queue.jobs.push(job);
@@ -200,6 +202,32 @@ impl Shared {
         let waiting = i64::try_from(jobs.len()).unwrap_or(i64::MAX);
         self.metrics.waiting.set(waiting);
         queue.stage == Stage::Open || !jobs.is_empty()
+    }
+
+    /// Entries of so many bytes are durable and wait for the publisher.
+    pub(super) fn add_backlog(&self, bytes: usize) {
+        *held(&self.backlog) += bytes;
+    }
+
+    /// Entries of so many bytes are in their files.
+    pub(super) fn ease_backlog(&self, bytes: usize) {
+        let mut backlog = held(&self.backlog);
+        *backlog = backlog.saturating_sub(bytes);
+        drop(backlog);
+        self.eased.notify_one();
+    }
+
+    /// Waits while more is durable than should be held in memory for the publisher: callers are
+    /// slowed down, and refused only once too many of them wait.
+    pub(super) fn let_publisher_catch_up(&self) {
+        // A publisher in trouble is not waited for: new entries are refused then anyway.
+        while self.writable() && held(&self.queue).stage == Stage::Open {
+            let backlog = held(&self.backlog);
+            if *backlog <= MAX_BACKLOG_BYTES {
+                return;
+            }
+            drop(self.eased.wait_timeout(backlog, LOOK_AGAIN));
+        }
     }
 
     /// Takes no more jobs; `done` hears when those that wait are done with.
@@ -249,5 +277,8 @@ fn chain(error: &AuditError) -> String {
 
 const CLOSED: u8 = 1 << 7;
 
-/// More than this in memory, and the log is behind.
-const MAX_BACKLOG_BYTES: usize = 64 << 20;
+/// More than this in memory, and the committer waits for the publisher.
+const MAX_BACKLOG_BYTES: usize = 32 << 20;
+
+/// How often a waiting committer asks whether the log is closing.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
