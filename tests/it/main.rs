@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod connection;
 #[cfg(test)]
+mod corpora;
+#[cfg(test)]
 mod corpus;
 #[cfg(test)]
 mod harness;
