@@ -47,6 +47,7 @@ fn identity(role: &str) -> Identity {
         owner: "https://id.example|42".into(),
         claims: BTreeMap::from([("roles".into(), roles), ("team".into(), vec!["north".into()])]),
         purposes: Some(vec!["order_support".into(), "subject_request".into()]),
+        names_purposes: true,
         region: Region::parse("GB"),
         mfa_at: Some(NOW),
         ticket: true,

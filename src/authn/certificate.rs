@@ -93,6 +93,8 @@ fn build(entry: &CertificatePrincipal, expires: Timestamp) -> Principal {
         owner: format!("{CERTIFICATE}|{}", entry.owner).into(),
         claims: BTreeMap::from([("roles".into(), entry.roles.clone())]),
         purposes: entry.purposes.clone(),
+        // A list in the configuration says what may be named, not what is meant.
+        names_purposes: false,
         region: entry.region,
         mfa_at: None,
         ticket: false,

@@ -9,6 +9,7 @@ use crate::types::Region;
 use crate::types::SubjectId;
 use crate::types::Timestamp;
 
+use super::Allowed;
 use super::AuthnError;
 use super::IssuerConfig;
 use super::json::Json;
@@ -39,6 +40,7 @@ pub(super) fn read(
     let owner: Arc<str> = format!("{}|{subject}", config.name).into();
     let mut facts = Facts { config, claims, ignored: Vec::new() };
     let mfa = facts.holds("mfa");
+    let (purposes, names_purposes) = facts.purposes();
     let mut said = BTreeMap::new();
     said.insert("roles".into(), facts.roles());
     for name in config.claims.keys().filter(|name| !RESERVED.contains(&name.as_str())) {
@@ -47,7 +49,8 @@ pub(super) fn read(
     let identity = Identity {
         owner,
         claims: said,
-        purposes: facts.purposes(),
+        purposes,
+        names_purposes,
         region: facts.region(),
         mfa_at: mfa.then(|| facts.mfa_at(now)).flatten(),
         ticket: facts.ticket(),
@@ -125,13 +128,20 @@ impl<'a> Facts<'a> {
         kept
     }
 
-    /// A token that names purposes, however badly, may use only those it names well.
-    fn purposes(&mut self) -> Option<Vec<Box<str>>> {
-        let words = self.words("purposes")?;
+    /// The purposes the token may be used for, and whether it names them. One that names purposes,
+    /// however badly, may use only those it names well; one that names none may use what its
+    /// issuer may assert: leaving the claim out opens nothing.
+    fn purposes(&mut self) -> (Option<Vec<Box<str>>>, bool) {
         let may = &self.config.may_assert.purposes;
+        let Some(words) = self.words("purposes") else {
+            return match may {
+                Allowed::Any => (None, false),
+                Allowed::Only(words) => (Some(words.iter().cloned().collect()), false),
+            };
+        };
         let (kept, cut) = words.into_iter().partition(|word| may.allows(word));
         self.note_cut("purposes", "purposes", cut);
-        Some(kept)
+        (Some(kept), true)
     }
 
     fn ticket(&mut self) -> bool {

@@ -121,7 +121,7 @@ impl Algorithm {
 pub struct MayAssert {
     /// Which roles.
     pub roles: Allowed,
-    /// Which purposes.
+    /// Which purposes; a token that names none may be used for these.
     pub purposes: Allowed,
     /// Whether that there is a ticket.
     pub ticket: bool,

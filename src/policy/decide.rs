@@ -122,7 +122,7 @@ impl Asked<'_> {
     /// The one purpose of the call.
     fn purpose<'p>(&self, policy: &'p PolicySet) -> Result<(&'p PurposeId, usize), Refusal> {
         let only = |identity: &Identity| match identity.purposes.as_deref() {
-            Some([only]) => Some(only.clone()),
+            Some([only]) if identity.names_purposes => Some(only.clone()),
             _ => None,
         };
         let named = self.purpose.or(self.default_purpose.map(PurposeId::as_str));

@@ -19,8 +19,11 @@ pub struct Identity {
     pub owner: Arc<str>,
     /// Signed claims with their values: `roles`, and whatever `rows` of grants ask for.
     pub claims: BTreeMap<Box<str>, Vec<Box<str>>>,
-    /// The only purposes this credential may name; `None`: it names none, so any.
+    /// The only purposes this credential may be used for; `None`: any.
     pub purposes: Option<Vec<Box<str>>>,
+    /// Whether the credential itself names `purposes`: then a single one need not be said again.
+    /// Otherwise they are the most its issuer may assert.
+    pub names_purposes: bool,
     /// Where the principal is, when signed.
     pub region: Option<Region>,
     /// When the principal last proved a second factor, when signed.
@@ -39,6 +42,7 @@ impl fmt::Debug for Identity {
         f.debug_struct("Identity")
             .field("claims", &self.claims.keys())
             .field("purposes", &self.purposes)
+            .field("names_purposes", &self.names_purposes)
             .field("region", &self.region)
             .field("mfa_at", &self.mfa_at)
             .field("ticket", &self.ticket)

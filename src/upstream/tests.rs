@@ -216,6 +216,7 @@ fn decide(policy: &str, set: &str) -> Permit {
         owner: "issuer|agent".into(),
         claims: [("roles".into(), vec!["agent".into()])].into(),
         purposes: None,
+        names_purposes: false,
         region: None,
         mfa_at: None,
         ticket: false,

@@ -76,6 +76,7 @@ fn a_certificate_stands_for_the_one_entry_that_fits() {
         assert_eq!(principal.strength, Strength::Certificate);
         assert_eq!(principal.identity.claims["roles"], ["batch".into()]);
         assert_eq!(principal.identity.purposes, Some(vec!["billing".into()]));
+        assert!(!principal.identity.names_purposes, "a list in the configuration names nothing");
         assert_eq!(principal.identity.expires, Timestamp::from_unix_s(START_2027_S));
         assert!(principal.identity.subject.is_none() && !principal.identity.ticket);
     }

@@ -117,6 +117,49 @@ async fn a_purpose_claim_that_cannot_be_read_closes() {
 }
 
 #[tokio::test]
+async fn leaving_the_purposes_out_opens_nothing() {
+    let any = || Allowed::Any;
+    let both = || only(&["billing", "support"]);
+    // What may be asserted, what the token says, what it may be used for, whether it named that.
+    for (may, said, purposes, named) in [
+        (any(), json!({}), None, false),
+        (any(), json!({ "purpose": "support" }), Some(vec!["support"]), true),
+        (any(), json!({ "purposes": [] }), Some(vec![]), true),
+        (both(), json!({}), Some(vec!["billing", "support"]), false),
+        (both(), json!({ "purposes": [null] }), Some(vec![]), true),
+        (both(), json!({ "purpose": "support" }), Some(vec!["support"]), true),
+        (both(), json!({ "purposes": ["support", "sales"] }), Some(vec!["support"]), true),
+        (both(), json!({ "purposes": ["sales"] }), Some(vec![]), true),
+        (both(), json!({ "purposes": [] }), Some(vec![]), true),
+        (only(&["support"]), json!({}), Some(vec!["support"]), false),
+        (only(&["support"]), json!({ "purpose": "support" }), Some(vec!["support"]), true),
+        (Allowed::default(), json!({}), Some(vec![]), false),
+        (Allowed::default(), json!({ "purpose": "support" }), Some(vec![]), true),
+    ] {
+        let read = read(|issuer| issuer.may_assert.purposes = may.clone(), said.clone()).await;
+        let purposes = purposes.map(|words| words.into_iter().map(Box::from).collect::<Vec<_>>());
+        assert_eq!(read.identity.purposes, purposes, "{may:?} {said}");
+        assert_eq!(read.identity.names_purposes, named, "{may:?} {said}");
+    }
+}
+
+#[tokio::test]
+async fn leaving_every_claim_out_leaves_every_fact_unknown() {
+    let all = |issuer: &mut IssuerConfig| {
+        issuer.may_assert.roles = only(&["support"]);
+        issuer.may_assert.ticket = true;
+        for (fact, path) in [("region", "region"), ("subject", "person"), ("mfa", "acr:gold")] {
+            map(issuer, fact, path);
+        }
+    };
+    let read = read(all, json!({ "auth_time": NOW_S })).await;
+    assert_eq!(roles(&read), Vec::<&str>::new());
+    let identity = &read.identity;
+    assert!(!identity.ticket && identity.region.is_none() && identity.mfa_at.is_none());
+    assert!(identity.subject.is_none());
+}
+
+#[tokio::test]
 async fn a_second_factor_needs_its_value_and_its_time() {
     let at = |time: u64| Some(Timestamp::from_unix_s(time));
     for (path, more, strength, mfa_at) in [

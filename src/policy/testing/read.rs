@@ -166,6 +166,7 @@ fn caller(
     Some(Identity {
         owner: "caller of a test".into(),
         claims,
+        names_purposes: purposes.is_some(),
         purposes,
         region,
         mfa_at,

@@ -188,6 +188,7 @@ pub(super) fn identity(
         owner: "caller of an invariant".into(),
         claims,
         purposes: None,
+        names_purposes: false,
         region: caller.region,
         mfa_at: caller.mfa.then_some(caller.now),
         ticket: caller.ticket,

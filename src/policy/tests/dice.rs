@@ -248,6 +248,7 @@ pub(super) fn caller(dice: &mut Dice<'_>) -> Identity {
         owner: "someone".into(),
         claims,
         purposes: None,
+        names_purposes: false,
         region: region(dice),
         mfa_at: [None, Some(NOW), Some(Timestamp::from_unix_s(0))][dice.below(3)],
         ticket: dice.once_in(2),

@@ -41,6 +41,9 @@ fn one_purpose_named_by_call_route_or_token() {
             ("agent for news purposes=stats,news", "", "permit: g for news"),
             ("agent for support purposes=stats,news", "", "deny: purpose_not_in_token [purpose]"),
             ("agent purposes=stats", "", "deny: purpose_not_in_token [purpose]"),
+            ("agent for news within=news", "", "permit: g for news"),
+            ("agent for support within=news", "", "deny: purpose_not_in_token [purpose]"),
+            ("agent at=/people within=news", "", "deny: no_purpose [purpose]"),
             ("agent for suport", "", "deny: unknown_purpose [purpose]"),
             (
                 "agent for support over agent purposes=news",

@@ -152,6 +152,7 @@ pub(super) fn identity(words: &str) -> Identity {
         owner: "someone".into(),
         claims: BTreeMap::new(),
         purposes: None,
+        names_purposes: true,
         region: None,
         mfa_at: None,
         ticket: false,
@@ -180,6 +181,10 @@ pub(super) fn identity(words: &str) -> Identity {
             (_, Some(("team", team))) => claim("team", team),
             (_, Some(("purposes", list))) => {
                 identity.purposes = Some(list.split(',').map(Box::from).collect());
+            }
+            (_, Some(("within", list))) => {
+                identity.purposes = Some(list.split(',').map(Box::from).collect());
+                identity.names_purposes = false;
             }
             (_, Some(("mfa", minutes))) => {
                 let ms: i64 = minutes.parse::<i64>().unwrap() * 60_000;
