@@ -113,9 +113,9 @@ async fn records(
     let (format, content_type) = format(response.media, is_single)?;
     let store_headers = response.headers;
     let mut records = read(inbound, decided, (format, response.body), trail)?;
-    let first = records.next().await;
+    let last = records.read().await;
     trail.waited += std::mem::take(&mut records.waited);
-    let first = first?;
+    let first = records.judge(last?).await?;
     if is_single && first.records == 0 {
         // Not there and not visible look the same.
         trail.tally.left_out = first.left_out;

@@ -1,4 +1,4 @@
-//! Batches on their way out: counted, recorded, released, one while the next is prepared.
+//! Batches on their way out: counted, judged, recorded, released, one while the next is read.
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,15 +28,19 @@ pub(crate) struct Feed {
 enum Ahead {
     /// Nothing more comes.
     End,
-    /// The next batch, or why there is none.
-    Ready(Box<Result<Sealed, CallError>>),
+    /// A batch that was judged this moment.
+    Judged(Box<Sealed>),
+    /// A batch that was read, and whether it is the last; or why there is none. It is judged when
+    /// it leaves: a slow client may hold it up for long.
+    Read(Result<bool, CallError>),
 }
 
 impl fmt::Debug for Ahead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::End => "End",
-            Self::Ready(_) => "Ready(..)",
+            Self::Judged(_) => "Judged(..)",
+            Self::Read(_) => "Read(..)",
         })
     }
 }
@@ -44,7 +48,7 @@ impl fmt::Debug for Ahead {
 impl Feed {
     /// Starts with a first batch that was looked at already.
     pub(crate) fn new(records: Box<Records>, first: Sealed) -> Self {
-        Self { records, ahead: Ahead::Ready(Box::new(Ok(first))), tally: Tally::default() }
+        Self { records, ahead: Ahead::Judged(Box::new(first)), tally: Tally::default() }
     }
 
     /// What left so far.
@@ -62,14 +66,15 @@ impl Feed {
         matches!(self.ahead, Ahead::End)
     }
 
-    /// Releases the next batch. While its entry goes to disk, the one after it is prepared.
+    /// Judges and releases the next batch. While its entry goes to disk, the one after it is read.
     ///
     /// # Errors
     /// When the batch may not leave or cannot be had. What was released before stays released.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, CallError> {
         let sealed = match std::mem::replace(&mut self.ahead, Ahead::End) {
             Ahead::End => return Ok(None),
-            Ahead::Ready(ready) => (*ready)?,
+            Ahead::Judged(first) => *first,
+            Ahead::Read(last) => self.records.judge(last?).await?,
         };
         let (records, left_out) = (sealed.records, sealed.left_out);
         let owners: Vec<Arc<str>> = self.records.question.caller.owners().cloned().collect();
@@ -78,8 +83,8 @@ impl Feed {
             release(&shared, &owners, sealed).await?
         } else {
             let (bytes, next) =
-                tokio::join!(release(&shared, &owners, sealed), self.records.next());
-            self.ahead = Ahead::Ready(Box::new(next));
+                tokio::join!(release(&shared, &owners, sealed), self.records.read());
+            self.ahead = Ahead::Read(next);
             bytes?
         };
         self.count(records, left_out, bytes.len());

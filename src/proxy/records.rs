@@ -150,14 +150,25 @@ impl Records {
         }
     }
 
-    /// The next batch.
+    /// Reads and checks the next batch, and brings the cards of its people into memory; true when
+    /// no batch follows. Nothing is judged yet: it may wait long before it leaves.
     ///
     /// # Errors
-    /// When the store's answer breaks off or is not what its route says, when nobody knows whom
-    /// it is about, or when the call may not go on. Nothing of the batch then leaves.
-    pub(crate) async fn next(&mut self) -> Result<Sealed, CallError> {
+    /// When the store's answer breaks off or is not what its route says, or when nobody knows
+    /// whom it is about.
+    pub(crate) async fn read(&mut self) -> Result<bool, CallError> {
         self.batch.clear();
         let last = self.fill().await?;
+        People::find(&self.shared.cards, self.permit.set(), &self.batch).await?;
+        Ok(last)
+    }
+
+    /// Judges the batch that was read, at the moment it is to leave. `last`: none follows.
+    ///
+    /// # Errors
+    /// When nobody knows whom it is about, or when the call may not go on. Nothing of the batch
+    /// then leaves.
+    pub(crate) async fn judge(&mut self, last: bool) -> Result<Sealed, CallError> {
         let people = People::find(&self.shared.cards, self.permit.set(), &self.batch).await?;
         let now = self.shared.clock.now();
         // After the last wait, so that what changed meanwhile counts for this batch.

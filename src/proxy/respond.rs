@@ -199,24 +199,33 @@ impl Pump {
     }
 
     async fn send_all(&mut self, released: Bytes, patience: Duration) -> Result<(), Stop> {
-        self.give(Piece::Bytes(released), patience).await?;
+        room(&self.sender, patience).await?.send(Piece::Bytes(released));
         loop {
+            // A batch is released when the client has room for it, and judged when it is released.
+            let room = room(&self.sender, patience).await?;
             let next = self.feed.next().await;
             self.trail.tally = self.feed.tally();
             self.trail.waited += self.feed.take_waited();
             match next.map_err(Stop::Fault)? {
                 Some(bytes) if bytes.is_empty() => {}
-                Some(bytes) => self.give(Piece::Bytes(bytes), patience).await?,
-                None => return self.give(Piece::End, patience).await,
+                Some(bytes) => room.send(Piece::Bytes(bytes)),
+                None => {
+                    room.send(Piece::End);
+                    return Ok(());
+                }
             }
         }
     }
+}
 
-    async fn give(&self, piece: Piece, patience: Duration) -> Result<(), Stop> {
-        match timeout(patience, self.sender.send(piece)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(Stop::Gone),
-            Err(_) => Err(Stop::Slow),
-        }
+/// Waits until the client has taken what it was given.
+async fn room(
+    sender: &mpsc::Sender<Piece>,
+    patience: Duration,
+) -> Result<mpsc::Permit<'_, Piece>, Stop> {
+    match timeout(patience, sender.reserve()).await {
+        Ok(Ok(room)) => Ok(room),
+        Ok(Err(_)) => Err(Stop::Gone),
+        Err(_) => Err(Stop::Slow),
     }
 }

@@ -12,3 +12,5 @@ mod corpus;
 mod harness;
 #[cfg(test)]
 mod http;
+#[cfg(test)]
+mod slow;
