@@ -20,7 +20,7 @@ pub enum KeysError {
     #[error("the same subject keys were created from several sides again and again")]
     Contended,
     /// Subject keys exist, so a slot that is missing was lost and must not be made anew.
-    #[error("`{}` is missing but subject keys exist: restore it, a new one would open none of them", path.display())]
+    #[error("`{}` is missing but subject keys exist: restore it from a backup; a new one would open none of them", path.display())]
     Lost {
         /// The missing file.
         path: PathBuf,
@@ -40,7 +40,7 @@ pub enum KeysError {
         source: io::Error,
     },
     /// A key file does not exist.
-    #[error("`{}` does not exist: run `privet key init`, or restore it", path.display())]
+    #[error("`{}` does not exist: restore it from a backup; `privet init` makes keys only for a new site", path.display())]
     Missing {
         /// The missing file.
         path: PathBuf,

@@ -32,6 +32,8 @@ pub struct PolicyFile {
 /// The compiled policies of one gateway: immutable, and shared by `Arc`.
 #[derive(Debug)]
 pub struct PolicySet {
+    /// The names of its files.
+    files: Vec<String>,
     model: Model,
     tables: Tables,
     /// Positions of purposes, by name.
@@ -67,7 +69,8 @@ impl PolicySet {
         let mut purposes: Vec<_> = ids.map(|(at, p)| (p.id.clone(), at)).collect();
         purposes.sort();
         let claims = claims(&model);
-        Some(Self { model, tables, purposes, claims, hash: hash(files) })
+        let names = files.iter().map(|file| file.name.clone()).collect();
+        Some(Self { files: names, model, tables, purposes, claims, hash: hash(files) })
     }
 
     /// The data sets.
@@ -93,6 +96,11 @@ impl PolicySet {
     /// SHA-256 over the names and texts of the files.
     pub fn hash(&self) -> [u8; 32] {
         self.hash
+    }
+
+    /// The names of its files.
+    pub(super) fn files(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(String::as_str)
     }
 
     /// The policy as written.

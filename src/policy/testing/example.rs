@@ -3,6 +3,7 @@
 use crate::catalog::FieldIx;
 use crate::catalog::Method;
 use crate::policy::PolicySet;
+use crate::policy::RefusalReason;
 use crate::types::Action;
 use crate::types::Faults;
 use crate::types::FieldPath;
@@ -14,6 +15,7 @@ use crate::types::doc::closest;
 
 use super::expect::Expect;
 use super::json::json;
+use super::names::Known;
 use super::read::TestFile;
 
 /// An example call, with what is expected of it.
@@ -44,7 +46,8 @@ pub(super) fn read(
     let mut map = MapReader::new(node, "a test", faults)?;
     let name = map.required("name", faults).and_then(|node| node.text(faults));
     let call = map.required("call", faults);
-    let expect = map.optional("expect").and_then(|node| {
+    let expected = map.optional("expect");
+    let expect = expected.and_then(|node| {
         let mut map = MapReader::new(node, "`expect`", faults)?;
         let mut expect = Expect::read(&mut map, faults);
         expect.record = map.optional("record").map(json);
@@ -59,7 +62,8 @@ pub(super) fn read(
     let caller = map.required("as", faults).and_then(|n| known(n, "caller", &file.callers, faults));
     let on_behalf_of = map.optional("on_behalf_of");
     let on_behalf_of = on_behalf_of.and_then(|n| known(n, "caller", &file.callers, faults));
-    let purpose = map.optional("for").and_then(|node| node.text(faults)).map(Box::from);
+    let because = expect.as_ref().and_then(|expect| expect.because.as_deref());
+    let purpose = map.optional("for").and_then(|n| purpose(n, because, policy, faults));
     let (read, export) = (map.optional("read"), map.optional("export"));
     let (route, find_by) = (map.optional("route"), map.optional("find_by"));
     map.finish(faults);
@@ -75,6 +79,7 @@ pub(super) fn read(
     if !reads.iter().flat_map(|(records, _)| records).all(same) {
         faults.error(&what.place, "these records are of several data sets", "");
     }
+    check_names((expected, each), set, &reads, (file, policy), faults);
     let (mut selects_by, default_purpose) = match route {
         Some(node) => self::route(node, set, policy, faults)?,
         None => (Vec::new(), None),
@@ -98,6 +103,41 @@ pub(super) fn read(
         selects_by,
         reads,
     })
+}
+
+/// Checks the names in `expect:` and `each:`.
+fn check_names(
+    (expect, each): (Option<&Node>, Option<&Node>),
+    set: usize,
+    reads: &[(Vec<usize>, Expect)],
+    (file, policy): (&TestFile, &PolicySet),
+    faults: &mut Faults,
+) {
+    let read = reads.iter().flat_map(|(records, _)| records);
+    let read = read.filter_map(|at| file.records.get(*at)).map(|(_, record)| record).collect();
+    let Some(set) = policy.sets().get(set) else { return };
+    let known = Known::new(set, read, policy);
+    if let Some(expect) = expect {
+        known.check(expect, faults);
+    }
+    for item in each.map(Node::one_or_list).unwrap_or_default() {
+        known.check_shared(item, faults);
+    }
+}
+
+/// The purpose of a call; only one that expects `unknown_purpose` may name what there is not.
+fn purpose(
+    node: &Node,
+    because: Option<&str>,
+    policy: &PolicySet,
+    faults: &mut Faults,
+) -> Option<Box<str>> {
+    if because == Some(RefusalReason::UnknownPurpose.as_str()) {
+        return node.text(faults).map(Box::from);
+    }
+    let known: Vec<&str> = policy.purposes().map(PurposeId::as_str).collect();
+    let find = |text: &str| known.contains(&text).then(|| Box::from(text));
+    node.word("purpose", find, &known, faults)
 }
 
 /// The position of a named thing of the file.

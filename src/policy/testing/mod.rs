@@ -5,6 +5,7 @@ mod example;
 mod expect;
 mod invariant;
 mod json;
+mod names;
 mod read;
 mod report;
 mod run;

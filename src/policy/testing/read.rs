@@ -72,7 +72,7 @@ fn try_read(file: &PolicyFile, policy: &PolicySet, faults: &mut Faults) -> Optio
     }
     // For the reader: the whole folder is one policy.
     if let Some(node) = map.optional("policy") {
-        node.text(faults);
+        is_there(node, &file.name, policy, faults);
     }
     let now = map.required("now", faults).and_then(|node| node.moment(faults));
     let (records, callers) = (map.optional("records"), map.optional("callers"));
@@ -89,6 +89,16 @@ fn try_read(file: &PolicyFile, policy: &PolicySet, faults: &mut Faults) -> Optio
         read.invariants.extend(invariant::read(node, policy, faults));
     }
     Some(read)
+}
+
+/// A policy file is named from the folder of its tests.
+fn is_there(node: &Node, tests: &str, policy: &PolicySet, faults: &mut Faults) {
+    let folder = tests.rfind('/').and_then(|end| tests.get(..=end)).unwrap_or("");
+    let known: Vec<&str> = policy.files().collect();
+    let known: Vec<&str> =
+        known.iter().map(|name| name.strip_prefix(folder).unwrap_or(name)).collect();
+    let find = |text: &str| known.contains(&text.trim_start_matches("./")).then_some(());
+    node.word("policy file", find, &known, faults);
 }
 
 fn named<T>(

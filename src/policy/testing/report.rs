@@ -47,6 +47,11 @@ impl TestReport {
         self.cases().filter(|case| !case.passed()).count()
     }
 
+    /// Whether there was nothing to run: no file, or files without an example or an invariant.
+    pub fn is_empty(&self) -> bool {
+        self.cases().next().is_none()
+    }
+
     /// The report for people: a tree, failures with their reasons, a count.
     pub fn tree(&self) -> String {
         let mut out = String::new();
@@ -67,7 +72,13 @@ impl TestReport {
                 }
             }
         }
-        line(&mut out, &format!("{} passed, {} failed", self.passed(), self.failed()));
+        line(
+            &mut out,
+            &match self.is_empty() {
+                true => "no tests were found".into(),
+                false => format!("{} passed, {} failed", self.passed(), self.failed()),
+            },
+        );
         out
     }
 

@@ -193,6 +193,9 @@ fn shown(seen: &Seen, expect: &Expect, failures: &mut Vec<String>) {
         }
     }
     for path in expect.same.iter().flatten() {
+        if seen.shown.len() == 1 {
+            failures.push(format!("expected the same `{path}` in every record, one is shown"));
+        }
         let mut values = seen.shown.iter().map(|shown| at(shown, path));
         let first = values.next().flatten();
         if first.is_none() || !values.all(|value| value == first) {
