@@ -1,5 +1,6 @@
 //! What an operator may set in a person's card. Ids travel in bodies, never in paths.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -13,6 +14,7 @@ use serde_json::json;
 
 use crate::audit::Entry;
 use crate::audit::Kind;
+use crate::policy::PolicySet;
 use crate::protocol::http::ProblemKind;
 use crate::subjects::Card;
 use crate::subjects::SubjectsError;
@@ -21,6 +23,7 @@ use crate::types::DomainId;
 use crate::types::SubjectId;
 use crate::types::SubjectStatus;
 use crate::types::Timestamp;
+use crate::types::doc::closest;
 
 use super::Operator;
 use super::OperatorRole;
@@ -31,14 +34,14 @@ use super::routes::Admin;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Who {
-    domain: String,
+    domain: Option<String>,
     id: String,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SetStatus {
-    domain: String,
+    domain: Option<String>,
     id: String,
     status: String,
 }
@@ -46,7 +49,7 @@ struct SetStatus {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SetConsent {
-    domain: String,
+    domain: Option<String>,
     id: String,
     consent: String,
     given: bool,
@@ -56,7 +59,7 @@ struct SetConsent {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SetOptOut {
-    domain: String,
+    domain: Option<String>,
     id: String,
     name: String,
     out: bool,
@@ -68,7 +71,7 @@ struct Subject {
     id: SubjectId,
 }
 
-/// Shows a card. One that does not exist yet is made, as a first read would make it.
+/// Shows a card. Asking makes none: nothing is known of a person who was never met.
 pub(super) async fn show(
     State(admin): State<Arc<Admin>>,
     headers: HeaderMap,
@@ -76,8 +79,11 @@ pub(super) async fn show(
 ) -> Result<Response, Refused> {
     let operator = admin.operator(&headers, OperatorRole::Officer)?;
     let who: Who = read(&body)?;
-    let subject = Subject::read(&who.domain, &who.id)?;
-    let card = admin.card(&subject).await?;
+    let subject = Subject::read(&admin.gateway.policy(), who.domain.as_deref(), &who.id)?;
+    let found = admin.cards.find(&subject.domain, subject.id.expose()).await;
+    let Some(card) = found.map_err(|e| state(&e))? else {
+        return Err(Refused::new(ProblemKind::NotFound, UNKNOWN));
+    };
     admin.record(&operator, Kind::Admin, "subject_shown", about(&card)).await?;
     Ok(json(&page(&card)))
 }
@@ -90,7 +96,7 @@ pub(super) async fn set_status(
 ) -> Result<Response, Refused> {
     let operator = admin.operator(&headers, OperatorRole::Officer)?;
     let wish: SetStatus = read(&body)?;
-    let subject = Subject::read(&wish.domain, &wish.id)?;
+    let subject = Subject::read(&admin.gateway.policy(), wish.domain.as_deref(), &wish.id)?;
     let settable = SubjectStatus::parse(&wish.status).filter(|s| *s != SubjectStatus::Erased);
     let Some(status) = settable else {
         return Err(wrong(
@@ -113,8 +119,9 @@ pub(super) async fn set_consent(
 ) -> Result<Response, Refused> {
     let operator = admin.operator(&headers, OperatorRole::Officer)?;
     let wish: SetConsent = read(&body)?;
-    let subject = Subject::read(&wish.domain, &wish.id)?;
-    let name = word(&wish.consent)?;
+    let policy = admin.gateway.policy();
+    let subject = Subject::read(&policy, wish.domain.as_deref(), &wish.id)?;
+    let name = known("consent", "no purpose asks for it", &wish.consent, &policy.consents())?;
     let consent = if wish.given {
         Consent::Given { until: wish.until.map(Timestamp::from_unix_ms) }
     } else {
@@ -137,8 +144,9 @@ pub(super) async fn set_opt_out(
 ) -> Result<Response, Refused> {
     let operator = admin.operator(&headers, OperatorRole::Officer)?;
     let wish: SetOptOut = read(&body)?;
-    let subject = Subject::read(&wish.domain, &wish.id)?;
-    let name = word(&wish.name)?;
+    let policy = admin.gateway.policy();
+    let subject = Subject::read(&policy, wish.domain.as_deref(), &wish.id)?;
+    let name = known("opt-out", "no purpose offers it", &wish.name, &policy.opt_outs())?;
     let card = admin.card(&subject).await?;
     let mut entry = about(&card);
     entry.facts.insert("opt_out".into(), name.into());
@@ -149,7 +157,14 @@ pub(super) async fn set_opt_out(
 }
 
 impl Subject {
-    fn read(domain: &str, id: &str) -> Result<Self, Refused> {
+    /// The domain may be left out where the policy has but one.
+    fn read(policy: &PolicySet, domain: Option<&str>, id: &str) -> Result<Self, Refused> {
+        let domains = policy.domains();
+        let domain = match (domain, domains.first()) {
+            (Some(domain), _) => known("domain", "no data set uses it", domain, &domains)?,
+            (None, Some(only)) if domains.len() == 1 => only,
+            (None, _) => return Err(wrong(format!("say which `domain`; {}", listed(&domains)))),
+        };
         let domain = DomainId::parse(domain).map_err(|_| wrong("`domain` is not a word"))?;
         let id = SubjectId::parse(id).map_err(|_| wrong("`id` is not an id"))?;
         Ok(Self { domain, id })
@@ -161,7 +176,7 @@ impl Admin {
         let mut found = Vec::new();
         let wanted = [(&subject.domain, subject.id.expose())];
         self.cards.cards(&wanted, &mut found).await.map_err(|e| state(&e))?;
-        found.pop().flatten().ok_or_else(|| wrong("nothing is known about that id"))
+        found.pop().flatten().ok_or_else(|| wrong(UNKNOWN))
     }
 
     /// The card after a change. A change that failed is recorded too: its entry came first.
@@ -188,15 +203,31 @@ fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refused> {
     })
 }
 
-/// A consent's or opt-out's name is a word of the policy.
-fn word(text: &str) -> Result<&str, Refused> {
-    let fits = !text.is_empty()
-        && text.len() <= 64
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
-    if fits { Ok(text) } else { Err(wrong("a name is 1 to 64 letters, digits, `.`, `_` or `-`")) }
+/// A name that the policy in force uses: one that it does not would be stored and change nothing.
+fn known<'a>(
+    kind: &str,
+    why: &str,
+    name: &'a str,
+    names: &BTreeSet<&str>,
+) -> Result<&'a str, Refused> {
+    if names.contains(name) {
+        return Ok(name);
+    }
+    let help = match closest(name, names.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`? {}", listed(names)),
+        None => listed(names),
+    };
+    // A name that is far too long was no slip of the hand, and is not repeated.
+    let said: String = name.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect();
+    Err(wrong(format!("the policy has no {kind} `{said}`: {why}; {help}")))
 }
 
-fn wrong(detail: &'static str) -> Refused {
+fn listed(names: &BTreeSet<&str>) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    if names.is_empty() { "it has none".to_owned() } else { format!("known: {}", names.join(", ")) }
+}
+
+fn wrong(detail: impl Into<String>) -> Refused {
     Refused::new(ProblemKind::BadRequest, detail)
 }
 
@@ -235,3 +266,6 @@ fn page(card: &Card) -> Value {
         "version": card.version,
     })
 }
+
+const UNKNOWN: &str = "nothing is known about that id";
+const LONGEST_NAME: usize = 64;

@@ -22,6 +22,7 @@ use crate::audit::Kind;
 use crate::audit::Log;
 use crate::audit::Strength;
 use crate::keys::KeyRing;
+use crate::policy::PolicySet;
 use crate::protocol::http::ProblemKind;
 use crate::subjects::Cards;
 
@@ -38,6 +39,8 @@ use super::checks;
 pub trait Gateway: Send + Sync + std::fmt::Debug {
     /// Everything that must work for protected data to leave.
     fn checks(&self) -> Vec<Check>;
+    /// The policy in force.
+    fn policy(&self) -> Arc<PolicySet>;
     /// All metrics in the Prometheus text format.
     fn metrics(&self) -> String;
     /// Reads policies and certificates again. The text says what is in force now, or, when it

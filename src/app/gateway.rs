@@ -27,6 +27,7 @@ use crate::keys::RootProvider;
 use crate::net::Drain;
 use crate::net::NetMetrics;
 use crate::net::ServerTls;
+use crate::policy::PolicySet;
 use crate::proxy::Mount;
 use crate::proxy::Parts as ProxyParts;
 use crate::proxy::Shared;
@@ -319,6 +320,10 @@ impl api::Gateway for Site {
             checks.push(Check::passed("store", detail));
         }
         checks
+    }
+
+    fn policy(&self) -> Arc<PolicySet> {
+        self.shared.policy()
     }
 
     fn metrics(&self) -> String {

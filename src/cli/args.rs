@@ -223,9 +223,9 @@ pub(super) struct AdminArgs {
 /// Whom a command is about. The id is read from standard input when it is `-`.
 #[derive(Args, Clone, Debug)]
 pub(super) struct WhoArgs {
-    /// The space of ids.
-    #[arg(long, default_value = "person", value_name = "DOMAIN")]
-    pub(super) domain: String,
+    /// The space of ids; needed where the policy has several.
+    #[arg(long, value_name = "DOMAIN")]
+    pub(super) domain: Option<String>,
     /// The person's id, as the stores know them; `-` reads it from standard input.
     #[arg(value_name = "ID")]
     pub(super) id: String,

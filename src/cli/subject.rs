@@ -38,7 +38,9 @@ fn send(who: &WhoArgs, at: &AdminArgs, path: &str, wish: &Value) -> Result<(), F
     let mut body = wish.clone();
     let id = if who.id == "-" { from_stdin()? } else { who.id.clone() };
     if let Some(object) = body.as_object_mut() {
-        object.insert("domain".into(), who.domain.clone().into());
+        if let Some(domain) = &who.domain {
+            object.insert("domain".into(), domain.clone().into());
+        }
         object.insert("id".into(), id.into());
     }
     let card = admin::post(at, &format!("/api/v1/subjects/{path}"), &body)?;

@@ -17,6 +17,7 @@ mod testing;
 mod tests;
 mod verdict;
 mod view;
+mod vocabulary;
 
 pub use self::call::{Call, Decision, Refusal, RefusalReason};
 pub use self::decide::decide;
@@ -28,3 +29,4 @@ pub use self::set::{PolicyFile, PolicySet};
 pub use self::testing::{Render, TestCase, TestReport, TestedFile, run_tests};
 pub use self::verdict::verdict;
 pub use self::view::{DatePart, Generalize, Mask, View};
+pub use self::vocabulary::ClaimUse;

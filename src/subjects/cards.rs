@@ -91,6 +91,23 @@ impl Cards {
         Ok(())
     }
 
+    /// The card of a person who has one. Nobody gets a card or a key by being asked about.
+    pub async fn find(
+        &self,
+        domain: &DomainId,
+        id: &str,
+    ) -> Result<Option<Arc<Card>>, SubjectsError> {
+        if let Some(card) = self.cached(domain, id) {
+            return Ok(Some(card));
+        }
+        let subject = self.0.keys.subject(domain, id);
+        let known = self.look(&subject).await?;
+        let erased = |(facts, _): &(Facts, u64)| facts.status == SubjectStatus::Erased;
+        // A card without a key is one in the making, unless its person was erased.
+        let is_whole = known.name.is_some() || known.facts.as_ref().is_some_and(erased);
+        Ok(if is_whole { self.keep(&subject, known) } else { None })
+    }
+
     /// Counters.
     pub fn metrics(&self) -> &SubjectsMetrics {
         &self.0.metrics

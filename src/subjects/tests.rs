@@ -74,6 +74,17 @@ async fn one(cards: &Cards, id: &str) -> Card {
 }
 
 #[tokio::test]
+async fn asking_about_a_person_makes_no_card() {
+    let bench = Bench::new();
+    assert_eq!(bench.cards.find(&person(), "c-1").await.unwrap(), None);
+    let made = one(&bench.cards, "c-1").await;
+    assert_eq!(made.version, 1);
+    for cards in [bench.cards.clone(), bench.cold()] {
+        assert_eq!(cards.find(&person(), "c-1").await.unwrap().as_deref(), Some(&made));
+    }
+}
+
+#[tokio::test]
 async fn a_first_sight_makes_a_blank_card_that_lasts() {
     let bench = Bench::new();
     let card = one(&bench.cards, "c-1").await;

@@ -163,13 +163,7 @@ fn an_operator_stops_the_next_read_of_a_person() {
     });
     let site = Site::new(store.address());
     let gateway = site.serve();
-    site.edit("privet.toml", |text| {
-        text.replacen(
-            "[admin]\nlisten = [\"127.0.0.1:0\"]",
-            &format!("[admin]\nlisten = [\"{}\"]", gateway.admin),
-            1,
-        )
-    });
+    site.reach(&gateway);
     let token = site.token(&["--role", "support", "--purpose", "order_support", "--region", "GB"]);
     let read = || get(gateway.gateway, "/shop/customers/c-5", &token, "order_support").status;
     assert_eq!(read(), 200);
@@ -192,6 +186,27 @@ fn an_operator_stops_the_next_read_of_a_person() {
     assert_eq!(out.status.code(), Some(0), "{}", said(&out));
     let show = said(&privet(&site.dir(), &["subject", "show", "c-5"]));
     assert!(show.contains("marketing"), "{show}");
+}
+
+#[test]
+fn a_card_takes_no_word_that_the_policy_does_not_know() {
+    let site = site();
+    let gateway = site.serve();
+    site.reach(&gateway);
+    for (arguments, wanted) in [
+        (&["consent", "c-5", "marketting", "given"][..], "did you mean `marketing`?"),
+        (&["opt-out", "c-5", "analitics"], "did you mean `analytics`?"),
+        (&["status", "c-5", "restricted", "--domain", "persn"], "did you mean `person`?"),
+        (&["show", "c-5"], "nothing is known about that id"),
+        (&["show", "c-5"], "404"),
+    ] {
+        let out = privet(&site.dir(), &[&["subject"], arguments].concat());
+        assert_eq!(out.status.code(), Some(1), "{}", said(&out));
+        assert!(said(&out).contains(wanted), "{}", said(&out));
+    }
+    let out = privet(&site.dir(), &["subject", "opt-out", "c-5", "analytics"]);
+    assert_eq!(out.status.code(), Some(0), "{}", said(&out));
+    assert_eq!(privet(&site.dir(), &["subject", "show", "c-5"]).status.code(), Some(0));
 }
 
 #[test]

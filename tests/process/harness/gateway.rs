@@ -54,6 +54,14 @@ impl Site {
         fs::write(&path, change(text)).unwrap();
     }
 
+    /// Writes down where operators reach the gateway, for the commands that ask it.
+    pub(crate) fn reach(&self, gateway: &Gateway) {
+        let listen = |address: &str| format!("[admin]\nlisten = [\"{address}\"]");
+        self.edit("privet.toml", |text| {
+            text.replacen(&listen("127.0.0.1:0"), &listen(&gateway.admin.to_string()), 1)
+        });
+    }
+
     /// A token of the development issuer.
     pub(crate) fn token(&self, arguments: &[&str]) -> String {
         let mut all = vec!["token", "mint"];
