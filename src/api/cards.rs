@@ -24,6 +24,7 @@ use crate::types::SubjectId;
 use crate::types::SubjectStatus;
 use crate::types::Timestamp;
 use crate::types::doc::closest;
+use crate::types::told;
 
 use super::Operator;
 use super::OperatorRole;
@@ -232,7 +233,7 @@ fn wrong(detail: impl Into<String>) -> Refused {
 }
 
 fn state(error: &SubjectsError) -> Refused {
-    tracing::error!(%error, "a subject card cannot be read or written");
+    tracing::error!(error = told(error), "a subject card cannot be read or written");
     Refused::new(ProblemKind::Unavailable, "the subject's card cannot be read or written now")
 }
 

@@ -11,6 +11,8 @@ pub struct Check {
     pub name: &'static str,
     /// Whether it works.
     pub ok: bool,
+    /// Whether somebody should look, though protected data may leave.
+    pub attention: bool,
     /// What an operator should know; no data and no address of a store.
     pub detail: String,
 }
@@ -18,12 +20,17 @@ pub struct Check {
 impl Check {
     /// A check that passed.
     pub fn passed(name: &'static str, detail: impl Into<String>) -> Self {
-        Self { name, ok: true, detail: detail.into() }
+        Self { name, ok: true, attention: false, detail: detail.into() }
+    }
+
+    /// A check that passed, with something that does not work as it should.
+    pub fn noted(name: &'static str, detail: impl Into<String>) -> Self {
+        Self { name, ok: true, attention: true, detail: detail.into() }
     }
 
     /// A check that did not.
     pub fn failed(name: &'static str, detail: impl Into<String>) -> Self {
-        Self { name, ok: false, detail: detail.into() }
+        Self { name, ok: false, attention: true, detail: detail.into() }
     }
 }
 
@@ -31,7 +38,11 @@ impl Check {
 pub(super) fn page(checks: &[Check]) -> String {
     let mut page = String::new();
     for check in checks {
-        let mark = if check.ok { "+" } else { "-" };
+        let mark = match (check.ok, check.attention) {
+            (true, false) => "+",
+            (true, true) => "!",
+            (false, _) => "-",
+        };
         let detail = if check.detail.is_empty() { "ok" } else { &check.detail };
         // Writing to a String does not fail.
         writeln!(page, "[{mark}] {} {detail}", check.name).unwrap_or_default();
@@ -53,5 +64,7 @@ mod tests {
     fn the_page_names_what_is_wrong() {
         let checks = [Check::passed("policy", ""), Check::failed("audit", "disk full")];
         assert_eq!(page(&checks), "[+] policy ok\n[-] audit disk full\nnot ready\n");
+        let checks = [Check::noted("store", "shop 0 of 1 addresses up")];
+        assert_eq!(page(&checks), "[!] store shop 0 of 1 addresses up\nready\n");
     }
 }

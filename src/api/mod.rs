@@ -8,4 +8,4 @@ mod routes;
 
 pub use self::checks::Check;
 pub use self::operators::{Operator, OperatorRole, Operators, OperatorsError};
-pub use self::routes::{Admin, Gateway, router};
+pub use self::routes::{Admin, Gateway, Reloaded, router};

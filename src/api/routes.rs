@@ -25,6 +25,7 @@ use crate::keys::KeyRing;
 use crate::policy::PolicySet;
 use crate::protocol::http::ProblemKind;
 use crate::subjects::Cards;
+use crate::types::told;
 
 use super::Check;
 use super::Operator;
@@ -45,7 +46,16 @@ pub trait Gateway: Send + Sync + std::fmt::Debug {
     fn metrics(&self) -> String;
     /// Reads policies and certificates again. The text says what is in force now, or, when it
     /// failed, why the old ones still are.
-    fn reload(&self) -> Result<String, String>;
+    fn reload(&self) -> Result<Reloaded, String>;
+}
+
+/// What came of a reload.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Reloaded {
+    /// The hash of the policy that is in force now.
+    pub policy: String,
+    /// Parts of privet.toml that changed and take effect at a restart only.
+    pub at_restart: Vec<&'static str>,
 }
 
 /// What the handlers share.
@@ -112,7 +122,9 @@ async fn reload(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Result<R
     // Reading files and compiling policies takes tens of milliseconds of one thread.
     let done = tokio::task::spawn_blocking(move || gateway.reload()).await;
     match done {
-        Ok(Ok(now)) => Ok(json(&json!({ "in_force": now }))),
+        Ok(Ok(now)) => {
+            Ok(json(&json!({ "in_force": now.policy, "takes_effect_at_restart": now.at_restart })))
+        }
         Ok(Err(why)) => Err(Refused::new(ProblemKind::BadRequest, why)),
         Err(_) => Err(Refused::new(ProblemKind::Internal, "the reload did not finish")),
     }
@@ -162,7 +174,7 @@ impl Admin {
                 Ok(())
             }
             Err(error) => {
-                tracing::error!(%error, "the audit log cannot be written");
+                tracing::error!(error = told(&error), "the audit log cannot be written");
                 Err(Refused::new(ProblemKind::Unavailable, "the audit log cannot be written"))
             }
         }

@@ -1,5 +1,6 @@
 //! Everything a running gateway is made of, and what operators may ask of it.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -11,15 +12,20 @@ use tokio::task::JoinSet;
 use crate::api;
 use crate::api::Check;
 use crate::api::Operators;
+use crate::api::Reloaded;
 use crate::audit::AuditConfig;
 use crate::audit::Entry;
 use crate::audit::Kind;
 use crate::audit::Log;
 use crate::authn::Authenticator;
 use crate::authn::AuthnMetrics;
+use crate::authn::IssuerStatus;
+use crate::authn::NextSettings;
+use crate::catalog::DataSet;
 use crate::clock::Clock;
 use crate::clock::SystemClock;
 use crate::clock::SystemEntropy;
+use crate::config::Config;
 use crate::crypto::note::NoteKey;
 use crate::keys::KeyRing;
 use crate::keys::KeysConfig;
@@ -35,6 +41,7 @@ use crate::state::Engine;
 use crate::subjects::Cards;
 use crate::subjects::SubjectsConfig;
 use crate::types::Timestamp;
+use crate::types::told;
 use crate::upstream::AddressState;
 use crate::upstream::Store;
 use crate::upstream::UpstreamMetrics;
@@ -69,7 +76,11 @@ pub(super) struct Site {
     registry: Registry,
     clock: Arc<dyn Clock>,
     tls: Option<Arc<ServerTls>>,
-    config: PathBuf,
+    path: PathBuf,
+    /// What the gateway was started with.
+    config: Config,
+    /// Parts of privet.toml that changed since and wait for a restart.
+    at_restart: ArcSwap<Vec<&'static str>>,
     operators: Arc<ArcSwap<Operators>>,
     /// One reload at a time; holds nothing.
     reloading: Mutex<()>,
@@ -100,11 +111,11 @@ impl Parts {
         if let Err(errors) = authenticator.refresh().await {
             // An issuer that cannot be reached now may be later; until then its tokens are refused.
             for error in errors {
-                tracing::warn!(%error, "an issuer's keys could not be read");
+                tracing::warn!(error = told(&error), "an issuer's keys could not be read");
             }
         }
 
-        refuse_dev_issuer(loaded, &authenticator)?;
+        refuse_dev_issuer(&config.gateway.listen, &authenticator.status())?;
 
         let upstream = UpstreamMetrics::default();
         let mut mounts = Vec::new();
@@ -170,7 +181,9 @@ impl Parts {
             registry,
             clock,
             tls,
-            config: loaded.path.clone(),
+            path: loaded.path.clone(),
+            config: loaded.config.clone(),
+            at_restart: ArcSwap::default(),
             operators: Arc::new(ArcSwap::from_pointee(operators)),
             reloading: Mutex::new(()),
         })
@@ -187,10 +200,9 @@ fn refuse_demo_key(keys: &KeysConfig, trust: Trust) -> Result<(), StartError> {
 }
 
 /// Refuses a development issuer beyond loopback: whoever can read its key can sign for it.
-fn refuse_dev_issuer(loaded: &Loaded, authenticator: &Authenticator) -> Result<(), StartError> {
-    let listen = &loaded.config.gateway.listen;
+fn refuse_dev_issuer(listen: &[SocketAddr], issuers: &[IssuerStatus]) -> Result<(), StartError> {
     let open = listen.iter().find(|address| !address.ip().is_loopback());
-    let development = authenticator.status().iter().any(|issuer| issuer.development);
+    let development = issuers.iter().any(|issuer| issuer.development);
     match open {
         Some(address) if development => Err(StartError::DevIssuer(*address)),
         _ => Ok(()),
@@ -257,23 +269,57 @@ impl Site {
         entry
     }
 
-    fn replace(&self) -> Result<String, String> {
-        let loaded = Loaded::read(&self.config).map_err(|e| e.to_string())?;
+    fn replace(&self) -> Result<Reloaded, String> {
+        let loaded = Loaded::read(&self.path).map_err(|e| e.to_string())?;
+        let at_restart = self.config.needs_restart(&loaded.config);
+        // Told whatever comes of the rest: the file differs from what is running.
+        self.at_restart.store(Arc::new(at_restart.clone()));
         loaded.require_tests().map_err(|report| format!("the policy's tests fail:\n{report}"))?;
         let operators =
             read_operators(&loaded.config.admin.operators_file).map_err(|e| e.to_string())?;
+        let issuers = self.prepare_issuers(&loaded)?;
+        self.require_stores(&loaded.policy)?;
         let before = self.shared.policy().hash();
         let after = loaded.policy.hash();
         self.record_policy(before, after)?;
-        self.shared.replace_policy(loaded.policy).map_err(|e| e.to_string())?;
+        self.shared.replace_policy(loaded.policy).map_err(|e| told(&e))?;
+        self.authenticator.replace(issuers);
         self.operators.store(Arc::new(operators));
+        self.read_issuer_keys();
         for store in &self.stores {
-            store.reload_credentials().map_err(|e| e.to_string())?;
+            store.reload_credentials().map_err(|e| told(&e))?;
         }
         if let Some(tls) = &self.tls {
-            tls.reload().map_err(|e| format!("the old certificate stays: {e}"))?;
+            tls.reload().map_err(|e| format!("the old certificate stays: {}", told(&e)))?;
         }
-        Ok(hex(&after))
+        Ok(Reloaded { policy: hex(&after), at_restart })
+    }
+
+    fn prepare_issuers(&self, loaded: &Loaded) -> Result<NextSettings, String> {
+        let issuers = self.authenticator.prepare(loaded.config.authn.clone());
+        let issuers = issuers
+            .map_err(|errors| errors.iter().map(|e| told(e)).collect::<Vec<_>>().join("; "))?;
+        refuse_dev_issuer(&self.config.gateway.listen, &issuers.status()).map_err(|e| told(&e))?;
+        Ok(issuers)
+    }
+
+    /// Refuses a policy for a store that is not there until a restart.
+    fn require_stores(&self, policy: &PolicySet) -> Result<(), String> {
+        let open = |set: &&Arc<DataSet>| self.stores.iter().any(|s| s.config().store == set.store);
+        match policy.sets().iter().find(|set| !open(set)) {
+            Some(set) => {
+                Err(format!("`{}` is in a store that is opened at a restart only", set.id))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Key sets are read again too; one that cannot be read stays as it was.
+    fn read_issuer_keys(&self) {
+        let refreshed = tokio::runtime::Handle::current().block_on(self.authenticator.refresh());
+        for error in refreshed.err().into_iter().flatten() {
+            tracing::warn!(error = told(&error), "keeping the last good keys of an issuer");
+        }
     }
 
     /// A change of policy is in the log before it is in force.
@@ -309,15 +355,27 @@ impl api::Gateway for Site {
         });
         for issuer in self.authenticator.status() {
             // Tokens of an issuer without keys are refused; those of the others are not.
-            let state = if issuer.keys == 0 { "no keys" } else { "ok" };
-            checks.push(Check::passed("issuer", format!("{} {state}", issuer.issuer)));
+            checks.push(if issuer.keys == 0 {
+                Check::noted("issuer", format!("{} no keys", issuer.issuer))
+            } else {
+                Check::passed("issuer", format!("{} ok", issuer.issuer))
+            });
         }
         for store in &self.stores {
             let health = store.health();
             let up = health.addresses.iter().filter(|a| a.state == AddressState::Up).count();
             let detail =
                 format!("{} {up} of {} addresses up", health.store, health.addresses.len());
-            checks.push(Check::passed("store", detail));
+            checks.push(match up {
+                0 => Check::noted("store", detail),
+                _ => Check::passed("store", detail),
+            });
+        }
+        let at_restart = self.at_restart.load();
+        if !at_restart.is_empty() {
+            let detail =
+                format!("privet.toml changed: {} takes effect at restart", at_restart.join(", "));
+            checks.push(Check::noted("config", detail));
         }
         checks
     }
@@ -333,11 +391,21 @@ impl api::Gateway for Site {
         text
     }
 
-    fn reload(&self) -> Result<String, String> {
+    fn reload(&self) -> Result<Reloaded, String> {
         let _one = self.reloading.lock().map_err(|_| "a reload broke off before".to_owned())?;
         let done = self.replace();
         match &done {
-            Ok(policy) => tracing::info!(policy, "reloaded"),
+            Ok(now) if now.at_restart.is_empty() => {
+                tracing::info!(policy = now.policy, "reloaded");
+            }
+            Ok(now) => {
+                let parts = now.at_restart.join(", ");
+                tracing::warn!(
+                    policy = now.policy,
+                    parts,
+                    "reloaded, but these parts of privet.toml changed and take effect at restart only"
+                );
+            }
             Err(why) => tracing::error!(why, "reload refused; what was in force still is"),
         }
         done

@@ -29,6 +29,7 @@ use crate::net::ServerTls;
 use crate::proxy::ProxyError;
 use crate::proxy::Shared;
 use crate::state::StateError;
+use crate::types::told;
 use crate::upstream::UpstreamError;
 
 use super::files;
@@ -187,9 +188,9 @@ impl Running {
         self.addresses
     }
 
-    /// Reads policies, certificates, operators and credentials again. What was in force stays
+    /// Reads policies, issuers, certificates, operators and credentials again. What was in force stays
     /// when anything is wrong.
-    pub async fn reload(&self) -> Result<String, String> {
+    pub async fn reload(&self) -> Result<api::Reloaded, String> {
         let site = Arc::clone(&self.site);
         // Reading files and compiling policies takes tens of milliseconds of one thread.
         let done = tokio::task::spawn_blocking(move || api::Gateway::reload(&*site)).await;
@@ -217,7 +218,8 @@ impl Running {
         }
         self.tasks.shutdown().await;
         if let Err(error) = self.close_log().await {
-            tracing::error!(%error, "the audit log was not closed in good order");
+            let error = told(&error);
+            tracing::error!(error, "the audit log was not closed in good order");
         }
         cut
     }

@@ -34,15 +34,19 @@ use super::key_set::KeyMiss;
 use super::settings;
 use super::token::Token;
 
-/// Believes or refuses credentials. Cloning shares it.
+/// Believes or refuses credentials. Cloning shares it, with the settings in force.
 #[derive(Clone)]
-pub struct Authenticator(Arc<Inner>);
+pub struct Authenticator(Arc<ArcSwap<Inner>>);
+
+/// Settings that were read and are not in force yet.
+pub struct NextSettings(Arc<Inner>);
 
 struct Inner {
-    issuers: Vec<Issuer>,
+    issuers: Vec<Arc<Issuer>>,
     certificates: Vec<CertificatePrincipal>,
     cache: Cache,
-    suspended: ArcSwap<BTreeSet<Box<str>>>,
+    /// Stays when settings change.
+    suspended: Arc<ArcSwap<BTreeSet<Box<str>>>>,
     clock: Arc<dyn Clock>,
     metrics: AuthnMetrics,
 }
@@ -78,29 +82,35 @@ impl Authenticator {
             // Another instance of this type did it before.
             tracing::trace!("token cryptography is already set");
         }
-        let mut faults = settings::faults(&config);
-        if !faults.is_empty() {
-            return Err(faults);
-        }
-        let now_ms = clock.uptime_ms();
-        let mut issuers = Vec::new();
-        for issuer in config.issuers {
-            match Issuer::new(issuer, now_ms, &metrics) {
-                Ok(issuer) => issuers.push(issuer),
-                Err(fault) => faults.push(fault),
-            }
-        }
-        if !faults.is_empty() {
-            return Err(faults);
-        }
-        Ok(Self(Arc::new(Inner {
+        let issuers = open_issuers(&config, &[], clock.uptime_ms(), &metrics)?;
+        Ok(Self(Arc::new(ArcSwap::from_pointee(Inner {
             issuers,
             certificates: config.certificates,
             cache: Cache::new(),
-            suspended: ArcSwap::default(),
+            suspended: Arc::default(),
             clock,
             metrics,
+        }))))
+    }
+
+    /// Reads other settings. Issuers that stay as they are keep their keys.
+    pub fn prepare(&self, config: AuthnConfig) -> Result<NextSettings, Vec<AuthnError>> {
+        let now = self.0.load_full();
+        let issuers = open_issuers(&config, &now.issuers, now.clock.uptime_ms(), &now.metrics)?;
+        Ok(NextSettings(Arc::new(Inner {
+            issuers,
+            certificates: config.certificates,
+            cache: Cache::new(),
+            suspended: Arc::clone(&now.suspended),
+            clock: Arc::clone(&now.clock),
+            metrics: now.metrics.clone(),
         })))
+    }
+
+    /// Puts settings in force: every token is verified anew under them, and nobody stands any
+    /// longer whose issuer or certificate is not among them.
+    pub fn replace(&self, next: NextSettings) {
+        self.0.store(next.0);
     }
 
     /// The token of an `Authorization` header.
@@ -120,41 +130,43 @@ impl Authenticator {
     /// Looks a token up among those verified in the last minutes. None means
     /// [`token`](Self::token) has to be asked.
     pub fn cached(&self, token: &str) -> Option<Result<Arc<Principal>, AuthnError>> {
-        self.0.find(&digest(token))
+        self.0.load().find(&digest(token))
     }
 
     /// Verifies a token. Waits only when the token names a key that is not known and the issuer
     /// may be asked again.
     pub async fn token(&self, token: &str) -> Result<Arc<Principal>, AuthnError> {
         let digest = digest(token);
-        if let Some(known) = self.0.find(&digest) {
+        let inner = self.0.load_full();
+        if let Some(known) = inner.find(&digest) {
             return known;
         }
-        let verified = self.0.verify(token, digest).await;
-        self.0.count(verified)
+        let verified = inner.verify(token, digest).await;
+        inner.count(verified)
     }
 
     /// The principal of a client certificate whose chain was verified in the handshake.
     pub fn certificate(&self, der: &[u8]) -> Result<Arc<Principal>, AuthnError> {
-        let now = self.0.clock.now();
-        let found = certificate::principal(der, &self.0.certificates, now);
+        let inner = self.0.load();
+        let found = certificate::principal(der, &inner.certificates, inner.clock.now());
         let standing = found.and_then(|principal| {
-            self.still_valid(&principal)?;
+            inner.still_valid(&principal)?;
             Ok(Arc::new(principal))
         });
-        self.0.count(standing)
+        inner.count(standing)
     }
 
-    /// Whether a principal verified earlier still stands: not expired, not suspended. Ask before
+    /// Whether a principal verified earlier still stands: not expired, not suspended, and vouched
+    /// for by somebody who is still believed. Ask before
     /// each call on a connection that outlives the check. The age of a second factor is for the
     /// decision, which knows how fresh it must be.
     pub fn still_valid(&self, principal: &Principal) -> Result<(), AuthnError> {
-        self.0.still_valid(principal)
+        self.0.load().still_valid(principal)
     }
 
     /// Refuses an owner's credentials from now on, cached or not.
     pub fn suspend(&self, owner: &str) {
-        self.0.suspended.rcu(|suspended| {
+        self.0.load().suspended.rcu(|suspended| {
             let mut suspended = BTreeSet::clone(suspended);
             suspended.insert(owner.into());
             suspended
@@ -163,7 +175,7 @@ impl Authenticator {
 
     /// Lets an owner's credentials in again.
     pub fn resume(&self, owner: &str) {
-        self.0.suspended.rcu(|suspended| {
+        self.0.load().suspended.rcu(|suspended| {
             let mut suspended = BTreeSet::clone(suspended);
             suspended.remove(owner);
             suspended
@@ -173,8 +185,9 @@ impl Authenticator {
     /// Reads every key set again; each one that cannot be used keeps the last good one.
     pub async fn refresh(&self) -> Result<(), Vec<AuthnError>> {
         let mut faults = Vec::new();
-        for index in 0..self.0.issuers.len() {
-            faults.extend(self.0.refresh(index).await.err());
+        let inner = self.0.load_full();
+        for index in 0..inner.issuers.len() {
+            faults.extend(inner.refresh(index).await.err());
         }
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
@@ -182,10 +195,11 @@ impl Authenticator {
     /// Reads key sets again as often as their issuers ask for, until draining.
     pub async fn keep_fresh(&self, drain: Drain) {
         while !drain.is_started() {
-            let now_ms = self.0.clock.uptime_ms();
-            for (index, issuer) in self.0.issuers.iter().enumerate() {
+            let inner = self.0.load_full();
+            let now_ms = inner.clock.uptime_ms();
+            for (index, issuer) in inner.issuers.iter().enumerate() {
                 if issuer.is_due(now_ms)
-                    && let Err(error) = self.0.refresh(index).await
+                    && let Err(error) = inner.refresh(index).await
                 {
                     let error = &error as &dyn std::error::Error;
                     tracing::warn!(error, issuer = &*issuer.name, "keeping the last good keys");
@@ -200,27 +214,65 @@ impl Authenticator {
 
     /// How each issuer's keys are doing.
     pub fn status(&self) -> Vec<IssuerStatus> {
-        let now_ms = self.0.clock.uptime_ms();
-        self.0.issuers.iter().map(|issuer| issuer.status(now_ms)).collect()
+        self.0.load().status()
     }
 
     /// What would be read from a token, for the one who holds it. Asks no issuer and caches
     /// nothing.
     pub fn explain(&self, token: &str) -> Explanation {
-        explain::explain(token, &self.0.issuers, self.0.clock.now())
+        let inner = self.0.load();
+        explain::explain(token, &inner.issuers, inner.clock.now())
     }
 
     #[cfg(test)]
     pub(super) fn remembered(&self) -> usize {
-        self.0.cache.len()
+        self.0.load().cache.len()
     }
 }
 
 impl fmt::Debug for Authenticator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let issuers = self.0.issuers.iter().map(|issuer| &issuer.name);
-        f.debug_list().entries(issuers).finish()
+        let inner = self.0.load();
+        f.debug_list().entries(inner.issuers.iter().map(|issuer| &issuer.name)).finish()
     }
+}
+
+impl NextSettings {
+    /// How each issuer's keys are doing.
+    pub fn status(&self) -> Vec<IssuerStatus> {
+        self.0.status()
+    }
+}
+
+impl fmt::Debug for NextSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NextSettings(..)")
+    }
+}
+
+/// Sets issuers up; those that are `before` with the same settings are taken over with their keys.
+fn open_issuers(
+    config: &AuthnConfig,
+    before: &[Arc<Issuer>],
+    now_ms: u64,
+    metrics: &AuthnMetrics,
+) -> Result<Vec<Arc<Issuer>>, Vec<AuthnError>> {
+    let mut faults = settings::faults(config);
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let mut issuers = Vec::new();
+    for issuer in &config.issuers {
+        if let Some(same) = before.iter().find(|known| known.config == *issuer) {
+            issuers.push(Arc::clone(same));
+            continue;
+        }
+        match Issuer::new(issuer.clone(), now_ms, metrics) {
+            Ok(issuer) => issuers.push(Arc::new(issuer)),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if faults.is_empty() { Ok(issuers) } else { Err(faults) }
 }
 
 impl Inner {
@@ -281,7 +333,7 @@ impl Inner {
     }
 
     fn forget_older(&self, index: usize, before: u64) {
-        let present = self.issuers.get(index).map_or(before, Issuer::generation);
+        let present = self.issuers.get(index).map_or(before, |issuer| issuer.generation());
         if present != before {
             self.cache.keep_generation(index, present);
         }
@@ -294,7 +346,23 @@ impl Inner {
         if self.clock.now() >= principal.identity.expires {
             return Err(AuthnError::Expired);
         }
+        if !self.believes(principal) {
+            return Err(AuthnError::UnknownIssuer);
+        }
         Ok(())
+    }
+
+    /// Whether whoever vouched for the principal is among those believed now.
+    fn believes(&self, principal: &Principal) -> bool {
+        if principal.strength == Strength::Certificate {
+            return certificate::knows(&self.certificates, &principal.identity.owner);
+        }
+        self.issuers.iter().any(|issuer| issuer.name == principal.issuer)
+    }
+
+    fn status(&self) -> Vec<IssuerStatus> {
+        let now_ms = self.clock.uptime_ms();
+        self.issuers.iter().map(|issuer| issuer.status(now_ms)).collect()
     }
 
     fn count<T>(&self, outcome: Result<T, AuthnError>) -> Result<T, AuthnError> {

@@ -52,6 +52,12 @@ pub(super) fn principal(
 /// What stands for the issuer of a principal that showed a certificate.
 pub(super) const CERTIFICATE: &str = "certificate";
 
+/// Whether `owner`, as principals carry it, is of one of the entries.
+pub(super) fn knows(entries: &[CertificatePrincipal], owner: &str) -> bool {
+    let name = owner.strip_prefix(CERTIFICATE).and_then(|rest| rest.strip_prefix('|'));
+    name.is_some_and(|name| entries.iter().any(|entry| entry.owner == name))
+}
+
 enum Name<'a> {
     Dns(&'a str),
     Uri(&'a str),

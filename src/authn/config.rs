@@ -26,7 +26,7 @@ impl AuthnConfig {
 }
 
 /// An issuer of tokens.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct IssuerConfig {
     /// What its tokens say under `iss`, letter for letter.
     pub name: String,

@@ -1,5 +1,7 @@
 //! What would be read from a token, in words, for the one who holds it.
 
+use std::sync::Arc;
+
 use crate::types::Timestamp;
 
 use super::authenticator;
@@ -42,7 +44,7 @@ impl Default for Verdict {
 }
 
 /// Reads a token as a call would, without asking its issuer for keys.
-pub(super) fn explain(text: &str, issuers: &[Issuer], now: Timestamp) -> Explanation {
+pub(super) fn explain(text: &str, issuers: &[Arc<Issuer>], now: Timestamp) -> Explanation {
     let mut explanation = Explanation::default();
     let token = match Token::read(text) {
         Ok(token) => token,

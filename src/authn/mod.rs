@@ -21,7 +21,7 @@ mod settings;
 mod tests;
 mod token;
 
-pub use self::authenticator::{Authenticator, IssuerStatus};
+pub use self::authenticator::{Authenticator, IssuerStatus, NextSettings};
 pub use self::config::{
     Algorithm, Allowed, AuthnConfig, CertificateMatch, CertificatePrincipal, IssuerConfig,
     JwksSource, MayAssert,

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io::Write;
 use std::process::ExitCode;
 
+use crate::types::told;
+
 /// Why a command ends with something other than 0 (DESIGN §4).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Exit {
@@ -36,14 +38,7 @@ impl Failure {
 
     /// An error with its causes, the outermost first.
     pub(super) fn caused(code: Exit, error: &dyn std::error::Error) -> Self {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        Self { code, text }
+        Self { code, text: told(error) }
     }
 
     /// The same failure with more at the end of its text.

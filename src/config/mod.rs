@@ -87,7 +87,7 @@ pub struct AdminListener {
 }
 
 /// One `[[store]]`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StoreSection {
     /// Where its traffic is found.
     pub place: StorePlace,
@@ -103,6 +103,29 @@ impl Config {
         let paths = Paths::beside(Path::new(&file.name));
         let config = read_root(&root, &paths, faults);
         config.filter(|_| faults.errors() == before)
+    }
+}
+
+impl Config {
+    /// The parts of the file that differ in `next` and that a running gateway cannot take up.
+    pub fn needs_restart(&self, next: &Self) -> Vec<&'static str> {
+        let parts = [
+            ("tenant", self.keys.tenant == next.keys.tenant),
+            ("[gateway] listen", self.gateway.listen == next.gateway.listen),
+            ("[gateway] tls", self.gateway.tls == next.gateway.tls),
+            ("[gateway.limits]", self.gateway.limits == next.gateway.limits),
+            ("[admin] listen", self.admin.listen == next.admin.listen),
+            ("[state]", self.state == next.state),
+            ("[audit]", self.audit_settings() == next.audit_settings()),
+            ("[keys.root]", self.keys.root == next.keys.root),
+            ("[[store]]", self.stores == next.stores),
+        ];
+        parts.into_iter().filter(|(_, same)| !same).map(|(part, _)| part).collect()
+    }
+
+    /// Without the log's name, which follows from the tenant.
+    fn audit_settings(&self) -> (&Path, Durability) {
+        (&self.audit.dir, self.audit.durability)
     }
 }
 

@@ -175,6 +175,29 @@ fn an_empty_file_names_everything_that_is_missing() {
 }
 
 #[test]
+fn what_a_running_gateway_cannot_take_up_is_named() {
+    let parts = |from: &str, to: &str| {
+        let next = read(&GOOD.replacen(from, to, 1)).0.unwrap();
+        read(GOOD).0.unwrap().needs_restart(&next)
+    };
+    for (from, to, wanted) in [
+        ("shop-example", "other", "tenant"),
+        ("127.0.0.1:7410", "127.0.0.1:7411", "[gateway] listen"),
+        ("[admin]", "tls = { cert = \"c\", key_file = \"k\" }\n[admin]", "[gateway] tls"),
+        ("[admin]", "limits = { idle_s = 7 }\n[admin]", "[gateway.limits]"),
+        ("127.0.0.1:7480", "127.0.0.1:7481", "[admin] listen"),
+        ("data/state", "data/cards", "[state]"),
+        ("data/audit", "data/log", "[audit]"),
+        ("data/root.key", "data/other.key", "[keys.root]"),
+        ("127.0.0.1:7001", "127.0.0.1:7002", "[[store]]"),
+    ] {
+        assert_eq!(parts(from, to), [wanted]);
+    }
+    assert!(parts("\"ES256\", ", "").is_empty(), "issuers are taken up");
+    assert!(parts("\"policies\"", "\"rules\"").is_empty(), "so are policies");
+}
+
+#[test]
 fn misspelt_and_doubled_keys_are_refused_everywhere() {
     insta::assert_snapshot!(changed("policies = \"policies\"", "policy = \"policies\"\npolicies = \"policies\""), @r#"
     etc/privet.toml:2:1: the configuration has no `policy`

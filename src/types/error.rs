@@ -35,3 +35,35 @@ pub trait ClientError: Error {
     /// What the client is told.
     fn client_message(&self) -> Cow<'static, str>;
 }
+
+/// An error with its causes in one text, the outermost first: for logs and terminals, never for
+/// clients. A cause that its error says already is not said twice.
+pub fn told(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot open the log")]
+    struct Outer(#[source] std::io::Error);
+
+    #[test]
+    fn every_cause_is_told_once() {
+        let cause = || std::io::Error::other("disk full");
+        assert_eq!(told(&Outer(cause())), "cannot open the log: disk full");
+        assert_eq!(told(&cause()), "disk full");
+    }
+}

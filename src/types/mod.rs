@@ -9,7 +9,7 @@ mod region;
 mod status;
 mod time;
 
-pub use self::error::{ClientError, ErrorKind};
+pub use self::error::{ClientError, ErrorKind, told};
 pub use self::fault::{Fault, Faults, Place, Severity, SourceFile};
 pub use self::id::{
     CategoryId, DataSetId, DomainId, FieldPath, IdError, PurposeId, RoleId, RuleId, StoreId,

@@ -9,7 +9,7 @@ use crate::protocol::http::Expansion;
 use crate::types::StoreId;
 
 /// One HTTP store: where it is and how patient to be with it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct UpstreamConfig {
     /// The store's name.
     pub store: StoreId,
@@ -73,7 +73,7 @@ pub struct HealthCheck {
 }
 
 /// What is bounded about the connections to one store.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Limits {
     /// Idle connections kept, by worker and address.
     pub idle_connections: usize,

@@ -210,6 +210,39 @@ fn a_card_takes_no_word_that_the_policy_does_not_know() {
 }
 
 #[test]
+fn a_reload_obeys_who_took_an_issuer_out_and_names_what_waits_for_a_restart() {
+    let store = Store::start(|_| Some(r#"{"id":"c-5","name":"Eva","country":"GB"}"#.to_owned()));
+    let site = Site::new(store.address());
+    let gateway = site.serve();
+    let token = site.token(&["--role", "support", "--purpose", "order_support", "--region", "GB"]);
+    let read = || get(gateway.gateway, "/shop/customers/c-5", &token, "order_support").status;
+    assert_eq!(read(), 200);
+    let operator = fs::read_to_string(site.dir().join("operator.token")).unwrap();
+    let ready = || {
+        let page = get_with(gateway.admin, "/readyz?verbose", &[]).unwrap();
+        (page.status, String::from_utf8_lossy(&page.body).into_owned())
+    };
+    site.edit("privet.toml", |text| {
+        text.replace("dev-issuer.privet.invalid", "other.example")
+            .replace("idle_s = 60", "idle_s = 61")
+    });
+    assert_eq!(post(gateway.admin, "/api/v1/reload", operator.trim()), 200);
+    assert_eq!(read(), 401);
+    let (status, page) = ready();
+    assert_eq!(status, 200, "{page}");
+    let wanted = "[!] config privet.toml changed: [gateway.limits] takes effect at restart";
+    assert!(page.contains(wanted), "{page}");
+
+    site.edit("privet.toml", |text| {
+        text.replace("other.example", "dev-issuer.privet.invalid")
+            .replace("idle_s = 61", "idle_s = 60")
+    });
+    assert_eq!(post(gateway.admin, "/api/v1/reload", operator.trim()), 200);
+    assert_eq!(read(), 200);
+    assert!(!ready().1.contains("restart"), "{}", ready().1);
+}
+
+#[test]
 fn the_admin_listener_lets_nobody_in_without_a_token() {
     let site = site();
     let gateway = site.serve();

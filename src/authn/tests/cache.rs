@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
+use crate::authn::AuthnConfig;
 use crate::authn::AuthnError;
+use crate::authn::JwksSource;
 use crate::net::Drain;
 
 use super::Signer;
@@ -226,4 +228,39 @@ async fn key_sets_are_read_again_when_due_until_draining() {
     assert_eq!(world.metrics.key_set_failures.get(), 2);
     drain.start();
     fresh.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_taken_out_is_obeyed_at_once() {
+    let signer = Signer::es256();
+    let world = World::new(&[signer.jwk("a")], |_| {});
+    let token = signer.token("a", &claims(json!({})));
+    let principal = world.ask(&token).await.unwrap();
+    world.auth.suspend("somebody");
+
+    let mut other = world.issuer();
+    other.name = "https://other.example".into();
+    let config = |issuer| AuthnConfig { issuers: vec![issuer], ..AuthnConfig::default() };
+    let next = world.auth.prepare(config(other)).unwrap();
+    assert_eq!(world.verdict(&token).await, "believed", "prepared is not in force");
+    world.auth.replace(next);
+    assert!(world.auth.cached(&token).is_none());
+    assert!(matches!(world.ask(&token).await, Err(AuthnError::UnknownIssuer)));
+    assert!(matches!(world.auth.still_valid(&principal), Err(AuthnError::UnknownIssuer)));
+
+    let next = world.auth.prepare(config(world.issuer())).unwrap();
+    world.auth.replace(next);
+    assert_eq!(world.verdict(&token).await, "believed");
+}
+
+#[tokio::test]
+async fn settings_that_cannot_be_used_change_nothing() {
+    let signer = Signer::es256();
+    let world = World::new(&[signer.jwk("a")], |_| {});
+    let mut broken = world.issuer();
+    broken.jwks = JwksSource::File("nowhere.json".into());
+    let config = AuthnConfig { issuers: vec![broken], ..AuthnConfig::default() };
+    assert_eq!(world.auth.prepare(config).unwrap_err().len(), 1);
+    let token = signer.token("a", &claims(json!({})));
+    assert_eq!(world.verdict(&token).await, "believed");
 }

@@ -155,6 +155,13 @@ impl World {
         Self { clock, metrics, auth, jwks, _dir: dir }
     }
 
+    /// The settings of an issuer with this key set.
+    pub(super) fn issuer(&self) -> IssuerConfig {
+        let mut issuer = IssuerConfig::new(ISSUER, "privet", JwksSource::File(self.jwks.clone()));
+        issuer.algorithms = Algorithm::ALL.to_vec();
+        issuer
+    }
+
     pub(super) fn publish(&self, keys: &[Value]) {
         std::fs::write(&self.jwks, json!({ "keys": keys }).to_string()).unwrap();
     }

@@ -59,7 +59,7 @@ pub fn content_coding(headers: &HeaderMap) -> Result<Coding, CodingError> {
 }
 
 /// How far a body may expand.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Expansion {
     /// Decoded bytes free of the ratio: small bodies compress well.
     pub free_bytes: u64,
