@@ -5,6 +5,10 @@ use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 
+use zeroize::Zeroizing;
+
+use crate::net;
+use crate::net::NetError;
 use crate::policy::PolicyFile;
 
 /// A file or folder could not be read.
@@ -48,19 +52,40 @@ pub(super) fn policies(folder: &Path) -> Result<PolicyFiles, ReadError> {
 
 /// The text of a file of at most `limit` bytes.
 pub(super) fn text(path: &Path, limit: u64) -> Result<String, ReadError> {
-    let read = || {
-        let length = fs::metadata(path)?.len();
-        if length > limit {
-            let what = format!("it is {length} bytes long, more than {limit}");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
-        }
-        fs::read_to_string(path)
+    let bytes = net::read_bounded(path, limit).map_err(|error| refused(path, error))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let source = io::Error::new(io::ErrorKind::InvalidData, error);
+        ReadError { path: path.to_owned(), source }
+    })
+}
+
+/// The text of a file of at most `limit` bytes that only its owner may read.
+pub(super) fn secret_text(path: &Path, limit: u64) -> Result<Zeroizing<String>, ReadError> {
+    let bytes = net::read_secret(path, limit).map_err(|error| refused(path, error))?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let source = io::Error::new(io::ErrorKind::InvalidData, error);
+        ReadError { path: path.to_owned(), source }
+    })?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+/// Refuses a folder in which anybody may put or replace files.
+pub(super) fn guarded(folder: &Path) -> Result<(), ReadError> {
+    let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    net::check_folder(here).map_err(|error| refused(here, error))
+}
+
+fn refused(path: &Path, error: NetError) -> ReadError {
+    let source = match error {
+        NetError::Read { source, .. } => source,
+        error => io::Error::other(error),
     };
-    read().map_err(|source| ReadError { path: path.to_owned(), source })
+    ReadError { path: path.to_owned(), source }
 }
 
 fn walk(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), ReadError> {
     let wrong = |source| ReadError { path: folder.to_owned(), source };
+    guarded(folder)?;
     for entry in fs::read_dir(folder).map_err(wrong)? {
         let path = entry.map_err(wrong)?.path();
         let hidden = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));

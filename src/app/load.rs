@@ -45,6 +45,7 @@ pub enum LoadError {
 impl Loaded {
     /// Reads `privet.toml` at `path` and the policies it names.
     pub fn read(path: &Path) -> Result<Self, LoadError> {
+        files::guarded(path.parent().unwrap_or(Path::new("")))?;
         let text = files::text(path, files::LONGEST)?;
         let file = Arc::new(SourceFile { name: path.display().to_string(), text });
         let mut faults = Faults::new();

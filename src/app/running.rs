@@ -289,7 +289,7 @@ pub(super) fn read_operators(path: &std::path::Path) -> Result<Operators, StartE
     if !path.exists() {
         return Ok(Operators::default());
     }
-    let text = files::text(path, files::LONGEST)?;
+    let text = files::secret_text(path, files::LONGEST)?;
     Operators::parse(&text)
         .map_err(|source| StartError::Operators { path: path.to_owned(), source })
 }

@@ -77,6 +77,24 @@ pub enum NetError {
         /// The limit.
         limit: u64,
     },
+    /// A file or folder belongs to somebody who is neither this gateway's user nor root.
+    #[error("`{}` belongs to user {owner}; run: chown {us} {}", path.display(), path.display())]
+    Owner {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Whose it should be.
+        us: u32,
+    },
+    /// A file or folder can be changed by everybody.
+    #[error("`{}` can be written by everybody (mode {mode:04o}); run: chmod o-w {}", path.display(), path.display())]
+    Writable {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// The text is not an address this gateway connects to.
     #[error("`{text}` is not usable as a URL: {what}")]
     Url {

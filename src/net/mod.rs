@@ -17,7 +17,7 @@ pub use self::connect::{ClientTls, Target, connect};
 pub use self::drain::{Drain, Open};
 pub use self::error::NetError;
 pub use self::fetch::{Fetch, https_get};
-pub use self::files::{read_bounded, read_secret};
+pub use self::files::{check_folder, read_bounded, read_secret};
 pub use self::metrics::NetMetrics;
 pub use self::server_tls::{ServerTls, TlsConfig};
 pub use self::stream::{Alpn, Connection, Slot, Stream, TlsFacts};

@@ -108,6 +108,32 @@ fn serve_refuses_a_root_key_that_others_can_read_and_says_how_to_mend_it() {
 }
 
 #[test]
+fn files_that_everybody_can_write_are_refused_with_the_command_that_mends_them() {
+    let site = site();
+    for (name, mode, open, code, fix) in [
+        ("privet.toml", 0o644, 0o666, 3, "chmod o-w"),
+        (".", 0o755, 0o777, 3, "chmod o-w"),
+        ("policies", 0o755, 0o777, 3, "chmod o-w"),
+        ("policies/customer-care.yaml", 0o644, 0o646, 3, "chmod o-w"),
+        ("policies/customer-care.test.yaml", 0o644, 0o666, 3, "chmod o-w"),
+        ("operators", 0o600, 0o666, 1, "chmod 600"),
+        ("operators", 0o600, 0o640, 1, "chmod 600"),
+    ] {
+        let path = site.dir().join(name);
+        fs::set_permissions(&path, fs::Permissions::from_mode(open)).unwrap();
+        let out = privet(&site.dir(), &["serve"]);
+        assert_eq!(out.status.code(), Some(code), "{name}: {}", said(&out));
+        assert!(said(&out).contains(fix), "{name}: {}", said(&out));
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let keys = site.dir().join("certs/jwks.json");
+    fs::set_permissions(&keys, fs::Permissions::from_mode(0o666)).unwrap();
+    let gateway = site.serve();
+    gateway.signal("-TERM");
+    assert!(gateway.wait().1.contains("chmod o-w"), "the issuer's keys are not believed");
+}
+
+#[test]
 fn serve_refuses_plain_http_off_loopback() {
     let site = site();
     site.edit("privet.toml", |text| text.replacen("127.0.0.1:0", "0.0.0.0:0", 1));
