@@ -69,7 +69,7 @@ pub enum StartError {
     #[error("the audit log's key cannot be used: {0}")]
     AuditKey(String),
     /// The issuers.
-    #[error("no issuer can be used: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    #[error("no issuer can be used: {}", .0.iter().map(chain).collect::<Vec<_>>().join("; "))]
     Authn(Vec<AuthnError>),
     /// The root key is a demo's, which everybody can open.
     #[error(
@@ -282,6 +282,18 @@ fn serve_admin(
         });
     }
     first.ok_or(StartError::NoListener("[admin]"))
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &AuthnError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 /// Reads the operators file; without one nobody is let in.
