@@ -1,5 +1,6 @@
 //! Proof that a call was decided.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -74,6 +75,31 @@ impl Side {
     pub(super) fn all(&self) -> u64 {
         self.sometimes.iter().fold(self.always, |mask, grant| mask | grant.bit)
     }
+
+    /// Whether one of the grants that cover some records can cover this one.
+    fn covers_by_itself<'a>(
+        &self,
+        id: &impl Fn(usize) -> Option<Cow<'a, str>>,
+        values: &[Option<Cow<'_, str>>],
+    ) -> bool {
+        let is_caller = |(bits, own): &(u64, SubjectId)| {
+            let mut places = (0..64).filter(|at| bits & (1 << at) != 0);
+            places.any(|at| id(at).is_some_and(|id| *id == *own.expose()))
+        };
+        let is_own = || self.person.as_ref().is_some_and(is_caller);
+        let mut grants = self.sometimes.iter();
+        grants.any(|grant| grant.rows_hold(values) && (!grant.as_subject || is_own()))
+    }
+}
+
+impl Sometimes {
+    /// Whether every row matches. A missing value matches nothing.
+    pub(super) fn rows_hold(&self, values: &[Option<Cow<'_, str>>]) -> bool {
+        self.rows.iter().all(|(at, wanted)| {
+            let value = values.get(*at).and_then(Option::as_deref);
+            value.is_some_and(|value| wanted.iter().any(|wanted| **wanted == *value))
+        })
+    }
 }
 
 impl Permit {
@@ -133,6 +159,27 @@ impl Permit {
         certain
             && self.set.subjects.len() <= 1
             && self.widest().iter().all(|view| *view == View::Show)
+    }
+
+    /// Whether some grant covers every record, whatever is in it.
+    pub fn covers_every_record(&self) -> bool {
+        self.sides().all(|side| side.always != 0)
+    }
+
+    /// Whether grants can cover a record, as far as it tells by itself: `id` gives the id of the
+    /// person at a place among the data set's subjects, `values` are those of
+    /// [`fact_fields`](Self::fact_fields). Where not, its verdict is to leave it out.
+    pub fn may_cover<'a>(
+        &self,
+        id: impl Fn(usize) -> Option<Cow<'a, str>>,
+        values: &[Option<Cow<'_, str>>],
+    ) -> bool {
+        self.sides().all(|side| side.always != 0 || side.covers_by_itself(&id, values))
+    }
+
+    /// What each credential brings.
+    fn sides(&self) -> impl Iterator<Item = &Side> {
+        std::iter::once(&self.side).chain(&self.other)
     }
 
     /// The fields whose raw values [`verdict`](super::verdict) needs, besides those of subjects

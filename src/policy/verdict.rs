@@ -84,8 +84,9 @@ impl<'s> Bench<'s> {
             Ok(known) => known,
             Err(because) => return Judged::Out(because),
         };
-        let covers =
-            |grant: &&Sometimes| (!grant.as_subject || known.of_caller) && rows_hold(grant, facts);
+        let covers = |grant: &&Sometimes| {
+            (!grant.as_subject || known.of_caller) && grant.rows_hold(facts.values)
+        };
         let sometimes = side.sometimes.iter().filter(covers);
         let grants = sometimes.fold(side.always, |mask, grant| mask | grant.bit);
         if grants == 0 {
@@ -211,12 +212,4 @@ impl<'s> Bench<'s> {
         }
         Verdict::LeaveOut { because: first_out.unwrap_or(Because::NoGrant) }
     }
-}
-
-/// Whether every row of a grant matches. A missing value matches nothing.
-fn rows_hold(grant: &Sometimes, facts: &RecordFacts<'_>) -> bool {
-    grant.rows.iter().all(|(at, wanted)| {
-        let value = facts.values.get(*at).and_then(Option::as_deref);
-        value.is_some_and(|value| wanted.iter().any(|wanted| **wanted == *value))
-    })
 }

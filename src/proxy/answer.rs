@@ -68,6 +68,19 @@ pub(crate) async fn of(
     response: StoreResponse,
     trail: &mut Trail,
 ) -> Result<Outgoing, CallError> {
+    // Who may see one record at most, and it may not be this one, must not learn from a fault of
+    // it that it is there.
+    let may_be_hidden = decided.is_single() && !decided.permit.covers_every_record();
+    let outgoing = open(inbound, decided, response, trail).await;
+    outgoing.map_err(|error| if may_be_hidden { error.hidden() } else { error })
+}
+
+async fn open(
+    inbound: &Inbound,
+    decided: Decided,
+    response: StoreResponse,
+    trail: &mut Trail,
+) -> Result<Outgoing, CallError> {
     let fields = HeaderValue::try_from(plan::privet_fields(&decided.permit));
     let mut headers = HeaderMap::with_capacity(12);
     if let Ok(fields) = fields {
@@ -84,7 +97,8 @@ pub(crate) async fn of(
             Ok(Outgoing { status: StatusCode::NO_CONTENT, headers, content: Content::Nothing })
         }
         StatusCode::NOT_FOUND | StatusCode::GONE => {
-            discard(response.body);
+            // Read like a record, so that one that is not shown takes no longer.
+            response.body.discard(DISCARD).await;
             Err(CallError::NotFound)
         }
         status if status.is_redirection() => {
@@ -124,15 +138,14 @@ async fn records(
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     // What names a version of the whole answer tells of every field and record in it.
     headers.extend(answer_headers(&store_headers, first.last && first.as_stored));
+    let is_known = call::already_has(&inbound.head.headers, headers.get(header::ETAG));
+    if is_known || call::is_head(&inbound.head) {
+        // That records are there, and unchanged, is told about people too.
+        trail.tally = Feed::announce(records, first).await?;
+        let status = if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
+        return Ok(Outgoing { status, headers, content: Content::Nothing });
+    }
     let status = StatusCode::OK;
-    if call::is_head(&inbound.head) {
-        trail.tally.left_out = first.left_out;
-        return Ok(Outgoing { status, headers, content: Content::Nothing });
-    }
-    if call::already_has(&inbound.head.headers, headers.get(header::ETAG)) {
-        let status = StatusCode::NOT_MODIFIED;
-        return Ok(Outgoing { status, headers, content: Content::Nothing });
-    }
     let content = collect(Feed::new(records, first), trail).await?;
     Ok(Outgoing { status, headers, content })
 }

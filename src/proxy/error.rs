@@ -75,6 +75,8 @@ pub(crate) enum CallError {
     PolicyChanged,
     #[error("refused: {}", .0.reason.as_str())]
     Refused(Refusal),
+    #[error("the store's answer about a record that may be hidden could not be used")]
+    Hidden(#[source] Box<Self>),
     #[error("no route leads there")]
     Route,
     #[error("the store answered with status {0}")]
@@ -100,6 +102,7 @@ impl CallError {
             Self::Busy(Busy::Rate) => "rate",
             Self::Busy(Busy::Owners) => "owners",
             Self::Head(_) => "bad_request",
+            Self::Hidden(cause) => cause.reason(),
             Self::Media => "store_content_type",
             Self::Method { .. } => "method",
             Self::NotAcceptable => "not_acceptable",
@@ -138,7 +141,7 @@ impl CallError {
             Self::Media | Self::Transform(_) => ProblemKind::Store,
             Self::Method { .. } => ProblemKind::MethodNotAllowed,
             Self::NotAcceptable => ProblemKind::NotAcceptable,
-            Self::NotFound | Self::Route => ProblemKind::NotFound,
+            Self::Hidden(_) | Self::NotFound | Self::Route => ProblemKind::NotFound,
             Self::Status(status) => kind_of_status(*status),
             Self::Upstream(error) => match error_kind(error) {
                 ErrorKind::Unavailable | ErrorKind::Overloaded => ProblemKind::Unavailable,
@@ -184,6 +187,7 @@ impl CallError {
         matches!(
             self,
             Self::Audit(_)
+                | Self::Hidden(_)
                 | Self::Media
                 | Self::Status(_)
                 | Self::Subjects(_)
@@ -206,6 +210,15 @@ impl CallError {
         match self {
             Self::Refused(refusal) => &refusal.missing,
             _ => &[],
+        }
+    }
+
+    /// The same cause where the client may not learn that there is a record at all.
+    pub(crate) fn hidden(self) -> Self {
+        match self {
+            Self::Media | Self::Transform(_) => Self::Hidden(Box::new(self)),
+            Self::Status(status) if status.is_redirection() => Self::Hidden(Box::new(self)),
+            other => other,
         }
     }
 

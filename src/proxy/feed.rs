@@ -91,6 +91,19 @@ impl Feed {
         Ok(Some(bytes))
     }
 
+    /// Releases the first batch of an answer that is told to be there and not sent.
+    ///
+    /// # Errors
+    /// When the batch may not leave.
+    pub(crate) async fn announce(records: Box<Records>, first: Sealed) -> Result<Tally, CallError> {
+        let mut feed = Self { records, ahead: Ahead::End, tally: Tally::default() };
+        let (records, left_out) = (first.records, first.left_out);
+        let owners: Vec<Arc<str>> = feed.records.question.caller.owners().cloned().collect();
+        release(&feed.records.shared, &owners, first.untold()).await?;
+        feed.count(records, left_out, 0);
+        Ok(feed.tally)
+    }
+
     fn count(&mut self, records: u32, left_out: u32, bytes: usize) {
         self.tally.records = self.tally.records.saturating_add(records);
         self.tally.left_out = self.tally.left_out.saturating_add(left_out);

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::catalog::DataSet;
 use crate::catalog::FieldIx;
 use crate::policy::CardFacts;
+use crate::policy::Permit;
 use crate::policy::RecordSubject;
 use crate::subjects::Card;
 use crate::subjects::Cards;
@@ -28,15 +28,27 @@ impl<'a> People<'a> {
     /// When cards cannot be read or made; none of the batch may then be judged.
     pub(crate) async fn find(
         cards: &Cards,
-        set: &DataSet,
+        permit: &Permit,
         batch: &'a Batch,
     ) -> Result<Self, CallError> {
+        let set = permit.set();
+        let is_certain = permit.covers_every_record();
+        let mut values = Vec::new();
         let count = batch.len() * set.subjects.len();
         let mut people = Self { ids: Vec::with_capacity(count), cards: Vec::with_capacity(count) };
         let mut missing = Vec::new();
         for record in 0..batch.len() {
+            // Who asks for what no grant can open makes nobody known here, and waits for nothing.
+            let is_asked = is_certain || {
+                fact_values(batch, record, permit.fact_fields(), &mut values);
+                let id = |place: usize| {
+                    let subject = set.subjects.get(place)?;
+                    scalar(batch, record, subject.field)
+                };
+                permit.may_cover(id, &values)
+            };
             for subject in &set.subjects {
-                let id = scalar(batch, record, subject.field);
+                let id = scalar(batch, record, subject.field).filter(|_| is_asked);
                 let card = id.as_deref().and_then(|id| cards.cached(&subject.domain, id));
                 if id.is_some() && card.is_none() {
                     missing.push((people.ids.len(), &subject.domain));
@@ -85,6 +97,17 @@ impl<'a> People<'a> {
     pub(crate) fn cards(&self, record: usize, per_record: usize) -> &[Option<Arc<Card>>] {
         self.cards.get(record * per_record..(record + 1) * per_record).unwrap_or_default()
     }
+}
+
+/// The values of the fields a verdict needs, in their order.
+pub(crate) fn fact_values<'a>(
+    batch: &'a Batch,
+    record: usize,
+    fields: &[FieldIx],
+    values: &mut Vec<Option<Cow<'a, str>>>,
+) {
+    values.clear();
+    values.extend(fields.iter().map(|field| scalar(batch, record, *field)));
 }
 
 /// A field's value as text, when it is one value that has one spelling. A number does when it is

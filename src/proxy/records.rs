@@ -31,6 +31,7 @@ use crate::upstream::StoreBody;
 use super::budget::Share;
 use super::error::CallError;
 use super::people::People;
+use super::people::fact_values;
 use super::people::scalar;
 use super::plan;
 use super::plan::Question;
@@ -109,6 +110,12 @@ impl Sealed {
         Entry::clone(&self.facts)
     }
 
+    /// The same batch when only its being there is told: its records count, its bytes stay.
+    pub(crate) fn untold(mut self) -> Self {
+        self.bytes.clear();
+        self
+    }
+
     /// The bytes, in exchange for the proof that their entry is on disk.
     #[expect(
         clippy::needless_pass_by_value,
@@ -159,7 +166,7 @@ impl Records {
     pub(crate) async fn read(&mut self) -> Result<bool, CallError> {
         self.batch.clear();
         let last = self.fill().await?;
-        People::find(&self.shared.cards, self.permit.set(), &self.batch).await?;
+        People::find(&self.shared.cards, &self.permit, &self.batch).await?;
         Ok(last)
     }
 
@@ -169,7 +176,7 @@ impl Records {
     /// When nobody knows whom it is about, or when the call may not go on. Nothing of the batch
     /// then leaves.
     pub(crate) async fn judge(&mut self, last: bool) -> Result<Sealed, CallError> {
-        let people = People::find(&self.shared.cards, self.permit.set(), &self.batch).await?;
+        let people = People::find(&self.shared.cards, &self.permit, &self.batch).await?;
         let now = self.shared.clock.now();
         // After the last wait, so that what changed meanwhile counts for this batch.
         self.question.caller.still_valid(&self.shared)?;
@@ -200,7 +207,9 @@ impl Records {
             facts: Arc::clone(&self.facts),
             bulk: Arc::clone(&self.bulk),
             last,
-            as_stored: self.permit.shows_every_field(),
+            as_stored: self.permit.shows_every_field()
+                && !self.batch.has_skipped()
+                && !self.reader.has_skipped(),
         };
         desk.judge_all(&people, &mut sealed);
         if last {
@@ -277,8 +286,7 @@ impl Desk<'_> {
         let fact_fields = self.permit.fact_fields();
         let mut values: Vec<Option<Cow<'_, str>>> = Vec::with_capacity(fact_fields.len());
         for record in 0..self.batch.len() {
-            values.clear();
-            values.extend(fact_fields.iter().map(|field| scalar(self.batch, record, *field)));
+            fact_values(self.batch, record, fact_fields, &mut values);
             let facts = RecordFacts {
                 subjects: subjects
                     .get(record * per_record..(record + 1) * per_record)

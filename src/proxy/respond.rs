@@ -74,7 +74,7 @@ fn refuse(head: &Parts, error: &CallError, mut trail: Box<Trail>) -> Response<An
     let word = if error.is_refusal() { "refuse" } else { "allow" };
     common(&mut headers, &trail, word);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Problem::MEDIA_TYPE));
-    if let (CallError::NotFound, Some(plan)) = (error, &trail.plan) {
+    if let (ProblemKind::NotFound, Some(plan)) = (error.kind(), &trail.plan) {
         headers.insert("privet-fields", plan.clone());
     }
     advise(&mut headers, error);

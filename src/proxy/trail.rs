@@ -95,7 +95,7 @@ impl Trail {
             self.refuse(error);
         }
         let ending = match error {
-            CallError::NotFound => Ending::NotFound,
+            CallError::Hidden(_) | CallError::NotFound => Ending::NotFound,
             _ => Ending::Failed,
         };
         self.end(ending);

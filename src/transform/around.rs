@@ -95,12 +95,15 @@ impl Around {
         self.levels.get(level).is_some_and(|level| level.has_step)
     }
 
-    /// Keeps a checked value when it is a scalar.
-    pub(super) fn keep(&mut self, place: usize, value: &[u8]) {
+    /// Keeps a checked value when it is a scalar; false when it is not.
+    pub(super) fn keep(&mut self, place: usize, value: &[u8]) -> bool {
         let is_scalar = !matches!(value.first(), None | Some(b'{' | b'['));
-        if let Some(kept) = self.kept.get_mut(place).filter(|_| is_scalar) {
+        let kept = self.kept.get_mut(place).filter(|_| is_scalar);
+        let is_kept = kept.is_some();
+        if let Some(kept) = kept {
             kept.value = Some(value.into());
         }
+        is_kept
     }
 
     /// Appends every kept member with a comma before it.

@@ -16,6 +16,8 @@ pub struct Batch {
     text: String,
     tape: Vec<Entry>,
     records: Vec<Bounds>,
+    /// Whether a record had anything in it that is not on the tape.
+    has_skipped: bool,
 }
 
 /// One value or bracket of a record, in the order of the text.
@@ -115,6 +117,7 @@ impl Batch {
             text: String::new(),
             tape: Vec::new(),
             records: Vec::new(),
+            has_skipped: false,
         }
     }
 
@@ -144,6 +147,12 @@ impl Batch {
         self.text.clear();
         self.tape.clear();
         self.records.clear();
+        self.has_skipped = false;
+    }
+
+    /// Whether its records had members or values that are not listed, and so never leave.
+    pub fn has_skipped(&self) -> bool {
+        self.has_skipped
     }
 
     /// The value of `field` in record number `record`. A record or field that is not there is
@@ -176,7 +185,8 @@ impl Batch {
     }
 
     /// Adds the record whose entries the parser wrote last.
-    pub(super) fn add(&mut self, text: &str, shape: &Arc<Shape>) {
+    pub(super) fn add(&mut self, text: &str, shape: &Arc<Shape>, has_skipped: bool) {
+        self.has_skipped |= has_skipped;
         if self.shape.as_ref().is_none_or(|known| !Arc::ptr_eq(known, shape)) {
             self.shape = Some(Arc::clone(shape));
         }

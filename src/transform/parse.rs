@@ -46,6 +46,8 @@ pub(super) struct Parser<'a> {
     pub(super) names: &'a mut Names,
     /// Nothing is noted without one.
     pub(super) index: Option<Index<'a>>,
+    /// Whether the record has anything that is not noted, and so never leaves.
+    pub(super) has_skipped: bool,
 }
 
 /// Where on the tape a value belongs.
@@ -183,6 +185,7 @@ impl<'a> Parser<'a> {
                 seen.others |= bit;
             }
         }
+        self.has_skipped |= found.is_none() && inside.is_some();
         if self.after_space()? != b':' {
             return Err(Malformed::Structure.into());
         }
@@ -403,7 +406,9 @@ impl<'a> Parser<'a> {
     fn note(&mut self, target: Target, what: What, (start, end): (usize, usize)) {
         let Some(node) = self.node(target) else { return };
         // Where only parts are listed, nothing but `null` can stand for the container.
-        if node.field.is_some() || what == What::Null {
+        let is_noted = node.field.is_some() || what == What::Null;
+        self.has_skipped |= !is_noted;
+        if is_noted {
             let is_item = target.is_item || target.is_leaf_item;
             self.push(Entry {
                 what,
@@ -417,8 +422,10 @@ impl<'a> Parser<'a> {
 
     /// Writes a container that is one value, and ends here, on the tape.
     fn note_container(&mut self, target: Target, start: usize) {
-        let is_field = self.node(target).is_some_and(|node| node.field.is_some());
-        if is_field && !target.is_leaf_item {
+        let Some(node) = self.node(target) else { return };
+        // Where one scalar is listed a container is never written.
+        self.has_skipped |= target.is_leaf_item || !node.is_one_value();
+        if node.field.is_some() && !target.is_leaf_item {
             self.note(target, What::Container, (start, self.pos));
         }
     }

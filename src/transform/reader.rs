@@ -43,6 +43,8 @@ pub struct Reader {
     seek: Option<Seek>,
     names: Names,
     around: Around,
+    /// Whether anything stood around the records that is not passed on.
+    has_skipped: bool,
     failure: Option<TransformError>,
 }
 
@@ -87,6 +89,7 @@ impl Reader {
             seek: None,
             names: Names::default(),
             around: Around::new(selector),
+            has_skipped: false,
             failure: (is_lines && !selector.steps.is_empty())
                 .then_some(TransformError::Unselectable),
         }
@@ -122,6 +125,11 @@ impl Reader {
     /// The members beside the records that are passed on; complete after [`Progress::End`].
     pub fn around(&self) -> &Around {
         &self.around
+    }
+
+    /// Whether members stood around the records that are not passed on; known at the end.
+    pub fn has_skipped(&self) -> bool {
+        self.has_skipped
     }
 
     /// Moves complete records into `batch`.
@@ -263,9 +271,11 @@ impl Reader {
     fn beside(&mut self, level: usize, kept: Option<usize>) -> Result<(), Halt> {
         self.token()?;
         let end = self.skip(level + 1)?;
-        if let (Some(kept), Some(value)) = (kept, self.buffer.get(self.pos..end)) {
-            self.around.keep(kept, value);
-        }
+        let is_kept = match (kept, self.buffer.get(self.pos..end)) {
+            (Some(kept), Some(value)) => self.around.keep(kept, value),
+            _ => false,
+        };
+        self.has_skipped |= !is_kept;
         self.pos = end;
         Ok(())
     }
@@ -299,13 +309,14 @@ impl Reader {
             max_depth: self.limits.depth.saturating_sub(depth),
             names: &mut self.names,
             index: Some(Index { shape: &self.shape, tape: batch.tape() }),
+            has_skipped: false,
         };
         let parsed = parser.record();
-        let end = parser.pos;
+        let (end, has_skipped) = (parser.pos, parser.has_skipped);
         let valid = parsed.and_then(|()| utf8(text.get(..end).unwrap_or_default()));
         match valid {
             Ok(text) => {
-                batch.add(text, &self.shape);
+                batch.add(text, &self.shape, has_skipped);
                 self.count += 1;
                 Ok(end)
             }
@@ -329,6 +340,7 @@ impl Reader {
             max_depth: self.limits.depth.saturating_sub(depth),
             names: &mut self.names,
             index: None,
+            has_skipped: false,
         };
         let skipped = parser.skip();
         let end = parser.pos;

@@ -66,6 +66,7 @@ pub fn validate(text: &[u8]) -> Result<(), Malformed> {
         max_depth: Limits::MAX_DEPTH,
         names: &mut names,
         index: None,
+        has_skipped: false,
     };
     parser.after_space().map_err(broken)?;
     parser.skip().map_err(broken)?;

@@ -11,6 +11,8 @@ mod corpus;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod hidden;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod slow;
