@@ -10,6 +10,8 @@ use std::path::PathBuf;
 use crate::protocol::tlog::Tile;
 
 use super::derive::CHECKPOINT;
+use super::frame;
+use super::journal;
 
 /// A log's folder.
 #[derive(Debug)]
@@ -27,6 +29,20 @@ impl Folder {
         let Some(bytes) = self.read(CHECKPOINT)? else { return Ok(None) };
         let not_text = |_| io::Error::new(ErrorKind::InvalidData, "the checkpoint is not text");
         String::from_utf8(bytes).map(Some).map_err(not_text)
+    }
+
+    /// Entries the journal holds behind the first `size`: those a checkpoint is still to name.
+    /// `None` when there is no journal.
+    pub(super) fn unpublished(&self, size: u64) -> io::Result<Option<u64>> {
+        let names = match fs::read_dir(self.root.join(journal::FOLDER)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            names => names?,
+        };
+        let first =
+            names.filter_map(|file| journal::segment_first(file.ok()?.file_name().to_str()?)).max();
+        let Some(first) = first else { return Ok(None) };
+        let bytes = fs::read(self.root.join(journal::segment_name(first)))?;
+        Ok(Some(frame::scan(&bytes, first).next.saturating_sub(size)))
     }
 
     /// The bytes of a tile or bundle with at least `tile.width` hashes or entries; `None` when
@@ -54,12 +70,16 @@ impl Folder {
     }
 
     fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        let named = |error: io::Error| {
+            let path = self.root.join(name);
+            io::Error::new(error.kind(), format!("`{}`: {error}", path.display()))
+        };
         let file = match fs::File::open(self.root.join(name)) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            file => file?,
+            file => file.map_err(named)?,
         };
         let mut bytes = Vec::new();
-        file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+        file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(named)?;
         if bytes.len() as u64 > MAX_FILE_BYTES {
             return Err(io::Error::new(ErrorKind::InvalidData, format!("{name} is too long")));
         }

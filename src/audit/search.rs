@@ -146,6 +146,11 @@ pub fn search(dir: &Path, filter: &Filter, start: u64) -> Result<Search, SearchE
 }
 
 impl Search {
+    /// Entries in the journal that are not published yet, and so not searched.
+    pub fn unpublished(&self) -> u64 {
+        self.folder.unpublished(self.size).ok().flatten().unwrap_or(0)
+    }
+
     /// The next entry's bytes, when the bundle that holds it has them.
     fn entry(&mut self) -> Result<&[u8], SearchError> {
         let index = self.next;

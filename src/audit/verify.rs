@@ -26,13 +26,16 @@ pub struct Verified {
     /// Entries of the kept checkpoint the log was shown to continue, when one was given. Without
     /// one, a log that its own operator wrote anew would look the same.
     pub since: Option<u64>,
+    /// Entries in the journal that no checkpoint covers yet. A running gateway publishes them
+    /// within moments, one that was killed at its next start.
+    pub unpublished: u64,
 }
 
 /// Why a log does not verify.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum VerifyError {
     /// A checkpoint is not one, or is not signed with the key.
-    #[error("{which} checkpoint: {source}")]
+    #[error("{which} checkpoint cannot be trusted")]
     Checkpoint {
         /// "the published" or "the kept".
         which: &'static str,
@@ -97,6 +100,12 @@ pub enum VerifyError {
 }
 
 impl VerifyError {
+    /// Whether the log was shown not to hold, and not merely left unchecked: a file that cannot be
+    /// read, or a kept checkpoint that is none of this key, proves nothing.
+    pub fn disproves(&self) -> bool {
+        !matches!(self, Self::Io { .. } | Self::Checkpoint { which: KEPT, .. })
+    }
+
     /// The first index known to be bad, when one entry can be named.
     pub fn index(&self) -> Option<u64> {
         match self {
@@ -119,7 +128,7 @@ pub fn verify(
     let folder = Folder::new(dir);
     let note = folder.checkpoint().map_err(io_error)?.ok_or(VerifyError::NoCheckpoint)?;
     let checkpoint = open("the published", vkey, &note)?;
-    let kept = since.map(|note| open("the kept", vkey, note)).transpose()?;
+    let kept = since.map(|note| open(KEPT, vkey, note)).transpose()?;
     if let Some(kept) = kept.as_ref().filter(|kept| kept.size > checkpoint.size) {
         return Err(VerifyError::Truncated { kept: kept.size, size: checkpoint.size });
     }
@@ -139,7 +148,9 @@ pub fn verify(
     if check.frontier.root() != checkpoint.root {
         return Err(VerifyError::Root { at_least: since.unwrap_or(0) });
     }
-    Ok(Verified { checkpoint, since })
+    // The journal is no part of the proof: who checks a copy may not have it.
+    let unpublished = check.folder.unpublished(checkpoint.size).ok().flatten().unwrap_or(0);
+    Ok(Verified { checkpoint, since, unpublished })
 }
 
 fn open(which: &'static str, vkey: &VerifierKey, note: &str) -> Result<Checkpoint, VerifyError> {
@@ -241,5 +252,8 @@ impl Check<'_> {
 fn io_error(source: io::Error) -> VerifyError {
     VerifyError::Io { source: Arc::new(source) }
 }
+
+/// The checkpoint that was kept elsewhere.
+const KEPT: &str = "the kept";
 
 const BUNDLE: u64 = 256;

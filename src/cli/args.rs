@@ -177,7 +177,7 @@ pub(super) struct SearchArgs {
     /// Only this kind: release, outcome, refusal, admin, …
     #[arg(long, value_name = "KIND")]
     pub(super) kind: Option<String>,
-    /// Only this role.
+    /// Only callers who spoke for this role, as the log shows it.
     #[arg(long, value_name = "ROLE")]
     pub(super) role: Option<String>,
     /// Only this purpose.
@@ -189,10 +189,10 @@ pub(super) struct SearchArgs {
     /// Only the call with this request or decision id.
     #[arg(long, value_name = "ID")]
     pub(super) request: Option<String>,
-    /// Only entries about this person, by the token that `privet subject token` prints.
+    /// Only entries about this person, by the token that `privet subject show` prints.
     #[arg(long, value_name = "TOKEN")]
     pub(super) subject: Option<String>,
-    /// At most this many entries.
+    /// At most this many entries, the newest; 0 for all.
     #[arg(long, default_value_t = 100, value_name = "N")]
     pub(super) limit: usize,
     /// How to show them.

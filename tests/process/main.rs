@@ -10,6 +10,7 @@
     reason = "clippy's exemptions for tests do not reach the functions beside them"
 )]
 
+mod audit_cli;
 mod command_line;
 mod harness;
 mod kill9;

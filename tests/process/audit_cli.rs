@@ -1,0 +1,155 @@
+//! The audit log as an officer meets it: what verifies, what does not, and who saw what and why.
+
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+
+use crate::harness::{Gateway, Site, Store, get, privet};
+
+fn said(out: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
+}
+
+/// A command that must end with `code`, and what it said.
+fn run(site: &Site, code: i32, arguments: &[&str]) -> String {
+    let out = privet(&site.dir(), arguments);
+    assert_eq!(out.status.code(), Some(code), "{arguments:?}: {}", said(&out));
+    said(&out)
+}
+
+fn site() -> Site {
+    let store = Store::start(|_| Some(r#"{"id":"c-5","name":"Eva","country":"GB"}"#.to_owned()));
+    Site::new(store.address())
+}
+
+/// Calls the gateway a few times, so that its log grows.
+fn calls(site: &Site, gateway: &Gateway) {
+    let token = site.token(&["--role", "support", "--purpose", "order_support", "--region", "GB"]);
+    for _ in 0..3 {
+        let answer = get(gateway.gateway, "/shop/customers/c-5", &token, "order_support");
+        assert_eq!(answer.status, 200, "{}", answer.head);
+    }
+}
+
+/// Serves, calls and stops in good order.
+fn day(site: &Site) {
+    let gateway = site.serve();
+    calls(site, &gateway);
+    gateway.signal("-TERM");
+    assert_eq!(gateway.wait().0, Some(0));
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let to = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &to);
+        } else {
+            fs::copy(&path, &to).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_kept_checkpoint_shows_a_log_that_was_put_back_or_changed() {
+    let site = site();
+    day(&site);
+    let log = site.dir().join("data/audit");
+    let older = site.dir().join("older");
+    copy(&log, &older);
+    day(&site);
+    let told = run(&site, 0, &["audit", "verify"]);
+    assert!(told.contains("data/audit/checkpoint"), "{told}");
+    fs::copy(log.join("checkpoint"), site.dir().join("kept")).unwrap();
+    let verify = ["audit", "verify", "--since", "kept"];
+    assert!(run(&site, 0, &verify).contains("continues"));
+    day(&site);
+    assert!(run(&site, 0, &verify).contains("continues"));
+
+    // An older log in place of the newer one holds by itself.
+    let newer = site.dir().join("newer");
+    fs::rename(&log, &newer).unwrap();
+    copy(&older, &log);
+    run(&site, 0, &["audit", "verify"]);
+    assert!(run(&site, 5, &verify).contains("first bad index"));
+
+    // One bit of one entry.
+    fs::remove_dir_all(&log).unwrap();
+    copy(&newer, &log);
+    let bundles = log.join("tile/entries/000.p");
+    for file in fs::read_dir(bundles).unwrap() {
+        let path = file.unwrap().path();
+        let mut bytes = fs::read(&path).unwrap();
+        let second = 2 + usize::from(u16::from_be_bytes([bytes[0], bytes[1]]));
+        bytes[second + 10] ^= 1;
+        fs::write(&path, bytes).unwrap();
+    }
+    assert!(run(&site, 5, &["audit", "verify"]).contains("first bad index 1"));
+}
+
+#[test]
+fn what_cannot_be_checked_is_not_a_broken_proof() {
+    let site = site();
+    let told = run(&site, 1, &["audit", "verify"]);
+    assert!(told.contains("there is no audit log") && told.contains("data/audit"), "{told}");
+    assert!(run(&site, 1, &["audit", "search"]).contains("there is no audit log"));
+    day(&site);
+    let told = run(&site, 2, &["audit", "verify", "--since", "privet.toml"]);
+    assert_eq!(told.matches("not a").count(), 1, "{told}");
+    assert!(told.contains("privet.toml") && told.contains("checkpoint"), "{told}");
+    assert!(run(&site, 1, &["audit", "verify", "--since", "nothing"]).contains("`nothing`"));
+    let told = run(&site, 2, &["audit", "verify", "--key", "privet.toml"]);
+    assert!(told.contains("name+hash+base64"), "{told}");
+}
+
+#[test]
+fn an_officer_reads_who_saw_what_and_why() {
+    let site = site();
+    day(&site);
+    let told = run(&site, 0, &["audit", "search", "--kind", "release"]);
+    for word in ["support", "order_support", "shop.customers", "by support-contact"] {
+        assert!(told.contains(word), "{word} is not in\n{told}");
+    }
+    let id = run(&site, 0, &["audit", "search", "--kind", "release", "--output", "jsonl"]);
+    let row: serde_json::Value = serde_json::from_str(id.lines().next().unwrap()).unwrap();
+    assert!(told.contains(row["decision_id"].as_str().unwrap()), "{told}");
+    assert!(told.contains(&row["actor"].as_str().unwrap()[..8]), "{told}");
+    assert!(told.lines().all(|line| line.chars().count() <= 120), "{told}");
+
+    let cut = run(&site, 0, &["audit", "search", "--limit", "2"]);
+    assert!(cut.contains("the newest 2 of more"), "{cut}");
+    let all = run(&site, 0, &["audit", "search", "--limit", "0", "--output", "jsonl"]);
+    assert!(all.lines().count() > 4 && !all.contains("of more"), "{all}");
+    let none = run(&site, 0, &["audit", "search", "--purpose", "order_suport"]);
+    assert!(none.contains("no entry matches"), "{none}");
+    assert!(none.contains("did you mean `order_support`?"), "{none}");
+}
+
+#[test]
+fn entries_that_a_kill_left_unpublished_are_counted_and_no_error() {
+    let site = site();
+    day(&site);
+    // A kill may come before or after a checkpoint; an older one put back is a kill before it.
+    let checkpoint = site.dir().join("data/audit/checkpoint");
+    let older = fs::read(&checkpoint).unwrap();
+    let gateway = site.serve();
+    calls(&site, &gateway);
+    gateway.kill9();
+    fs::write(&checkpoint, older).unwrap();
+    for command in ["verify", "search"] {
+        let told = run(&site, 0, &["audit", command]);
+        assert!(told.contains("newer entries wait in the journal"), "{told}");
+    }
+    day(&site);
+    let told = run(&site, 0, &["audit", "verify"]);
+    assert!(!told.contains("wait in the journal"), "{told}");
+}
+
+#[test]
+fn a_policy_without_tests_fails_them() {
+    let site = site();
+    fs::remove_file(site.dir().join("policies/customer-care.test.yaml")).unwrap();
+    assert!(run(&site, 4, &["policy", "test"]).contains("no tests were found in "));
+}
