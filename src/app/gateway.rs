@@ -51,6 +51,7 @@ use super::load::Loaded;
 use super::running::StartError;
 use super::running::Trust;
 use super::running::read_operators;
+use super::witness::Witness;
 
 /// What has been opened, before anything listens.
 pub(super) struct Parts {
@@ -59,6 +60,7 @@ pub(super) struct Parts {
     cards: Cards,
     keys: KeyRing,
     log: Log,
+    witness: Witness,
     stores: Vec<Arc<Store>>,
     registry: Registry,
     clock: Arc<dyn Clock>,
@@ -72,6 +74,7 @@ pub(super) struct Site {
     cards: Cards,
     keys: KeyRing,
     log: Log,
+    witness: Witness,
     stores: Vec<Arc<Store>>,
     registry: Registry,
     clock: Arc<dyn Clock>,
@@ -102,7 +105,10 @@ impl Parts {
         let keys = KeyRing::open(&config.keys, entropy.clone())?;
         let state = Engine::open(&config.state)?;
         let cards = Cards::open(keys.clone(), state.clone(), &SubjectsConfig::default());
+        let witness = Witness::new(state.clone(), &config.audit.dir);
+        witness.before_opening().await?;
         let log = open_log(&config.audit, &keys, &clock)?;
+        witness.compare(&log).await?;
 
         let authn = AuthnMetrics::default();
         let authenticator =
@@ -144,7 +150,7 @@ impl Parts {
         state.metrics().register(registry.sub_registry_with_prefix("privet_state"));
         keys.engine().metrics().register(registry.sub_registry_with_prefix("privet_keys"));
         cards.metrics().register(registry.sub_registry_with_prefix("privet_subjects"));
-        Ok(Self { shared, authenticator, cards, keys, log, stores, registry, clock })
+        Ok(Self { shared, authenticator, cards, keys, log, witness, stores, registry, clock })
     }
 
     pub(super) fn clock(&self) -> Arc<dyn Clock> {
@@ -170,13 +176,15 @@ impl Parts {
         operators: Operators,
         tls: Option<Arc<ServerTls>>,
     ) -> Arc<Site> {
-        let Self { shared, authenticator, cards, keys, log, stores, registry, clock } = self;
+        let Self { shared, authenticator, cards, keys, log, witness, stores, registry, clock } =
+            self;
         Arc::new(Site {
             shared,
             authenticator,
             cards,
             keys,
             log,
+            witness,
             stores,
             registry,
             clock,
@@ -251,6 +259,10 @@ impl Site {
 
     pub(super) fn log(&self) -> &Log {
         &self.log
+    }
+
+    pub(super) fn witness(&self) -> &Witness {
+        &self.witness
     }
 
     pub(super) fn speaks_tls(&self) -> bool {

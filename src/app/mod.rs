@@ -8,6 +8,7 @@ mod load;
 mod policy_tests;
 mod running;
 mod stores;
+mod witness;
 mod worker;
 
 pub use self::files::ReadError;
@@ -16,3 +17,4 @@ pub use self::init::{InitError, Plan, init, random_token};
 pub use self::load::{LoadError, Loaded};
 pub use self::running::{Addresses, Running, StartError, Trust};
 pub use self::stores::move_store;
+pub use self::witness::HistoryError;

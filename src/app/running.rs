@@ -39,6 +39,7 @@ use super::gateway::Site;
 use super::harden;
 use super::load::LoadError;
 use super::load::Loaded;
+use super::witness::HistoryError;
 use super::worker;
 
 /// Where the gateway listens, with the ports that were picked.
@@ -92,6 +93,9 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+    /// The log and the state do not fit each other.
+    #[error(transparent)]
+    History(#[from] HistoryError),
     /// The keys.
     #[error("the keys cannot be opened")]
     Keys(#[from] KeysError),
@@ -178,7 +182,10 @@ impl Running {
         let admin = serve_admin(&loaded, &site, &admin_drain, &mut tasks)?;
         let addresses = Addresses { gateway, admin };
         let log = site.log().clone();
-        let first = log.record(site.start_entry()).await?;
+        let witness = site.witness();
+        let first = witness.record(&log, site.start_entry()).await?;
+        witness.begin(&log).await?;
+        tasks.spawn(witness.clone().watch(log.clone(), drain.clone()));
         tracing::info!(index = first.index(), "started");
         Ok(Self { addresses, drain, admin_drain, workers, tasks, site, log })
     }
@@ -225,9 +232,12 @@ impl Running {
     }
 
     async fn close_log(&self) -> Result<(), AuditError> {
-        let last = self.log.record(Entry::new(Kind::Stop)).await?;
+        let witness = self.site.witness();
+        let last = witness.record(&self.log, Entry::new(Kind::Stop)).await?;
         tracing::info!(index = last.index(), "stopped");
-        self.log.close().await
+        self.log.close().await?;
+        witness.keep(&self.log, &mut None).await;
+        Ok(())
     }
 }
 

@@ -1,5 +1,6 @@
 //! The log as the rest of the gateway sees it: hand in an entry, get a receipt.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
 
@@ -153,6 +154,11 @@ impl Log {
     /// The text of the last published checkpoint, a signed note.
     pub fn checkpoint(&self) -> Option<Arc<str>> {
         held(&self.handle.shared.checkpoint).clone()
+    }
+
+    /// The folder it is in.
+    pub(super) fn dir(&self) -> &Path {
+        &self.handle.shared.config.dir
     }
 
     /// Waits until everything recorded so far is on disk and under a published checkpoint.

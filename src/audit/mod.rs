@@ -14,6 +14,7 @@ mod folder;
 mod frame;
 #[doc(hidden)]
 pub mod fuzz;
+mod history;
 mod journal;
 mod log;
 mod metrics;

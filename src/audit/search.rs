@@ -208,7 +208,7 @@ impl Iterator for Search {
     }
 }
 
-fn io_error(source: io::Error) -> SearchError {
+pub(super) fn io_error(source: io::Error) -> SearchError {
     SearchError::Io { source: Arc::new(source) }
 }
 

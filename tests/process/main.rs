@@ -15,4 +15,5 @@ mod command_line;
 mod harness;
 mod kill9;
 mod planted;
+mod rollback;
 mod third_party_store;
