@@ -115,7 +115,7 @@ fn an_officer_reads_who_saw_what_and_why() {
     let id = run(&site, 0, &["audit", "search", "--kind", "release", "--output", "jsonl"]);
     let row: serde_json::Value = serde_json::from_str(id.lines().next().unwrap()).unwrap();
     assert!(told.contains(row["decision_id"].as_str().unwrap()), "{told}");
-    assert!(told.contains(&row["actor"].as_str().unwrap()[..8]), "{told}");
+    assert!(told.contains(row["actor"].as_str().unwrap().get(..8).unwrap()), "{told}");
     assert!(told.lines().all(|line| line.chars().count() <= 120), "{told}");
 
     let cut = run(&site, 0, &["audit", "search", "--limit", "2"]);

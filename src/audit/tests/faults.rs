@@ -30,7 +30,7 @@ async fn run(durability: Durability, from: u64, len: u64, torn: usize) -> u64 {
     let hook: Hook = Arc::new(move |step, _| {
         let n = counter.fetch_add(1, Ordering::SeqCst);
         let after_bytes = if step == Step::Write { torn } else { 0 };
-        let error = || io::Error::from_raw_os_error(if n % 2 == 0 { 28 } else { 5 });
+        let error = || io::Error::from_raw_os_error(if n.is_multiple_of(2) { 28 } else { 5 });
         (from..from + len).contains(&n).then(|| Trip { after_bytes, error: error() })
     });
     let config = || {
