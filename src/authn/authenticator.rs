@@ -12,6 +12,7 @@ use sha2::Sha256;
 
 use crate::clock::Clock;
 use crate::net::Drain;
+use crate::types::told;
 
 use super::AuthnConfig;
 use super::AuthnError;
@@ -201,7 +202,7 @@ impl Authenticator {
                 if issuer.is_due(now_ms)
                     && let Err(error) = inner.refresh(index).await
                 {
-                    let error = &error as &dyn std::error::Error;
+                    let error = told(&error);
                     tracing::warn!(error, issuer = &*issuer.name, "keeping the last good keys");
                 }
             }

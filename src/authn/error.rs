@@ -158,16 +158,24 @@ impl ClientError for AuthnError {
             | Self::Write { .. } => "the credential could not be checked",
             Self::Expired => "the credential has expired; get a new one",
             Self::KeysMissing { .. } => "the issuer's keys cannot be read at the moment; try later",
-            Self::Malformed { .. } => "the token is not a signed JWT that this gateway reads",
-            Self::Missing => "send a token as `Authorization: Bearer …`, or a client certificate",
-            Self::NotYet => "the credential is not valid yet",
-            Self::OtherAudience { .. } => "the token was issued for another audience",
+            Self::Malformed { what } => {
+                return format!("the token cannot be verified: {what}").into();
+            }
+            Self::Missing => {
+                "no credential was sent; send `Authorization: Bearer …`, or a client certificate"
+            }
+            Self::NotYet => "the credential is not valid yet; compare the clocks (`nbf`, `iat`)",
+            Self::OtherAudience { .. } => {
+                "the token was issued for another audience; ask for one whose `aud` is this gateway"
+            }
             Self::Suspended => "access is suspended",
-            Self::UnknownCertificate { .. } => "the client certificate is not known here",
-            Self::UnknownIssuer => "the token's issuer is not known here",
+            Self::UnknownCertificate { .. } => {
+                "the client certificate is not known here; send `Authorization: Bearer` and a token"
+            }
+            Self::UnknownIssuer => "the issuer of the token (`iss`) is not known here",
             // One text for both: which keys an issuer has is nobody's business.
             Self::UnknownKey { .. } | Self::WrongSignature { .. } => {
-                "the token could not be verified"
+                "the token cannot be verified: it is not signed with a key of its issuer"
             }
         }
         .into()

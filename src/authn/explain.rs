@@ -65,6 +65,7 @@ pub(super) fn explain(text: &str, issuers: &[Arc<Issuer>], now: Timestamp) -> Ex
         Err(error) => refused(explanation, error.to_string()),
         Ok(reading) => {
             explanation.facts = facts(&reading);
+            explanation.facts.extend(grace(&reading, issuer, now));
             explanation.ignored = reading.ignored;
             explanation.verdict = Verdict::Believed;
             explanation
@@ -103,6 +104,20 @@ fn facts(reading: &Reading) -> Vec<(String, String)> {
     );
     add("expires", identity.expires.to_string());
     facts
+}
+
+/// That a token lives on the leeway alone.
+fn grace(reading: &Reading, issuer: &Issuer, now: Timestamp) -> Option<(String, String)> {
+    let leeway_s = issuer.config.leeway_s;
+    let left_ms = reading.identity.expires.ms_since(now);
+    if left_ms > leeway_s.saturating_mul(1000) {
+        return None;
+    }
+    let what = format!(
+        "past its `exp`, believed for {} s more (leeway {leeway_s} s)",
+        left_ms.div_ceil(1000)
+    );
+    Some(("leeway".to_owned(), what))
 }
 
 /// The top-level claims that neither the settings nor this gateway reads.

@@ -13,6 +13,7 @@ use crate::net::ClientTls;
 use crate::net::Fetch;
 use crate::net::https_get;
 use crate::net::read_bounded;
+use crate::types::told;
 
 use super::AuthnError;
 use super::AuthnMetrics;
@@ -191,7 +192,7 @@ impl Issuer {
             }
             Err(error) => {
                 metrics.key_set_failures.inc();
-                state.trouble = Some(with_cause(error));
+                state.trouble = Some(told(error));
                 state.due_ms = now_ms.saturating_add(RETRY_MS);
             }
         }
@@ -240,16 +241,6 @@ fn https_url(issuer: &str, url: &str) -> Result<Uri, AuthnError> {
     let uri: Uri = url.parse().map_err(|_| wrong("`jwks` is neither a file nor a URL"))?;
     let is_https = uri.scheme_str() == Some("https") && uri.host().is_some();
     if is_https { Ok(uri) } else { Err(wrong("`jwks` must start with `https://`, or be a file")) }
-}
-
-fn with_cause(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// The largest key set that is read, in bytes.

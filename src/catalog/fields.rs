@@ -141,14 +141,14 @@ fn class(
         let words = Level::ALL.map(Level::as_str);
         if let Some(level) = node.word("level", Level::parse, &words, faults) {
             if level < class.level {
-                let what = format!("`{path}` is lowered from {} to {level}", class.level);
                 let flags: Vec<&str> = class.flags.words().collect();
-                let help = if flags.is_empty() {
+                let flags = if flags.is_empty() {
                     String::new()
                 } else {
-                    format!("its legal flags stay: {}", flags.join(", "))
+                    format!("; its legal flags stay: {}", flags.join(", "))
                 };
-                faults.warning(&node.place, what, help);
+                let what = format!("`{path}` is lowered from {} to {level}{flags}", class.level);
+                faults.remark(&node.place, what);
             }
             class.level = level;
         }

@@ -73,6 +73,10 @@ fn call(node: &Node, set: &DataSet, faults: &mut Faults) -> Option<(Method, Stri
         faults.error(&node.place, what, format!("known here: {known}"));
         return None;
     };
+    if method != Method::Get {
+        let what = format!("only GET routes are served in this version, not {word}");
+        faults.warning(&node.place, what, "calls of it are answered 501; leave the route out");
+    }
     let segments = match segments(template) {
         Ok(parts) => parts,
         Err(what) => {

@@ -4,6 +4,7 @@ use crate::catalog::DataSet;
 use crate::catalog::FieldIx;
 use crate::catalog::Route;
 use crate::types::Action;
+use crate::types::PurposeId;
 use crate::types::RuleId;
 use crate::types::Timestamp;
 
@@ -48,8 +49,38 @@ pub struct Refusal {
     pub reason: RefusalReason,
     /// The limit that refused, or the grant that came nearest.
     pub rule: Option<RuleId>,
-    /// What would help: `purpose`, `mfa_within`, `ticket`, `find_by`, `rows`.
+    /// What would help: `role`, `purpose`, `mfa_within`, `ticket`, `find_by`, `rows`.
     pub missing: Vec<&'static str>,
+    /// The purpose the call was for, once it is known to be one of the policy.
+    pub purpose: Option<PurposeId>,
+    /// Why, and what would help, in words of the policy.
+    pub detail: String,
+    /// The field the call may not select by.
+    pub(super) field: Option<FieldIx>,
+    /// Whether the second credential is the one that lacks something.
+    pub(super) second: bool,
+}
+
+impl Refusal {
+    /// A refusal for this reason, which says nothing more.
+    pub fn new(reason: RefusalReason, missing: &[&'static str]) -> Self {
+        Self {
+            reason,
+            rule: None,
+            missing: missing.to_vec(),
+            purpose: None,
+            detail: String::new(),
+            field: None,
+            second: false,
+        }
+    }
+
+    /// In these words.
+    #[must_use]
+    pub fn with_detail(mut self, detail: &str) -> Self {
+        detail.clone_into(&mut self.detail);
+        self
+    }
 }
 
 /// The reasons of a [`Refusal`].
@@ -91,6 +122,27 @@ impl RefusalReason {
             Self::RowsUnmet => "rows",
             Self::UnknownPurpose => "unknown_purpose",
             Self::UnknownSet => "unknown_set",
+        }
+    }
+
+    /// What a caller is told when nothing more is known.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Expired => "the credential has expired; get a new one",
+            Self::FindBy => "records may not be selected by this field",
+            Self::Limit => "a limit refuses this call",
+            Self::NeedsUnmet => "a grant covers this call, but not all it needs is there",
+            Self::NoGrant => "no grant covers this call",
+            Self::NoPurpose => {
+                "the credential does not name one purpose alone; name one in `Privet-Purpose`"
+            }
+            Self::PurposeNotInToken => "the credential may not be used for this purpose",
+            Self::RowsUnmet => "a grant covers this call, but a signed claim it needs is missing",
+            Self::UnknownPurpose => {
+                "no purpose of the policy has this name; name one of the policy, letter for letter, \
+                 in `Privet-Purpose`"
+            }
+            Self::UnknownSet => "the data set is not in the policy",
         }
     }
 }

@@ -25,13 +25,15 @@ use super::compile::Plan;
 use super::compile::SetFacts;
 use super::permit::Side;
 use super::permit::Sometimes;
+use super::refuse;
 
 /// Decides a call. Closed: what no grant covers is refused.
 pub fn decide(call: &Call<'_>, policy: &Arc<PolicySet>) -> Decision {
     // The positions of fields mean something only in the policy the data set came from.
     let set = policy.sets().iter().position(|set| std::ptr::eq(Arc::as_ptr(set), call.set));
     let Some(set) = set else {
-        return Decision::Refuse(refusal(RefusalReason::UnknownSet, &[]));
+        let refused = refusal(RefusalReason::UnknownSet, &[]);
+        return Decision::Refuse(refused.with_detail(RefusalReason::UnknownSet.words()));
     };
     let asked = Asked {
         identity: call.identity,
@@ -43,7 +45,13 @@ pub fn decide(call: &Call<'_>, policy: &Arc<PolicySet>) -> Decision {
         selects_by: call.selects_by,
         now: call.now,
     };
-    asked.decide(policy)
+    match asked.decide(policy) {
+        Decision::Refuse(mut refused) => {
+            refused.detail = refuse::explain(&asked, call.route, policy, &refused);
+            Decision::Refuse(refused)
+        }
+        permitted @ Decision::Permit(_) => permitted,
+    }
 }
 
 /// A call without its route.
@@ -83,21 +91,38 @@ impl Asked<'_> {
         if identities().any(|identity| identity.expires <= self.now) {
             return Err(refusal(RefusalReason::Expired, &[]));
         }
-        let (purpose, purpose_at) = self.purpose(policy)?;
-        if !identities().all(|identity| may_name(identity, purpose)) {
-            return Err(refusal(RefusalReason::PurposeNotInToken, &["purpose"]));
+        let (purpose, at) = self.purpose(policy)?;
+        self.permit_for(policy, purpose, at)
+            .map_err(|refused| Refusal { purpose: Some(purpose.clone()), ..refused })
+    }
+
+    fn permit_for(
+        &self,
+        policy: &Arc<PolicySet>,
+        purpose: &PurposeId,
+        purpose_at: usize,
+    ) -> Result<Permit, Refusal> {
+        let mut identities = [Some(self.identity), self.on_behalf_of].into_iter().flatten();
+        if let Some(at) = identities.position(|identity| !may_name(identity, purpose)) {
+            let refused = refusal(RefusalReason::PurposeNotInToken, &["purpose"]);
+            return Err(Refusal { second: at > 0, ..refused });
         }
         let tables = policy.tables();
         let facts = tables.sets.get(self.set);
         let facts = facts.ok_or_else(|| refusal(RefusalReason::UnknownSet, &[]))?;
         let found = tables.find(self.set, purpose_at, self.action);
         let found = found.and_then(|at| tables.cell(at).map(|cell| (at, cell)));
-        let (at, cell) = found.ok_or_else(|| refusal(RefusalReason::NoGrant, &[]))?;
+        let (at, cell) = found.ok_or_else(|| {
+            refusal(RefusalReason::NoGrant, &[refuse::lacks(self, policy, self.identity)])
+        })?;
         let measure = Measure { asked: self, policy, at, cell, facts };
         let (mut fact_fields, mut bulk) = (Vec::new(), Vec::new());
         let side = measure.side(self.identity, &mut fact_fields, &mut bulk)?;
         let other = match self.on_behalf_of {
-            Some(identity) => Some(measure.side(identity, &mut fact_fields, &mut bulk)?),
+            Some(identity) => {
+                let side = measure.side(identity, &mut fact_fields, &mut bulk);
+                Some(side.map_err(|refused| Refusal { second: true, ..refused })?)
+            }
             None => None,
         };
         let widest = measure.widest(&side, other.as_ref());
@@ -144,13 +169,15 @@ fn may_name(identity: &Identity, purpose: &PurposeId) -> bool {
 }
 
 fn refusal(reason: RefusalReason, missing: &[&'static str]) -> Refusal {
-    Refusal { reason, rule: None, missing: missing.to_vec() }
+    Refusal::new(reason, missing)
 }
 
 /// Why a grant does not match.
 enum Miss {
-    /// Its roles or its dates.
-    Other,
+    /// Its roles.
+    Roles,
+    /// Its dates.
+    Dates,
     /// Its needs: these.
     Needs(Vec<&'static str>),
     /// Its rows: the caller lacks a claim.
@@ -220,7 +247,10 @@ impl Measure<'_> {
             }
         }
         if side.all() == 0 {
-            return Err(nearest.unwrap_or_else(|| refusal(RefusalReason::NoGrant, &[])));
+            return Err(nearest.unwrap_or_else(|| {
+                let lacks = refuse::lacks(self.asked, self.policy, identity);
+                refusal(RefusalReason::NoGrant, &[lacks])
+            }));
         }
         Ok(())
     }
@@ -237,8 +267,11 @@ impl Measure<'_> {
         let held = grant.roles.held(claimed, may_be_subject);
         let valid = grant.valid.from.is_none_or(|from| from <= now)
             && grant.valid.until.is_none_or(|until| now < until);
-        if held == Held::No || !valid {
-            return Err(Miss::Other);
+        if held == Held::No {
+            return Err(Miss::Roles);
+        }
+        if !valid {
+            return Err(Miss::Dates);
         }
         let claims = |claim: &str| identity.claims.get(claim).is_some_and(|v| !v.is_empty());
         if !grant.rows.iter().all(|(_, claim)| claims(claim)) {
@@ -273,8 +306,7 @@ impl Measure<'_> {
                 }
                 Effect::Deny if limit.is_certain(left) => {
                     let rule = Some(limit.id.clone());
-                    let reason = RefusalReason::Limit;
-                    return Err(Refusal { reason, rule, missing: Vec::new() });
+                    return Err(Refusal { rule, ..refusal(RefusalReason::Limit, &[]) });
                 }
                 Effect::Cut(_) if limit.is_certain(left) => side.cut |= 1 << at,
                 Effect::Cut(_) | Effect::Deny | Effect::LeaveOut => side.limits.push((at, left)),
@@ -311,8 +343,8 @@ impl Measure<'_> {
         if allowed {
             return Ok(());
         }
-        let (reason, missing) = (RefusalReason::FindBy, vec!["find_by"]);
-        Err(Refusal { reason, rule: nearest, missing })
+        let refused = refusal(RefusalReason::FindBy, &["find_by"]);
+        Err(Refusal { rule: nearest, field: Some(field), ..refused })
     }
 
     /// Whether a field holds the id of a subject that the caller may be.
@@ -365,16 +397,21 @@ fn rows(
 /// Keeps the miss that helps the caller most: the one that lacks least.
 fn nearer(nearest: &mut Option<Refusal>, miss: Miss, grant: &RuleId) {
     let (reason, missing) = match miss {
-        Miss::Other => return,
+        Miss::Roles => return,
+        Miss::Dates => (RefusalReason::NoGrant, Vec::new()),
         Miss::Needs(missing) => (RefusalReason::NeedsUnmet, missing),
         Miss::Rows => (RefusalReason::RowsUnmet, vec!["rows"]),
     };
     let closer = nearest.as_ref().is_none_or(|known| {
-        let class = |reason| u8::from(reason == RefusalReason::RowsUnmet);
+        let class = |reason| match reason {
+            RefusalReason::NeedsUnmet => 0,
+            RefusalReason::RowsUnmet => 1,
+            _ => 2,
+        };
         (class(reason), missing.len()) < (class(known.reason), known.missing.len())
     });
     if closer {
-        *nearest = Some(Refusal { reason, rule: Some(grant.clone()), missing });
+        *nearest = Some(Refusal { rule: Some(grant.clone()), ..refusal(reason, &missing) });
     }
 }
 

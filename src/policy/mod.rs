@@ -10,6 +10,7 @@ mod facts;
 mod fuzz;
 mod identity;
 mod permit;
+mod refuse;
 mod set;
 mod source;
 mod testing;

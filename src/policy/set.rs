@@ -113,6 +113,11 @@ impl PolicySet {
         &self.tables
     }
 
+    /// The claims that give roles.
+    pub(super) fn role_claims(&self) -> impl Iterator<Item = &str> {
+        self.claims.iter().map(|known| &*known.claim)
+    }
+
     /// The position of a purpose.
     pub(super) fn purpose(&self, name: &str) -> Option<(&PurposeId, usize)> {
         let found = self.purposes.binary_search_by(|(id, _)| id.as_str().cmp(name)).ok()?;

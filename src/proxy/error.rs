@@ -1,5 +1,7 @@
 //! Why a call comes to nothing, in words for the log and in words for the client.
 
+use std::borrow::Cow;
+
 use http::StatusCode;
 
 use crate::audit::AuditError;
@@ -11,9 +13,11 @@ use crate::protocol::http::HeadError;
 use crate::protocol::http::ProblemKind;
 use crate::subjects::SubjectsError;
 use crate::transform::TransformError;
+use crate::types::ClientError;
 use crate::types::DataSetId;
 use crate::types::ErrorKind;
 use crate::types::Fault;
+use crate::types::PurposeId;
 use crate::types::RuleId;
 use crate::types::StoreId;
 use crate::upstream::UpstreamError;
@@ -70,7 +74,7 @@ pub(crate) enum CallError {
     #[error("{0}")]
     NoRoom(#[source] NoRoom),
     #[error("a query parameter is not listed on the route")]
-    Parameter,
+    Parameter { listed: Box<str> },
     #[error("the policy in force no longer lets this call go on")]
     PolicyChanged,
     #[error("refused: {}", .0.reason.as_str())]
@@ -108,7 +112,7 @@ impl CallError {
             Self::NotAcceptable => "not_acceptable",
             Self::NotFound => "not_found",
             Self::NoRoom(_) => "buffers",
-            Self::Parameter => "parameter",
+            Self::Parameter { .. } => "parameter",
             Self::PolicyChanged => "policy_changed",
             Self::Refused(refusal) => refusal.reason.as_str(),
             Self::Route => "no_route",
@@ -137,7 +141,7 @@ impl CallError {
             }
             Self::Refused(_) => ProblemKind::Denied,
             Self::Head(HeadError::Method) => ProblemKind::NotServed,
-            Self::Head(_) | Self::Parameter => ProblemKind::BadRequest,
+            Self::Head(_) | Self::Parameter { .. } => ProblemKind::BadRequest,
             Self::Media | Self::Transform(_) => ProblemKind::Store,
             Self::Method { .. } => ProblemKind::MethodNotAllowed,
             Self::NotAcceptable => ProblemKind::NotAcceptable,
@@ -160,19 +164,40 @@ impl CallError {
         }
     }
 
-    /// What the client reads beside the title; nothing for what is not its business.
-    pub(crate) fn detail(&self) -> Option<&'static str> {
+    /// What the client reads beside the title; nothing for what is not its business. Words of the
+    /// policy and of the product, never of the caller or of a store.
+    pub(crate) fn detail(&self) -> Option<Cow<'_, str>> {
+        Some(match self {
+            Self::Audit(error) => error.client_message(),
+            Self::Authn(error) => error.client_message(),
+            Self::Head(error) => error.to_string().into(),
+            Self::Parameter { listed } => listed_parameters(listed).into(),
+            Self::Refused(refusal) => refusal_detail(refusal),
+            Self::Status(status) => status_detail(*status)?.into(),
+            Self::Transform(error) => transform_detail(error).into(),
+            Self::Upstream(error) => error.client_message(),
+            other => other.fixed_detail()?.into(),
+        })
+    }
+
+    /// What the client reads where one text does for all.
+    const fn fixed_detail(&self) -> Option<&'static str> {
         Some(match self {
             Self::Bulk { .. } => "too many people were shown in this time",
             Self::Busy(Busy::Concurrent) => "too many calls are under way for this credential",
             Self::Busy(Busy::Rate) => "calls are started too fast for this credential",
-            Self::Parameter => "the route lists no such query parameter",
-            Self::PolicyChanged => "the policy changed while the call was under way",
-            Self::Writes => "writes are not in this version",
-            Self::Refused(refusal) => refusal_detail(refusal.reason),
-            Self::Status(status) if kind_of_status(*status) == ProblemKind::BadRequest => {
-                "the data store did not accept the request"
+            Self::Busy(Busy::Owners) => "too many callers are active; try again later",
+            Self::Media => {
+                "the data store's answer is not what the route says: its media type is not one \
+                 of records"
             }
+            Self::Method { .. } => "the route answers to the methods under `Allow`",
+            Self::NoRoom(_) => "the gateway's buffers are full; try again later",
+            Self::NotAcceptable => "records leave as JSON or NDJSON; accept one of them",
+            Self::PolicyChanged => "the policy changed while the call was under way; call again",
+            Self::Route => "no route of the policy matches this path",
+            Self::Subjects(_) => "consents and restrictions cannot be read at the moment",
+            Self::Writes => "writes are not in this version",
             _ => return None,
         })
     }
@@ -205,9 +230,18 @@ impl CallError {
         }
     }
 
-    /// The needs that were not met.
+    /// The purpose that was refused, when it is one of the policy.
+    pub(crate) fn purpose(&self) -> Option<&PurposeId> {
+        match self {
+            Self::Refused(refusal) => refusal.purpose.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// What was not there.
     pub(crate) fn missing(&self) -> &[&'static str] {
         match self {
+            Self::Authn(AuthnError::Missing) => &["credential"],
             Self::Refused(refusal) => &refusal.missing,
             _ => &[],
         }
@@ -228,7 +262,7 @@ impl CallError {
     }
 }
 
-fn error_kind(error: &impl crate::types::ClientError) -> ErrorKind {
+fn error_kind(error: &impl ClientError) -> ErrorKind {
     error.kind()
 }
 
@@ -243,19 +277,37 @@ fn kind_of_status(status: StatusCode) -> ProblemKind {
     }
 }
 
-const fn refusal_detail(reason: RefusalReason) -> &'static str {
-    match reason {
-        RefusalReason::Expired => "the credential has expired",
-        RefusalReason::FindBy => "records may not be selected by this field",
-        RefusalReason::Limit => "a limit refuses this call",
-        RefusalReason::NeedsUnmet => "a grant covers this call, but not all it needs is there",
-        RefusalReason::NoGrant => "no grant covers this call",
-        RefusalReason::NoPurpose => "name a purpose in `Privet-Purpose`",
-        RefusalReason::PurposeNotInToken => "the credential may not be used for this purpose",
-        RefusalReason::RowsUnmet => {
-            "a grant covers this call, but a signed claim it needs is missing"
+fn refusal_detail(refusal: &Refusal) -> Cow<'_, str> {
+    match refusal.detail.as_str() {
+        "" => refusal.reason.words().into(),
+        detail => detail.into(),
+    }
+}
+
+fn listed_parameters(listed: &str) -> String {
+    if listed.is_empty() {
+        return "the route lists no query parameters".to_owned();
+    }
+    format!("a query parameter is not listed on the route, which lists {listed}")
+}
+
+/// Nothing where the status may be told from a record that is not there.
+fn status_detail(status: StatusCode) -> Option<&'static str> {
+    match kind_of_status(status) {
+        ProblemKind::BadRequest => Some("the data store did not accept the request"),
+        ProblemKind::NotFound => None,
+        _ => Some("the data store answered with an error status"),
+    }
+}
+
+const fn transform_detail(error: &TransformError) -> &'static str {
+    match error {
+        TransformError::Truncated { .. } => "the data store's answer broke off",
+        TransformError::Malformed { .. } => "the data store's answer is not well-formed",
+        TransformError::TooLong { .. } => "a record of the data store is longer than the limit",
+        TransformError::NoRecords | TransformError::Shape { .. } | TransformError::Unselectable => {
+            "the data store's answer is not what the route says: its records are not where \
+             `records` looks for them"
         }
-        RefusalReason::UnknownPurpose => "no purpose has this name",
-        RefusalReason::UnknownSet => "the data set is not in the policy",
     }
 }

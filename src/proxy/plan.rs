@@ -52,8 +52,9 @@ pub(crate) fn purpose(headers: &HeaderMap) -> Result<Option<Box<str>>, CallError
     match (text, values.next()) {
         (Some(text), None) => Ok(Some(text.trim().into())),
         _ => {
-            let reason = RefusalReason::UnknownPurpose;
-            Err(CallError::Refused(Refusal { reason, rule: None, missing: vec!["purpose"] }))
+            let refusal = Refusal::new(RefusalReason::UnknownPurpose, &["purpose"]);
+            let detail = "one purpose a call: give `Privet-Purpose` once, with one purpose";
+            Err(CallError::Refused(refusal.with_detail(detail)))
         }
     }
 }

@@ -94,11 +94,9 @@ fn refuse(head: &Parts, error: &CallError, mut trail: Box<Trail>) -> Response<An
 /// What would help, in headers.
 fn advise(headers: &mut HeaderMap, error: &CallError) {
     let (name, value) = match (error.kind(), error) {
-        (ProblemKind::Unauthenticated, CallError::Authn(AuthnError::Missing)) => {
-            (header::WWW_AUTHENTICATE, "Bearer realm=\"privet\"")
-        }
         (ProblemKind::Unauthenticated, _) => {
-            (header::WWW_AUTHENTICATE, "Bearer realm=\"privet\", error=\"invalid_token\"")
+            headers.insert(header::WWW_AUTHENTICATE, challenge(error));
+            return;
         }
         (ProblemKind::Overloaded, _) => (header::RETRY_AFTER, "1"),
         (ProblemKind::Unavailable, _) => (header::RETRY_AFTER, "5"),
@@ -108,19 +106,31 @@ fn advise(headers: &mut HeaderMap, error: &CallError) {
     headers.insert(name, HeaderValue::from_static(value));
 }
 
+/// How to show who one is, and what was wrong with what was shown (RFC 6750 §3).
+fn challenge(error: &CallError) -> HeaderValue {
+    let realm = HeaderValue::from_static("Bearer realm=\"privet\"");
+    if matches!(error, CallError::Authn(AuthnError::Missing)) {
+        return realm;
+    }
+    let plain = |c: char| matches!(c, ' '..='~') && !matches!(c, '"' | '\\');
+    let description = error.detail().filter(|text| text.chars().all(plain));
+    let description =
+        description.map(|text| format!(", error_description=\"{text}\"")).unwrap_or_default();
+    let value = format!("Bearer realm=\"privet\", error=\"invalid_token\"{description}");
+    HeaderValue::try_from(value).unwrap_or(realm)
+}
+
 /// The problem in words. That nothing was found is said in the same words whatever the cause, so
-/// it does not even name the call.
+/// it does not even name the call; that no route leads there depends on no record.
 fn words(head: &Parts, error: &CallError, trail: &Trail) -> Bytes {
     let mut problem = Problem::new(error.kind(), Language::of(&head.headers))
         .with_status(error.status())
         .with_missing(error.missing().to_vec());
-    if error.kind() != ProblemKind::NotFound {
+    if error.kind() != ProblemKind::NotFound || matches!(error, CallError::Route) {
         problem = problem.with_decision(trail.id.as_str());
     }
     if let Some(detail) = error.detail() {
         problem = problem.with_detail(detail);
-    } else if let CallError::Head(error) = error {
-        problem = problem.with_detail(error.to_string());
     }
     if error.is_refusal() {
         let policy = trail.shared.policy().hash();

@@ -80,13 +80,21 @@ pub(crate) fn route(
     let mut selects_by: Vec<FieldIx> = matched.vars.iter().map(|(field, _)| *field).collect();
     for (name, _) in target.query() {
         if !matched.route.knows_parameter(name) {
-            return Err(CallError::Parameter);
+            return Err(CallError::Parameter { listed: parameters(&matched.route) });
         }
         selects_by.extend(matched.route.finds_by(name));
     }
     selects_by.sort_unstable();
     selects_by.dedup();
     Ok(Routed { store, set: matched.set, route: matched.route, selects_by })
+}
+
+/// The query parameters a route lists, in words.
+fn parameters(route: &Route) -> Box<str> {
+    let selecting = route.find_by.iter().map(|(name, _)| name);
+    let names: Vec<String> =
+        route.query.iter().chain(selecting).map(|name| format!("`{name}`")).collect();
+    names.join(", ").into()
 }
 
 /// What may be asked at a path where the method asked for may not.

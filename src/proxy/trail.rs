@@ -14,6 +14,8 @@ use crate::audit::Entry;
 use crate::audit::Kind;
 use crate::audit::Verdict;
 use crate::protocol::http::RequestId;
+use crate::types::Action;
+use crate::types::told;
 
 use super::admission::Admission;
 use super::error::CallError;
@@ -87,7 +89,7 @@ impl Trail {
     /// Writes down a call that came to nothing.
     pub(crate) fn fail(&mut self, error: &CallError) {
         if error.is_fault() {
-            let error: &dyn std::error::Error = error;
+            let error = told(error);
             tracing::warn!(decision = self.id.as_str(), error, "call failed");
         }
         self.facts.reason = Some(Cow::Borrowed(error.reason()));
@@ -103,7 +105,7 @@ impl Trail {
 
     /// Writes down a call that was cut off after its first byte.
     pub(crate) fn abort(&mut self, error: &CallError) {
-        let cause: &dyn std::error::Error = error;
+        let cause = told(error);
         tracing::warn!(decision = self.id.as_str(), error = cause, "answer cut off");
         self.facts.reason = Some(Cow::Borrowed(error.reason()));
         if error.is_refusal() {
@@ -138,7 +140,12 @@ impl Trail {
         self.shared.log.note(entry);
     }
 
-    fn refuse(&self, error: &CallError) {
+    fn refuse(&mut self, error: &CallError) {
+        if let Some(purpose) = error.purpose() {
+            self.facts.purpose = Some(purpose.clone());
+        }
+        self.facts.action.get_or_insert(Action::Read);
+        self.facts.policy.get_or_insert_with(|| self.shared.policy().hash());
         let mut entry = self.facts.clone();
         entry.kind = Kind::Refusal;
         entry.decision = Some(Verdict::Refuse);

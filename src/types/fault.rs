@@ -55,6 +55,8 @@ pub enum Severity {
     Error,
     /// The file can be used; somebody should look.
     Warning,
+    /// The file can be used, and this was meant: told in one line.
+    Remark,
 }
 
 /// One thing wrong in a file.
@@ -80,7 +82,7 @@ impl Fault {
 impl fmt::Display for Fault {
     /// `file:line:col: what`, the line, a caret, a help line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = if self.severity == Severity::Warning { "warning: " } else { "" };
+        let word = if self.is_error() { "" } else { "warning: " };
         let what = printable(&self.what);
         let help = self.help.as_deref().map(printable);
         let Some(place) = &self.place else {
@@ -89,6 +91,9 @@ impl fmt::Display for Fault {
         };
         let (line, column) = place.line_column();
         write!(f, "{place}: {word}{what}")?;
+        if self.severity == Severity::Remark {
+            return Ok(());
+        }
         if let Some(text) = place.file.text.lines().nth(line - 1) {
             let width = place.file.text.get(place.span.clone()).map_or(1, |span| {
                 span.lines().next().map_or(1, |first| first.trim_end().chars().count()).max(1)
@@ -147,6 +152,11 @@ impl Faults {
     /// Adds a warning at `place`.
     pub fn warning(&mut self, place: &Place, what: impl Into<String>, help: impl Into<String>) {
         self.push(Severity::Warning, Some(place.clone()), what.into(), help.into());
+    }
+
+    /// Adds a remark at `place`: a warning that takes one line.
+    pub fn remark(&mut self, place: &Place, what: impl Into<String>) {
+        self.push(Severity::Remark, Some(place.clone()), what.into(), String::new());
     }
 
     /// Adds an error that has no place, such as a missing file.

@@ -109,7 +109,12 @@ impl ClientError for UpstreamError {
 
     fn client_message(&self) -> Cow<'static, str> {
         match self {
-            Self::Answer(_) => "the data store's answer could not be read".into(),
+            Self::Answer(AnswerFault::Media(_)) => {
+                "the data store's answer is not what the route says: its media type is not one \
+                 of records"
+                    .into()
+            }
+            Self::Answer(_) => "the data store's answer is not HTTP that can be read safely".into(),
             Self::Broken(_) | Self::Connect(_) => "the data store cannot be reached".into(),
             Self::Busy => "the data store is busy; try again later".into(),
             Self::Interrupted(_) | Self::Over => "the data store's answer broke off".into(),

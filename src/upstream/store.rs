@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::net;
 use crate::net::ClientTls;
+use crate::types::told;
 
 use super::AddressHealth;
 use super::AddressState;
@@ -167,7 +168,8 @@ impl Store {
             tokio::time::sleep(REREAD).await;
             if let Err(error) = self.reload_credentials() {
                 let store = self.config.store.as_str();
-                tracing::warn!(store, %error, "kept the store's old credentials");
+                let error = told(&error);
+                tracing::warn!(store, error, "kept the store's old credentials");
             }
         }
     }

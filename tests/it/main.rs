@@ -15,4 +15,6 @@ mod hidden;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod slow;

@@ -107,7 +107,15 @@ async fn an_explanation_says_why_a_token_is_refused() {
         "its `iss` is none of the issuers known: `https://id.example`"
     );
     let token = issuer.mint(&settings(dir.path()), &wanted(), now).unwrap();
-    clock.advance_ms(3_630_000);
+    let explained = |name: &str| {
+        let facts = auth.explain(&token).facts;
+        facts.into_iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    };
+    assert_eq!(explained("leeway"), None);
+    clock.advance_ms(3_610_000);
+    let grace = "past its `exp`, believed for 20 s more (leeway 30 s)";
+    assert_eq!(explained("leeway").as_deref(), Some(grace));
+    clock.advance_ms(20_000);
     assert_eq!(why(&token), "the credential has expired");
 }
 

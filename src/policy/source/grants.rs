@@ -93,11 +93,16 @@ fn sets(node: &Node, model: &Model, broken: &Broken, faults: &mut Faults) -> Vec
 
 fn actions(node: &Node, faults: &mut Faults) -> Vec<Action> {
     let known = Action::ALL.map(Action::as_str);
-    let texts = listed(node, faults);
-    texts
-        .iter()
-        .filter_map(|(item, _)| item.word("action", Action::parse, &known, faults))
-        .collect()
+    let mut actions = Vec::new();
+    for (item, word) in listed(node, faults) {
+        let Some(action) = item.word("action", Action::parse, &known, faults) else { continue };
+        if action != Action::Read {
+            let what = format!("`{word}` is granted, but only `read` is served in this version");
+            faults.warning(&item.place, what, "such calls are answered 501; leave it out");
+        }
+        actions.push(action);
+    }
+    actions
 }
 
 /// Reads the one of `fields`, `categories` and `levels` that is there.

@@ -326,3 +326,16 @@ fn purposes_and_roles_are_complete() {
         assert!(found.contains(told), "`{told}` is not in:\n{found}");
     }
 }
+
+#[test]
+fn actions_that_are_not_served_yet_are_told_at_their_words() {
+    let rules = grant("fields: { id: show }").replace("can: [read]", "can: [read, export, delete]");
+    let told = faults_of(&format!("{WORDS}{rules}"));
+    for (column, word) in [(91, "export"), (99, "delete")] {
+        let what = format!(
+            "a.yaml:10:{column}: warning: `{word}` is granted, but only `read` is served in this version"
+        );
+        assert!(told.contains(&what), "`{what}` is not in:\n{told}");
+    }
+    assert_eq!(told.matches("is granted, but only").count(), 2, "{told}");
+}

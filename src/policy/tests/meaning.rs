@@ -20,10 +20,10 @@ fn no_grant_no_data() {
         &[
             ("agent for support", "", "permit: g for support"),
             ("agent for support", "ana", "mail=show (clear)"),
-            ("boss for support", "ana", "deny: no_grant"),
-            ("nobody for support", "ana", "deny: no_grant"),
-            ("agent for fraud", "ana", "deny: no_grant"),
-            ("agent export for support", "ana", "deny: no_grant"),
+            ("boss for support", "ana", "deny: no_grant [role]"),
+            ("nobody for support", "ana", "deny: no_grant [role]"),
+            ("agent for fraud", "ana", "deny: no_grant [purpose]"),
+            ("agent export for support", "ana", "deny: no_grant [role]"),
             ("agent expired for support", "ana", "deny: expired"),
         ],
     );
@@ -156,8 +156,8 @@ fn grants_hold_from_and_until() {
     for (valid, expected) in [
         ("{ from: 2026-11-21, until: 2026-11-22 }", "permit: g for support"),
         ("{ from: 2026-11-21T09:00:00Z }", "permit: g for support"),
-        ("{ from: 2026-11-21T09:00:01Z }", "deny: no_grant"),
-        ("{ until: 2026-11-21T09:00:00Z }", "deny: no_grant"),
+        ("{ from: 2026-11-21T09:00:01Z }", "deny: no_grant g"),
+        ("{ until: 2026-11-21T09:00:00Z }", "deny: no_grant g"),
         ("{ until: 2026-11-21T09:00:01Z }", "permit: g for support"),
     ] {
         check(&grant(valid), &[("agent for support", "", expected)]);
@@ -176,7 +176,7 @@ fn people_see_records_about_themselves_only() {
             ("as ana for support", "bob", "out: no_grant"),
             ("as ana agent for support", "bob", "id=show (clear)"),
             ("as ana agent for support", "ana", "id=show mail=show (clear)"),
-            ("staff ana for support", "ana", "deny: no_grant"),
+            ("staff ana for support", "ana", "deny: no_grant [role]"),
             // Who may only see their own records may ask for them by id, and by nothing else.
             ("as ana for support at=/people/{id}", "ana", "id=mask 0***0 mail=show (clear)"),
             ("as ana for support find=team", "ana", "deny: find_by own [find_by]"),
@@ -281,7 +281,7 @@ fn on_behalf_of_another_is_what_both_may_see() {
             ("boss for support over agent", "ana", "mail=mask 1***0 born=generalize to year team=show"),
             ("agent for support over as ana", "ana", "id=show mail=mask 2***0 (clear)"),
             ("agent for support over as ana", "bob", "out: no_grant"),
-            ("agent for support over nobody", "", "deny: no_grant"),
+            ("agent for support over nobody", "", "deny: no_grant [role]"),
             ("agent for support over boss expired", "", "deny: expired"),
         ],
     );
@@ -354,7 +354,7 @@ limits:
     let policy = compile(&format!("{WORDS}{policy}"));
     let scene = Scene { policy: &policy, data: "shop.machines" };
     assert_eq!(scene.play("agent for news", "?"), "name=show");
-    assert_eq!(scene.play("as ana for news", "?"), "deny: no_grant");
+    assert_eq!(scene.play("as ana for news", "?"), "deny: no_grant [role]");
 }
 
 #[test]

@@ -38,6 +38,7 @@ fn the_shipped_policy_only_warns_about_lowered_levels() {
     drop(PolicySet::compile(&[file("a.yaml", POLICY)], NOW, &mut faults));
     for fault in faults.iter() {
         assert!(fault.what.contains("is lowered from"), "{fault}");
+        assert_eq!(fault.to_string().lines().count(), 1, "{fault}");
     }
 }
 

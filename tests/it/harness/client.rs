@@ -52,6 +52,11 @@ impl Reply {
         serde_json::from_slice(&self.body).unwrap()
     }
 
+    /// Head and body as they came.
+    pub(crate) fn raw_text(&self) -> String {
+        String::from_utf8_lossy(&self.raw).into_owned()
+    }
+
     /// Reads the first answer in `raw`.
     pub(crate) fn parse(raw: Vec<u8>, of_head: bool) -> Self {
         let end = raw.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4);

@@ -63,6 +63,7 @@ use privet::subjects::SubjectsConfig;
 use privet::types::DomainId;
 use privet::types::Faults;
 use privet::types::StoreId;
+use privet::types::Timestamp;
 use privet::upstream::Store;
 use privet::upstream::StoreUrl;
 use privet::upstream::UpstreamConfig;
@@ -156,6 +157,20 @@ impl Gateway {
     /// A token that says what is wanted.
     pub(crate) fn mint(&self, wanted: &Wanted) -> String {
         self.issuer.mint(&self.issuer_config, wanted, SystemClock.now()).unwrap()
+    }
+
+    /// A token of support that the issuer would mint with other settings, `age_s` seconds ago.
+    pub(crate) fn odd_token(&self, age_s: i64, change: impl FnOnce(&mut IssuerConfig)) -> String {
+        let mut config = self.issuer_config.clone();
+        change(&mut config);
+        let now = SystemClock.now();
+        let at = if age_s < 0 {
+            now.plus_ms(age_s.unsigned_abs() * 1000)
+        } else {
+            Timestamp::from_unix_ms(now.ms_since(Timestamp::from_unix_s(age_s.unsigned_abs())))
+        };
+        let wanted = Wanted { roles: vec!["support".to_owned()], ..wanted("agent-1") };
+        self.issuer.mint(&config, &wanted, at).unwrap()
     }
 
     /// Sends `request` on a connection whose handshake showed a certificate, in DER.
