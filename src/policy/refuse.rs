@@ -41,7 +41,7 @@ pub(super) fn explain(
             format!("limit `{}` refuses this call", rule.map_or("", RuleId::as_str))
         }
         RefusalReason::PurposeNotInToken => {
-            format!("the credential may not be used for purpose `{purpose}`: it names others")
+            format!("the credential may not be used for purpose `{purpose}`")
         }
         RefusalReason::UnknownPurpose if asked.purpose.is_some_and(|it| it.contains(',')) => {
             "one purpose a call: name a single one in `Privet-Purpose`".to_owned()

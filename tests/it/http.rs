@@ -789,7 +789,7 @@ async fn a_client_certificate_stands_for_its_principal_and_no_other_does() {
     };
     let setup = Setup { certificates: vec![principal], ..Setup::new(POLICY, &store) };
     let gateway = Gateway::start(setup);
-    let request = b"GET /shop/customers/c-1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let request = b"GET /shop/customers/c-1 HTTP/1.1\r\nHost: a\r\nPrivet-Purpose: care\r\nConnection: close\r\n\r\n";
     let reply = gateway.exchange_as(&make("desk.test"), request).await;
     assert_eq!(reply.status, 200, "{}", reply.text());
     let reply = gateway.exchange_as(&make("other.test"), request).await;
