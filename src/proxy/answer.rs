@@ -22,6 +22,7 @@ use crate::transform::Writer;
 use crate::upstream::StoreBody;
 use crate::upstream::StoreResponse;
 
+use super::budget::Share;
 use super::call;
 use super::call::Decided;
 use super::call::Inbound;
@@ -55,7 +56,8 @@ pub(crate) enum Content {
         released: Bytes,
         feed: Box<Feed>,
     },
-    Whole(Bytes),
+    /// All of it, and the room it takes.
+    Whole(Bytes, Share),
 }
 
 /// Turns a store's answer into the client's.
@@ -172,7 +174,8 @@ async fn collect(mut feed: Feed, trail: &mut Trail) -> Result<Content, CallError
             return Ok(Content::Stream { released, feed: Box::new(feed) });
         }
     }
-    Ok(Content::Whole(if more.is_empty() { whole } else { more.freeze() }))
+    let whole = if more.is_empty() { whole } else { more.freeze() };
+    Ok(Content::Whole(whole, feed.into_share()))
 }
 
 fn read(

@@ -127,7 +127,8 @@ fn decide(
         return Err(CallError::Audit(AuditError::Closed));
     }
     let shape = snapshot.shape(permit.set_id()).cloned().ok_or(CallError::Route)?;
-    let share = shared.budget.begin().map_err(CallError::NoRoom)?;
+    let owner = &question.caller.principal.identity.owner;
+    let share = shared.budget.begin(owner).map_err(CallError::NoRoom)?;
     let generation = snapshot.generation;
     Ok(Decided { question, permit, shape, generation, target, share })
 }

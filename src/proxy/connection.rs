@@ -2,6 +2,9 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
@@ -17,6 +20,7 @@ use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tokio::time::MissedTickBehavior;
 
 use crate::net::Alpn;
 use crate::net::Drain;
@@ -37,6 +41,11 @@ const MIN_BUFFER: usize = 8192;
 /// How long a connection that was told to close may still take.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// Answers that do not move are not looked for more often.
+const OFTEN: Duration = Duration::from_millis(10);
+/// Stands for the time at which an answer last moved when it did not for too long.
+const STALLED: u64 = u64::MAX;
+
 /// Who is at the other end of a connection, as far as the connection itself tells.
 #[derive(Clone, Debug, Default)]
 pub struct Peer {
@@ -53,6 +62,8 @@ pub(crate) struct Activity {
     under_way: AtomicUsize,
     /// Milliseconds from `opened` to when the last call ended.
     last_ms: AtomicU64,
+    /// When each answer on its way last moved, in milliseconds from `opened`.
+    sending: Mutex<Vec<Arc<AtomicU64>>>,
     cut: Notify,
 }
 
@@ -66,6 +77,7 @@ impl Activity {
             opened: Instant::now(),
             under_way: AtomicUsize::new(0),
             last_ms: AtomicU64::new(0),
+            sending: Mutex::default(),
             cut: Notify::new(),
         }
     }
@@ -81,6 +93,33 @@ impl Activity {
         self.cut.notify_one();
     }
 
+    /// Marks an answer as on its way to the client.
+    pub(crate) fn sending(self: &Arc<Self>) -> Sending {
+        let moved_ms = Arc::new(AtomicU64::new(self.now_ms()));
+        self.all_sending().push(Arc::clone(&moved_ms));
+        Sending { activity: Arc::clone(self), moved_ms }
+    }
+
+    /// Whether the client has left an answer where it is for `patience`; marks those it has.
+    fn is_stalled(&self, patience: Duration) -> bool {
+        let patience = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+        let now = self.now_ms();
+        let all = self.all_sending();
+        let late = all.iter().filter(|it| {
+            let moved = it.load(Ordering::Relaxed);
+            moved != STALLED && now.saturating_sub(moved) >= patience
+        });
+        late.map(|it| it.store(STALLED, Ordering::Relaxed)).count() > 0
+    }
+
+    fn all_sending(&self) -> MutexGuard<'_, Vec<Arc<AtomicU64>>> {
+        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(STALLED - 1)
+    }
+
     /// How long nothing was under way.
     fn idle(&self) -> Duration {
         if self.under_way.load(Ordering::Relaxed) > 0 {
@@ -91,10 +130,41 @@ impl Activity {
     }
 }
 
+/// An answer on its way to the client, until dropped. The client may hold it up by an HTTP/2
+/// window, which the stream of bytes below does not see.
+#[derive(Debug)]
+pub(crate) struct Sending {
+    activity: Arc<Activity>,
+    moved_ms: Arc<AtomicU64>,
+}
+
+impl Sending {
+    /// Notes that the client has taken a frame.
+    pub(crate) fn moved(&self) {
+        self.moved_ms.store(self.activity.now_ms(), Ordering::Relaxed);
+    }
+
+    /// Whether the connection was closed because this answer did not move.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.moved_ms.load(Ordering::Relaxed) == STALLED
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.activity.all_sending().retain(|it| !Arc::ptr_eq(it, &self.moved_ms));
+    }
+}
+
+impl Clone for UnderWay {
+    fn clone(&self) -> Self {
+        self.0.begin()
+    }
+}
+
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        let now = u64::try_from(self.0.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.0.last_ms.store(now, Ordering::Relaxed);
+        self.0.last_ms.store(self.0.now_ms(), Ordering::Relaxed);
         self.0.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -115,23 +185,31 @@ where
         })
     };
     let connection = std::pin::pin!(builder.serve_connection(stream, service));
-    watch(connection, &activity, limits.idle, &drain).await;
+    watch(connection, &activity, &limits, &drain).await;
 }
 
 /// Drives a connection to its end and decides when that is.
 async fn watch<C: GracefulConnection>(
     mut connection: Pin<&mut C>,
     activity: &Activity,
-    idle: Duration,
+    limits: &Limits,
     drain: &Drain,
 ) {
+    let idle = limits.idle;
     let mut closing = false;
+    let mut looks = tokio::time::interval((limits.client_write / 4).max(OFTEN));
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut timer = std::pin::pin!(tokio::time::sleep(idle));
     loop {
         tokio::select! {
             biased;
             _ = connection.as_mut() => return,
             () = activity.cut.notified() => return,
+            _ = looks.tick() => {
+                if activity.is_stalled(limits.client_write) {
+                    return;
+                }
+            }
             () = drain.started(), if !closing => {
                 closing = true;
                 connection.as_mut().graceful_shutdown();

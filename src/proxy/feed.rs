@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crate::audit::Kind;
 use crate::policy::View;
 
+use super::budget::Share;
 use super::error::CallError;
 use super::metrics::FieldLabels;
 use super::records::Records;
@@ -59,6 +60,11 @@ impl Feed {
     /// How long the store was waited for since this was last asked.
     pub(crate) fn take_waited(&mut self) -> Duration {
         std::mem::take(&mut self.records.waited)
+    }
+
+    /// The room its batches took.
+    pub(crate) fn into_share(self) -> Share {
+        self.records.into_share()
     }
 
     /// Whether nothing more comes.

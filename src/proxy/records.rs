@@ -157,6 +157,11 @@ impl Records {
         }
     }
 
+    /// The room taken in the buffers.
+    pub(crate) fn into_share(self) -> Share {
+        self.share
+    }
+
     /// Reads and checks the next batch, and brings the cards of its people into memory; true when
     /// no batch follows. Nothing is judged yet: it may wait long before it leaves.
     ///

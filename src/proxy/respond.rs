@@ -23,6 +23,7 @@ use crate::protocol::http::ProblemKind;
 use super::answer::Content;
 use super::answer::Outgoing;
 use super::body::AnswerBody;
+use super::body::Hold;
 use super::body::Piece;
 use super::call;
 use super::connection::Activity;
@@ -56,7 +57,9 @@ fn send(
             trail.end(Ending::Complete);
             AnswerBody::nothing()
         }
-        Content::Whole(bytes) => AnswerBody::whole(bytes, trail),
+        Content::Whole(bytes, share) => {
+            AnswerBody::whole(bytes, Hold::new(trail, share, &activity))
+        }
         Content::Stream { released, feed } => {
             let (sender, receiver) = mpsc::channel(1);
             let pump = Pump { feed, sender, trail, activity };
@@ -190,25 +193,23 @@ impl Pump {
     /// sees that it is cut.
     async fn run(mut self, released: Bytes) {
         let patience = self.trail.shared.limits().client_write;
-        let stop = match self.send_all(released, patience).await {
-            Ok(()) => {
-                self.trail.end(Ending::Complete);
-                return;
+        match self.send_all(released, patience).await {
+            Ok(last) => {
+                let hold = Hold::new(self.trail, self.feed.into_share(), &self.activity);
+                // There is room: it was waited for. A client that is gone drops what is held.
+                drop(self.sender.try_send(Piece::Last(last, hold)));
             }
-            Err(stop) => stop,
-        };
-        match stop {
-            Stop::Gone => self.trail.end(Ending::Gone),
-            Stop::Slow => {
-                self.trail.facts.reason = Some("client_slow".into());
-                self.trail.end(Ending::Aborted);
+            Err(Stop::Gone) => self.trail.end(Ending::Gone),
+            Err(Stop::Slow) => {
+                self.trail.slow();
                 self.activity.cut();
             }
-            Stop::Fault(error) => self.trail.abort(&error),
+            Err(Stop::Fault(error)) => self.trail.abort(&error),
         }
     }
 
-    async fn send_all(&mut self, released: Bytes, patience: Duration) -> Result<(), Stop> {
+    /// Sends all but the last batch, which it returns.
+    async fn send_all(&mut self, released: Bytes, patience: Duration) -> Result<Bytes, Stop> {
         room(&self.sender, patience).await?.send(Piece::Bytes(released));
         loop {
             // A batch is released when the client has room for it, and judged when it is released.
@@ -217,12 +218,10 @@ impl Pump {
             self.trail.tally = self.feed.tally();
             self.trail.waited += self.feed.take_waited();
             match next.map_err(Stop::Fault)? {
+                None => return Ok(Bytes::new()),
+                Some(bytes) if self.feed.is_done() => return Ok(bytes),
                 Some(bytes) if bytes.is_empty() => {}
                 Some(bytes) => room.send(Piece::Bytes(bytes)),
-                None => {
-                    room.send(Piece::End);
-                    return Ok(());
-                }
             }
         }
     }

@@ -114,6 +114,12 @@ impl Trail {
         self.end(Ending::Aborted);
     }
 
+    /// Writes down a call whose client takes nothing.
+    pub(crate) fn slow(&mut self) {
+        self.facts.reason = Some("client_slow".into());
+        self.end(Ending::Aborted);
+    }
+
     /// Whether a policy permitted the call.
     pub(crate) fn is_permitted(&self) -> bool {
         self.facts.decision == Some(Verdict::Permit)

@@ -2,21 +2,30 @@
 
 use std::time::Duration;
 
+use http_body_util::BodyExt;
+use http_body_util::Empty;
+use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::TokioIo;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
+use privet::audit::Ending;
 use privet::audit::Entry;
 use privet::audit::Filter;
 use privet::audit::Kind;
+use privet::authn::Wanted;
 use privet::proxy::Limits;
+use privet::proxy::PerPrincipal;
 use privet::types::SubjectStatus;
 
 use crate::harness::FakeStore;
 use crate::harness::Gateway;
 use crate::harness::Setup;
+use crate::harness::get;
 use crate::harness::json;
 use crate::harness::person;
+use crate::harness::wanted;
 
 const POLICY: &str = r#"
 privet: policy/v1
@@ -110,4 +119,86 @@ async fn a_narrower_policy_reaches_the_batch_that_waits_for_a_slow_client() {
     let mut piece = vec![0; 1024 * 1024];
     while stream.read(&mut piece).await.is_ok_and(|count| count > 0) {}
     assert_eq!(entries(&gateway, Kind::Release).await.len(), before);
+}
+
+/// An HTTP/2 client whose streams take `window` bytes before it reads them.
+async fn http_2(
+    gateway: &Gateway,
+    window: u32,
+) -> hyper::client::conn::http2::SendRequest<Empty<bytes::Bytes>> {
+    let stream = TcpStream::connect(gateway.address).await.unwrap();
+    let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+    builder.initial_stream_window_size(window);
+    let (client, connection) = builder.handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+fn request(token: &str, target: &str) -> http::Request<Empty<bytes::Bytes>> {
+    http::Request::get(format!("http://gateway.test{target}"))
+        .header("authorization", format!("Bearer {token}"))
+        .body(Empty::new())
+        .unwrap()
+}
+
+#[tokio::test]
+async fn an_answer_nobody_takes_is_not_complete_counts_as_a_call_and_is_cut() {
+    let record = r#"{"id":"c-1","email":"a@mail.example"}"#;
+    let store = FakeStore::always(json(200, record)).await;
+    let per_principal = PerPrincipal { concurrent: 1, per_second: 1000 };
+    let client_write = Duration::from_secs(1);
+    let limits = Limits { client_write, per_principal, ..Limits::default() };
+    let gateway = Gateway::start(Setup { limits, ..Setup::new(POLICY, &store) });
+    let token = gateway.token(&["support"], &["care"]);
+    let mut client = http_2(&gateway, 1).await;
+    let reply = client.send_request(request(&token, "/shop/customers/c-1")).await.unwrap();
+    assert_eq!(reply.status(), 200);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(entries(&gateway, Kind::Outcome).await.is_empty(), "nothing was taken yet");
+    let second = get(gateway.address, "/shop/customers/c-1", &token, "").await;
+    assert_eq!(second.status, 429, "the first call is still under way");
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let outcome = entries(&gateway, Kind::Outcome).await.remove(0);
+    let said = (outcome.outcome, outcome.reason.as_deref());
+    assert_eq!(said, (Some(Ending::Aborted), Some("client_slow")));
+    let third = get(gateway.address, "/shop/customers/c-1", &token, "").await;
+    assert_eq!(third.status, 200);
+    drop(reply);
+}
+
+#[tokio::test]
+async fn an_answer_taken_in_small_windows_is_whole_and_then_complete() {
+    for count in [1, 14, 40, 300] {
+        let store = FakeStore::always(list(count)).await;
+        let gateway = Gateway::start(Setup::new(POLICY, &store));
+        let token = gateway.token(&["support"], &["care"]);
+        let mut client = http_2(&gateway, 1000).await;
+        let reply = client.send_request(request(&token, "/shop/customers")).await.unwrap();
+        let body = reply.into_body().collect().await.unwrap().to_bytes();
+        let records: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(records.as_array().unwrap().len(), count);
+        drop(client);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let outcome = entries(&gateway, Kind::Outcome).await.remove(0);
+        assert_eq!(outcome.outcome, Some(Ending::Complete), "{count}");
+        assert_eq!(outcome.bytes, u64::try_from(body.len()).ok());
+    }
+}
+
+#[tokio::test]
+async fn one_owner_cannot_take_all_large_buffers() {
+    let store = FakeStore::always(list(8000)).await;
+    // Room for four long answers at one time.
+    let limits = Limits { buffer_bytes: 34 << 20, record_bytes: 64 * 1024, ..Limits::default() };
+    let gateway = Gateway::start(Setup { limits, ..Setup::new(POLICY, &store) });
+    let mut held = Vec::new();
+    for _ in 0..6 {
+        held.push(ask(&gateway).await);
+    }
+    stalled(&gateway).await;
+    let (roles, purposes) = (vec!["support".to_owned()], vec!["care".to_owned()]);
+    let other = gateway.mint(&Wanted { roles, purposes, ..wanted("agent-2") });
+    let call = get(gateway.address, "/shop/customers", &other, "");
+    let reply = tokio::time::timeout(Duration::from_secs(15), call).await.expect("there is room");
+    assert_eq!((reply.status, reply.is_whole), (200, true));
 }
