@@ -3,6 +3,7 @@
 mod answer;
 mod cards;
 mod checks;
+mod host;
 mod operators;
 mod routes;
 

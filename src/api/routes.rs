@@ -7,6 +7,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::extract::RawQuery;
 use axum::extract::State;
+use axum::middleware;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::get;
@@ -35,6 +36,7 @@ use super::answer::Refused;
 use super::answer::json;
 use super::cards;
 use super::checks;
+use super::host;
 
 /// What the admin listener asks of the running gateway. Implemented above, in `app`.
 pub trait Gateway: Send + Sync + std::fmt::Debug {
@@ -87,6 +89,7 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/subjects/opt-out", post(cards::set_opt_out))
         .fallback(|| async { Refused::new(ProblemKind::NotFound, "no such page") })
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
+        .layer(middleware::from_fn(host::check))
         .with_state(admin)
 }
 

@@ -1,5 +1,6 @@
 //! Builds everything from the configuration: start, reload, drain, stop.
 
+mod admin;
 mod files;
 mod gateway;
 mod harden;

@@ -32,6 +32,7 @@ use crate::state::StateError;
 use crate::types::told;
 use crate::upstream::UpstreamError;
 
+use super::admin;
 use super::files;
 use super::files::ReadError;
 use super::gateway::Parts;
@@ -271,7 +272,7 @@ fn serve_admin(
     tasks: &mut JoinSet<()>,
 ) -> Result<SocketAddr, StartError> {
     let config = &loaded.config.admin;
-    let admin = Arc::new(Admin {
+    let parts = Arc::new(Admin {
         gateway: Arc::clone(site) as Arc<dyn api::Gateway>,
         cards: site.cards().clone(),
         keys: site.keys().clone(),
@@ -282,14 +283,12 @@ fn serve_admin(
     for address in &config.listen {
         let bound = Bound::bind(*address)?;
         first = first.or(Some(bound.address()));
-        let listener = bound.into_tokio()?;
-        let (pages, drain) = (api::router(Arc::clone(&admin)), drain.clone());
-        tasks.spawn(async move {
-            let stop = async move { drain.started().await };
-            if let Err(error) = axum::serve(listener, pages).with_graceful_shutdown(stop).await {
-                tracing::error!(%error, "the admin listener ended");
-            }
-        });
+        let listener = admin::listener(bound, drain)?;
+        let (pages, drain) = (api::router(Arc::clone(&parts)), drain.clone());
+        tasks.spawn(
+            listener
+                .serve(move |connection| admin::serve(connection, pages.clone(), drain.clone())),
+        );
     }
     first.ok_or(StartError::NoListener("[admin]"))
 }

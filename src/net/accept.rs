@@ -98,13 +98,6 @@ impl Bound {
         self.address
     }
 
-    /// The socket, handed to the runtime this is called in, for a server that brings its own
-    /// limits.
-    pub fn into_tokio(self) -> Result<TcpListener, NetError> {
-        let address = self.address;
-        TcpListener::from_std(self.socket).map_err(|source| NetError::Bind { address, source })
-    }
-
     fn open(address: SocketAddr, shared: bool) -> Result<Self, NetError> {
         let open = || {
             let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;

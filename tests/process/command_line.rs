@@ -130,6 +130,55 @@ fn files_that_everybody_can_write_are_refused_with_the_command_that_mends_them()
 }
 
 #[test]
+fn the_admin_listener_gives_each_connection_little_and_few_of_them() {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+    use std::time::Duration;
+
+    let site = site();
+    let gateway = site.serve();
+    let ask = |host: &str| {
+        let mut stream = TcpStream::connect(gateway.admin).unwrap();
+        write!(stream, "GET /livez HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    for host in ["127.0.0.1:7480", "localhost:7480", "[::1]"] {
+        assert!(ask(host).starts_with("HTTP/1.1 200"), "{host}");
+    }
+    for host in ["evil.example", "evil.example:7480", "localhost.evil.example"] {
+        assert!(ask(host).starts_with("HTTP/1.1 403"), "{host}");
+    }
+
+    // Idle ones and ones that never finish their headers take every place, for a while.
+    let mut idle: Vec<TcpStream> = (0..64)
+        .map(|n| {
+            let mut stream = TcpStream::connect(gateway.admin).unwrap();
+            if n % 2 == 0 {
+                write!(stream, "GET /livez HTTP/1.1\r\nHost: 127").unwrap();
+            }
+            stream
+        })
+        .collect();
+    let mut waiting = TcpStream::connect(gateway.admin).unwrap();
+    waiting.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    write!(waiting, "GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").unwrap();
+    let mut byte = [0];
+    assert!(waiting.read(&mut byte).is_err(), "there is no place for it yet");
+    for stream in &mut idle {
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let mut rest = Vec::new();
+        let ended = stream.read_to_end(&mut rest);
+        assert!(!ended.is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock), "still open");
+    }
+    waiting.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut answer = String::new();
+    waiting.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[test]
 fn serve_refuses_plain_http_off_loopback() {
     let site = site();
     site.edit("privet.toml", |text| text.replacen("127.0.0.1:0", "0.0.0.0:0", 1));

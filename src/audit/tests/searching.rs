@@ -56,6 +56,30 @@ async fn entries_are_found_by_what_they_have() {
 }
 
 #[tokio::test]
+async fn a_log_knows_its_own_past() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(config(dir.path())).unwrap();
+    let mut known = vec![log.published().unwrap()];
+    for n in 0..1500 {
+        log.note(numbered(n));
+        if [0, 1, 254, 255, 256, 700, 1499].contains(&n) {
+            log.flush().await.unwrap();
+            known.push(log.published().unwrap());
+        }
+    }
+    for checkpoint in &known {
+        assert_eq!(log.root_at(checkpoint.size).unwrap(), Some(checkpoint.root));
+    }
+    assert_eq!(known.last().unwrap().size, 1500);
+    assert_eq!(log.root_at(1501).unwrap(), None);
+    for wanted in [0, 3, 475, 476, 477, 1499] {
+        let found = log.newest(|entry| number(entry) <= wanted).unwrap().unwrap();
+        assert_eq!(number(&found), wanted);
+    }
+    assert!(log.newest(|_| false).unwrap().is_none());
+}
+
+#[tokio::test]
 async fn a_damaged_bundle_is_reported_and_the_rest_still_found() {
     let dir = tempfile::tempdir().unwrap();
     filled(config(dir.path()), 700).await;
