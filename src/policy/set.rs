@@ -13,6 +13,7 @@ use crate::types::RoleId;
 use crate::types::StoreId;
 use crate::types::Timestamp;
 
+use super::Identity;
 use super::LegalBasis;
 use super::compile::Tables;
 use super::compile::role_bit;
@@ -91,6 +92,20 @@ impl PolicySet {
     /// The roles, in the order they were written.
     pub fn roles(&self) -> impl Iterator<Item = &RoleId> {
         self.model.roles.iter().map(|role| &role.id)
+    }
+
+    /// The roles somebody may act in: those their claims give, and those of a person about whom
+    /// records are, when they are one.
+    pub fn roles_of<'a>(&'a self, identity: &Identity) -> impl Iterator<Item = &'a RoleId> {
+        let claimed = self.claimed(&identity.claims);
+        let is_person = identity.subject.is_some();
+        self.model.roles.iter().enumerate().filter_map(move |(at, role)| {
+            let held = match role.holds {
+                Holds::Claim { .. } => claimed & role_bit(at) != 0,
+                Holds::Subject => is_person,
+            };
+            held.then_some(&role.id)
+        })
     }
 
     /// SHA-256 over the names and texts of the files.

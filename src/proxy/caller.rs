@@ -11,7 +11,6 @@ use crate::audit::Strength;
 use crate::authn;
 use crate::authn::AuthnError;
 use crate::authn::Principal;
-use crate::types::RoleId;
 
 use super::connection::Peer;
 use super::error::CallError;
@@ -88,9 +87,9 @@ impl Caller {
             authn::Strength::Token => Strength::Token,
         });
         entry.region = self.principal.identity.region;
-        let roles = self.principal.identity.claims.get("roles");
-        let known = roles.into_iter().flatten().filter_map(|role| RoleId::parse(role).ok());
-        entry.roles = known.take(ROLES).collect();
+        let snapshot = shared.snapshot();
+        let roles = snapshot.policy.roles_of(&self.principal.identity);
+        entry.roles = roles.take(ROLES).cloned().collect();
     }
 }
 
