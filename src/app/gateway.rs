@@ -288,7 +288,7 @@ impl Site {
         self.at_restart.store(Arc::new(at_restart.clone()));
         loaded.require_tests().map_err(|report| format!("the policy's tests fail:\n{report}"))?;
         let operators =
-            read_operators(&loaded.config.admin.operators_file).map_err(|e| e.to_string())?;
+            read_operators(&loaded.config.admin.operators_file).map_err(|e| told(&e))?;
         let issuers = self.prepare_issuers(&loaded)?;
         self.require_stores(&loaded.policy)?;
         let before = self.shared.policy().hash();

@@ -17,6 +17,7 @@ use crate::crypto::KdfCost;
 use crate::keys::KeyRing;
 use crate::keys::KeysConfig;
 use crate::keys::RootProvider;
+use crate::types::told;
 
 /// What differs between one first configuration and another.
 #[derive(Clone, Debug)]
@@ -91,7 +92,7 @@ pub fn init(folder: &Path, plan: &Plan, entropy: &dyn Entropy) -> Result<Vec<Pat
         out.file(&format!("policies/{name}"), text.as_bytes(), 0o644)?;
     }
     certificates(&mut out)?;
-    issuer(folder)?;
+    issuer(&mut out)?;
     root_key(&mut out, plan, entropy)?;
     let token = random_token(entropy)?;
     let line = Operators::line("first-operator", OperatorRole::Admin, &token);
@@ -159,9 +160,12 @@ fn certificates(out: &mut Folder<'_>) -> Result<(), InitError> {
 }
 
 /// The development issuer that `token mint` uses.
-fn issuer(folder: &Path) -> Result<(), InitError> {
+fn issuer(out: &mut Folder<'_>) -> Result<(), InitError> {
     let make = |e: AuthnError| InitError::Make { what: "the issuer", why: e.to_string() };
-    DevIssuer::create(&folder.join("certs")).map(drop).map_err(make)
+    let folder = out.root.join("certs");
+    DevIssuer::create(&folder).map_err(make)?;
+    out.written.extend([folder.join(DevIssuer::KEY_FILE), folder.join(DevIssuer::JWKS_FILE)]);
+    Ok(())
 }
 
 fn root_key(out: &mut Folder<'_>, plan: &Plan, entropy: &dyn Entropy) -> Result<(), InitError> {
@@ -178,7 +182,9 @@ fn root_key(out: &mut Folder<'_>, plan: &Plan, entropy: &dyn Entropy) -> Result<
     // A demo's passphrase is public, so nothing is gained by making it slow to try.
     let cost = if plan.demo { KdfCost::FLOOR } else { KdfCost::DEFAULT };
     KeyRing::init(&config, cost, entropy)
-        .map_err(|e| InitError::Make { what: "the root key", why: e.to_string() })
+        .map_err(|e| InitError::Make { what: "the root key", why: told(&e) })?;
+    out.written.push(out.root.join("data/root.key"));
+    out.find(&config.dir)
 }
 
 struct Folder<'a> {
@@ -195,6 +201,19 @@ impl Folder<'_> {
             .mode(mode)
             .create(&path)
             .map_err(|source| InitError::Write { path, source })
+    }
+
+    /// Lists the files that somebody else wrote below `folder`.
+    fn find(&mut self, folder: &Path) -> Result<(), InitError> {
+        let wrong = |source| InitError::Write { path: folder.to_owned(), source };
+        let entries = fs::read_dir(folder).map_err(wrong)?;
+        let paths: io::Result<Vec<_>> = entries.map(|entry| entry.map(|e| e.path())).collect();
+        let mut paths = paths.map_err(wrong)?;
+        paths.sort();
+        for path in paths {
+            if path.is_dir() { self.find(&path)? } else { self.written.push(path) }
+        }
+        Ok(())
     }
 
     fn file(&mut self, name: &str, bytes: &[u8], mode: u32) -> Result<(), InitError> {

@@ -12,7 +12,9 @@ use crate::policy::PolicySet;
 use crate::types::Fault;
 use crate::types::Faults;
 use crate::types::SourceFile;
+use crate::types::told;
 
+use super::agreement;
 use super::files;
 use super::files::ReadError;
 
@@ -58,7 +60,11 @@ impl Loaded {
         let found = match files::policies(&folder) {
             Ok(found) => found,
             Err(_) if faults.has_errors() => files::PolicyFiles::default(),
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                let Some(config) = &config else { return Err(error.into()) };
+                faults.error(&config.place(&["policies"]), told(&error), "");
+                return Err(LoadError::Faults(faults.into_sorted()));
+            }
         };
         for path in &found.passed_over {
             faults.warning_nowhere(
@@ -80,6 +86,10 @@ impl Loaded {
         let (Some(config), Some(policy)) = (config, policy) else {
             return Err(LoadError::Faults(faults.into_sorted()));
         };
+        agreement::check(&config, &policy, &mut faults);
+        if faults.has_errors() {
+            return Err(LoadError::Faults(faults.into_sorted()));
+        }
         let path = path.to_owned();
         let policy = Arc::new(policy);
         Ok(Self { config, path, policy, tests: found.tests, warnings: faults.into_sorted() })

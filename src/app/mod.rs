@@ -1,11 +1,13 @@
 //! Builds everything from the configuration: start, reload, drain, stop.
 
 mod admin;
+mod agreement;
 mod files;
 mod gateway;
 mod harden;
 mod init;
 mod load;
+mod outside;
 mod policy_tests;
 mod running;
 mod stores;

@@ -66,13 +66,16 @@ pub enum Trust {
 pub enum StartError {
     /// The log.
     #[error("the audit log cannot be opened")]
-    Audit(#[from] AuditError),
+    Audit(#[source] AuditError),
     /// The log's key.
     #[error("the audit log's key cannot be used: {0}")]
     AuditKey(String),
     /// The issuers.
-    #[error("no issuer can be used: {}", .0.iter().map(chain).collect::<Vec<_>>().join("; "))]
+    #[error("no issuer can be used: {}", .0.iter().map(|e| told(e)).collect::<Vec<_>>().join("; "))]
     Authn(Vec<AuthnError>),
+    /// Another process has the state, the keys or the log.
+    #[error("another privet runs on this folder: stop it, or use another folder")]
+    Busy,
     /// The root key is a demo's, which everybody can open.
     #[error(
         "the root key opens with the demo's passphrase, which is public; \
@@ -99,13 +102,22 @@ pub enum StartError {
     History(#[from] HistoryError),
     /// The keys.
     #[error("the keys cannot be opened")]
-    Keys(#[from] KeysError),
+    Keys(#[source] KeysError),
     /// The configuration.
     #[error(transparent)]
     Load(#[from] LoadError),
     /// A listener.
-    #[error("cannot listen")]
+    #[error(transparent)]
     Net(#[from] NetError),
+    /// A port.
+    #[error("no port for {section}")]
+    Listen {
+        /// Whose `listen` names it.
+        section: &'static str,
+        /// What the system said.
+        #[source]
+        source: NetError,
+    },
     /// Nowhere to listen.
     #[error("`{0}` lists no address; write listen = [\"127.0.0.1:…\"]")]
     NoListener(&'static str),
@@ -126,7 +138,7 @@ pub enum StartError {
     Read(#[from] ReadError),
     /// The state.
     #[error("the state cannot be opened")]
-    State(#[from] StateError),
+    State(#[source] StateError),
     /// The policy's own tests fail.
     #[error("the policy's tests fail:\n{0}")]
     Tests(String),
@@ -136,6 +148,27 @@ pub enum StartError {
     /// A store.
     #[error("a store cannot be used")]
     Upstream(#[from] UpstreamError),
+}
+
+impl From<AuditError> for StartError {
+    fn from(error: AuditError) -> Self {
+        if matches!(error, AuditError::InUse { .. }) { Self::Busy } else { Self::Audit(error) }
+    }
+}
+
+impl From<KeysError> for StartError {
+    fn from(error: KeysError) -> Self {
+        match error {
+            KeysError::State(StateError::Locked { .. }) => Self::Busy,
+            error => Self::Keys(error),
+        }
+    }
+}
+
+impl From<StateError> for StartError {
+    fn from(error: StateError) -> Self {
+        if matches!(error, StateError::Locked { .. }) { Self::Busy } else { Self::State(error) }
+    }
 }
 
 /// A running gateway. Stop it with [`stop`](Self::stop); dropped, it ends without good manners.
@@ -251,7 +284,8 @@ async fn start_workers(
     let mut sockets: Vec<Vec<Bound>> = (0..count).map(|_| Vec::new()).collect();
     let mut first = None;
     for address in listen {
-        let bound = Bound::bind_shared(*address, count)?;
+        let bound = Bound::bind_shared(*address, count)
+            .map_err(|source| StartError::Listen { section: "[gateway]", source })?;
         first = first.or_else(|| bound.first().map(Bound::address));
         for (mine, socket) in sockets.iter_mut().zip(bound) {
             mine.push(socket);
@@ -281,7 +315,8 @@ fn serve_admin(
     });
     let mut first = None;
     for address in &config.listen {
-        let bound = Bound::bind(*address)?;
+        let bound = Bound::bind(*address)
+            .map_err(|source| StartError::Listen { section: "[admin]", source })?;
         first = first.or(Some(bound.address()));
         let listener = admin::listener(bound, drain)?;
         let (pages, drain) = (api::router(Arc::clone(&parts)), drain.clone());
@@ -291,18 +326,6 @@ fn serve_admin(
         );
     }
     first.ok_or(StartError::NoListener("[admin]"))
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &AuthnError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 /// Reads the operators file; without one nobody is let in.

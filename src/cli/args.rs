@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     name = "privet",
     version,
     before_help = "Examples:\n  privet demo                      see it work, with made-up people\n  privet init shop                 write a first configuration into ./shop\n  privet check                     list every problem of privet.toml and policies/\n  privet serve                     run the gateway\n  privet policy test               run policies/*.test.yaml",
+    after_help = "Exit codes: 0 ok, 1 failed, 2 usage, 3 configuration or policy does not compile,\n4 policy tests failed, 5 a proof does not verify, 6 refused by policy",
     arg_required_else_help = true,
     infer_subcommands = false,
     max_term_width = 100
@@ -133,6 +134,10 @@ pub(super) struct MintArgs {
     /// The ticket the caller works on.
     #[arg(long, value_name = "TICKET")]
     pub(super) ticket: Option<String>,
+    /// Another claim that the issuer's `claims` map, such as team=north; may be given several
+    /// times.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(super) claim: Vec<String>,
     /// How long the token is good, such as 30m, 1h or 2d.
     #[arg(long, default_value = "1h", value_name = "TIME")]
     pub(super) ttl: String,

@@ -1,6 +1,8 @@
 //! `privet demo`: the table, and a gateway to try.
 
+use crate::app::StartError;
 use crate::demo::Demo;
+use crate::demo::DemoError;
 use crate::demo::Options;
 
 use super::args::DemoArgs;
@@ -22,7 +24,7 @@ pub(super) fn run(wish: &DemoArgs) -> Result<(), Failure> {
         port: wish.ports.unwrap_or(if wish.once { 0 } else { 7410 }),
     };
     serve::block_on(async {
-        let demo = Demo::start(&options).await.map_err(|e| wrong(&e))?;
+        let demo = Demo::start(&options).await.map_err(|e| started(&e))?;
         let shown = demo.show().await.map_err(|e| wrong(&e))?;
         match (wish.once, wish.json) {
             (true, true) => data(&format!("{:#}\n", shown.json()))?,
@@ -38,6 +40,16 @@ pub(super) fn run(wish: &DemoArgs) -> Result<(), Failure> {
         demo.stop().await;
         Ok(())
     })
+}
+
+fn started(error: &DemoError) -> Failure {
+    let failure = Failure::caused(Exit::Failed, error);
+    match error {
+        DemoError::Start(StartError::Listen { .. }) => {
+            failure.with_suffix("; `--ports 0` picks free ones for a new demo")
+        }
+        _ => failure,
+    }
 }
 
 /// How this program was called.

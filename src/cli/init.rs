@@ -20,7 +20,9 @@ pub(super) fn run(dir: &Path) -> Result<(), Failure> {
     page.push_str(&format!(
         "\nNext:\n  cd {dir}\n  edit privet.toml: where your store answers (urls = …)\n  \
          privet check && privet policy test\n  privet serve\n\n\
-         operator.token lets you use `privet subject …` and the admin listener: keep it safe.\n"
+         operator.token lets you use `privet subject …` and the admin listener: keep it safe.\n\
+         Back up data/root.key, data/root.passphrase and data/keys, each apart from the others: \
+         without them\nno key opens, and nobody can make them again.\n"
     ));
     data(&page)
 }

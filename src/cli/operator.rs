@@ -53,6 +53,8 @@ pub(super) fn add(config: &Path, name: &str, role: &str) -> Result<(), Failure> 
         .map_err(|e| wrong(&e))?;
     let line = Operators::line(name, role, &token);
     file.write_all(line.as_bytes()).and_then(|()| file.sync_all()).map_err(|e| wrong(&e))?;
-    tell("This token is shown once. The gateway knows it after its next reload.");
+    tell(
+        "This token is shown once. The gateway knows it after a reload: `systemctl reload privet`, or SIGHUP to its process.",
+    );
     data(&format!("{token}\n"))
 }

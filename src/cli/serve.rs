@@ -18,6 +18,7 @@ use super::log;
 /// Runs until SIGTERM or SIGINT; SIGHUP reloads.
 pub(super) fn run(config: &Path) -> Result<(), Failure> {
     let loaded = check::load(config)?;
+    loaded.require_files().map_err(|faults| check::refused(&faults))?;
     log::start("info");
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
@@ -93,5 +94,11 @@ fn started(error: &StartError) -> Failure {
         StartError::Tests(_) => Exit::Tests,
         _ => Exit::Failed,
     };
-    Failure::caused(code, error)
+    let failure = Failure::caused(code, error);
+    match error {
+        StartError::Listen { section, .. } => failure.with_suffix(&format!(
+            "; choose another `listen` of {section} in privet.toml, or stop the program that has it"
+        )),
+        _ => failure,
+    }
 }

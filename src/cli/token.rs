@@ -14,10 +14,14 @@ use crate::authn::Verdict;
 use crate::authn::Wanted;
 use crate::clock::Clock;
 use crate::clock::SystemClock;
+use crate::policy::PolicySet;
+use crate::types::PurposeId;
+use crate::types::doc::closest;
+use crate::types::told;
 
 use super::args::MintArgs;
 use super::check;
-use super::exit::{Exit, Failure, data};
+use super::exit::{Exit, Failure, data, tell};
 use super::time;
 
 /// Prints a token of the development issuer.
@@ -29,6 +33,7 @@ pub(super) fn mint(wish: &MintArgs) -> Result<(), Failure> {
             "no development issuer here: `privet init` makes one, whose key stands beside its jwks file",
         ));
     };
+    warn_of_strange_words(wish, &loaded.policy);
     let wanted = Wanted {
         owner: "privet-token-mint".into(),
         roles: wish.role.clone(),
@@ -37,13 +42,44 @@ pub(super) fn mint(wish: &MintArgs) -> Result<(), Failure> {
         region: wish.region.clone(),
         mfa: wish.mfa,
         ticket: wish.ticket.clone(),
-        claims: Vec::new(),
+        claims: claims(&wish.claim)?,
         ttl_s: time::span(&wish.ttl)?,
     };
     let token = DevIssuer::open(folder)
         .and_then(|signer| signer.mint(issuer, &wanted, SystemClock.now()))
         .map_err(|e| Failure::caused(Exit::Failed, &e))?;
     data(&format!("{token}\n"))
+}
+
+/// `NAME=VALUE`, several values of one name together.
+fn claims(wished: &[String]) -> Result<Vec<(String, Vec<String>)>, Failure> {
+    let mut found: Vec<(String, Vec<String>)> = Vec::new();
+    for wish in wished {
+        let Some((name, value)) = wish.split_once('=').filter(|(name, _)| !name.is_empty()) else {
+            let what = format_args!("`{wish}` is not a claim; write it as team=north");
+            return Err(Failure::new(Exit::Usage, what));
+        };
+        match found.iter_mut().find(|(known, _)| known == name) {
+            Some((_, values)) => values.push(value.to_owned()),
+            None => found.push((name.to_owned(), vec![value.to_owned()])),
+        }
+    }
+    Ok(found)
+}
+
+/// A token may say anything; what the policy does not know opens nothing.
+fn warn_of_strange_words(wish: &MintArgs, policy: &PolicySet) {
+    let uses = policy.claim_uses();
+    let roles: Vec<&str> = uses.iter().filter_map(|used| used.has).collect();
+    let purposes: Vec<&str> = policy.purposes().map(PurposeId::as_str).collect();
+    for (kind, words, known) in [("role", &wish.role, roles), ("purpose", &wish.purpose, purposes)]
+    {
+        for word in words.iter().filter(|word| !known.contains(&word.as_str())) {
+            let near = closest(word, known.iter().copied());
+            let help = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            tell(&format!("warning: the policy has no {kind} `{word}`{help}"));
+        }
+    }
 }
 
 /// The issuer and folder of a development key.
@@ -70,10 +106,7 @@ pub(super) fn explain(config: &Path) -> Result<(), Failure> {
     let config = loaded.config.authn;
     let authenticator = Authenticator::new(config, Arc::new(SystemClock), AuthnMetrics::default())
         .map_err(|e| {
-            Failure::new(
-                Exit::Failed,
-                e.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
-            )
+            Failure::new(Exit::Failed, e.iter().map(|e| told(e)).collect::<Vec<_>>().join("; "))
         })?;
     let explanation = authenticator.explain(text.trim());
     data(&page(&explanation))?;

@@ -55,6 +55,8 @@ pub struct Config {
     pub authn: AuthnConfig,
     /// The stores.
     pub stores: Vec<StoreSection>,
+    /// The file as written, for those who find out later what is wrong with it.
+    pub written: Node,
 }
 
 /// Who runs this installation, for people who ask.
@@ -107,6 +109,12 @@ impl Config {
 }
 
 impl Config {
+    /// Where a value stands in the file, by keys and numbers; where it is left out, what is
+    /// around it.
+    pub fn place(&self, path: &[&str]) -> Place {
+        self.written.at(path).place.first_line()
+    }
+
     /// The parts of the file that differ in `next` and that a running gateway cannot take up.
     pub fn needs_restart(&self, next: &Self) -> Vec<&'static str> {
         let parts = [
@@ -146,7 +154,7 @@ fn read_root(root: &Node, paths: &Paths, faults: &mut Faults) -> Option<Config> 
         }
     }
     let state = map.required("state", faults).and_then(|n| state(n, paths, faults));
-    let keys = map.required("keys", faults).and_then(|n| root_key(n, paths, faults));
+    let keys = map.required("keys", faults).and_then(|n| root_provider(n, paths, faults));
     let audit = map.required("audit", faults).and_then(|n| audit(n, paths, faults));
     let issuers = map.optional("issuer").map_or_else(Vec::new, |n| issuer::all(n, paths, faults));
     let certificates =
@@ -169,7 +177,7 @@ fn read_root(root: &Node, paths: &Paths, faults: &mut Faults) -> Option<Config> 
     map.finish(faults);
 
     let tenant = tenant?;
-    let (root, dir) = (keys?, state.as_ref().map(|(_, dir)| dir.clone())?);
+    let (root_key, dir) = (keys?, state.as_ref().map(|(_, dir)| dir.clone())?);
     let audit = AuditConfig { durability: audit.as_ref()?.1, ..log_config(&audit?.0, &tenant) };
     Some(Config {
         policies: policies?,
@@ -178,9 +186,10 @@ fn read_root(root: &Node, paths: &Paths, faults: &mut Faults) -> Option<Config> 
         admin: admin?,
         state: state?.0,
         audit,
-        keys: KeysConfig { root, dir, tenant },
+        keys: KeysConfig { root: root_key, dir, tenant },
         authn: AuthnConfig { issuers, certificates },
         stores: stores?,
+        written: root.clone(),
     })
 }
 
@@ -237,7 +246,7 @@ fn log_config(dir: &Path, tenant: &str) -> AuditConfig {
     AuditConfig::new(dir, format!("{tenant}/node-1"))
 }
 
-fn root_key(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<RootProvider> {
+fn root_provider(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<RootProvider> {
     let mut keys = MapReader::new(node, "`[keys]`", faults)?;
     let root = keys.required("root", faults);
     keys.later("shred_within", faults);

@@ -44,6 +44,11 @@ pub enum DemoError {
     /// A call to the gateway failed.
     #[error(transparent)]
     Call(#[from] CallError),
+    /// The folder holds something else.
+    #[error(
+        "`{0}` is not empty and holds no demo: choose an empty folder, or one of an earlier demo"
+    )]
+    Folder(PathBuf),
     /// The folder could not be filled.
     #[error(transparent)]
     Init(#[from] InitError),
@@ -124,6 +129,7 @@ impl Demo {
     /// Fills the folder, stocks the shop and starts the gateway.
     pub async fn start(options: &Options) -> Result<Self, DemoError> {
         let io = |what| move |source| DemoError::Io { what, source };
+        require_demo(&options.dir)?;
         let (listener, address) = store::bind(0).await.map_err(io("the demo's store"))?;
         let shop = tokio::spawn(Arc::new(Shop::stocked()).serve(listener));
         let plan = Plan {
@@ -227,7 +233,7 @@ impl Demo {
             "portal": null,
             "tokens": tokens,
         });
-        write_secret(&self.dir.join("demo.json"), &format!("{about:#}\n"))
+        write_secret(&self.dir.join(ABOUT), &format!("{about:#}\n"))
     }
 }
 
@@ -246,6 +252,18 @@ impl Shown {
         json!({ "as_stored": self.stored, "views": views })
     }
 }
+
+/// A folder that a demo may fill or go on with: it rewrites privet.toml there.
+fn require_demo(dir: &Path) -> Result<(), DemoError> {
+    let holds_any = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
+    match holds_any && !dir.join(ABOUT).exists() {
+        true => Err(DemoError::Folder(dir.to_owned())),
+        false => Ok(()),
+    }
+}
+
+/// What says that a folder is a demo's.
+const ABOUT: &str = "demo.json";
 
 fn mint_all(
     dir: &Path,

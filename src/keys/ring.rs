@@ -76,6 +76,14 @@ impl KeyRing {
         Ok(())
     }
 
+    /// Whether the root key and its passphrase are there, and for nobody else to read. Derives
+    /// nothing.
+    pub fn examine(config: &KeysConfig) -> Result<(), KeysError> {
+        let RootProvider::File { path, passphrase_file } = &config.root;
+        files::read(path)?;
+        read_passphrase(passphrase_file).map(drop)
+    }
+
     /// Opens what [`Self::init`] made, and the subject keys. Blocks for the time of one key
     /// derivation: call it at start.
     pub fn open(config: &KeysConfig, entropy: Arc<dyn Entropy>) -> Result<Self, KeysError> {

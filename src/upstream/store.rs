@@ -178,7 +178,15 @@ impl Store {
         let Some(check) = &self.config.health else { return };
         loop {
             let well = connection::probe(&self, &address, check).await;
+            let was_up = address.standing.state(self.now()) == AddressState::Up;
             address.standing.probed(well);
+            let is_up = address.standing.state(self.now()) == AddressState::Up;
+            let (store, url) = (self.config.store.as_str(), &address.url);
+            match (was_up, is_up) {
+                (true, false) => tracing::warn!(store, %url, "an address of the store is down"),
+                (false, true) => tracing::info!(store, %url, "an address of the store is back"),
+                _ => {}
+            }
             tokio::time::sleep(check.every).await;
         }
     }
@@ -223,6 +231,8 @@ impl Load {
     pub(super) fn failed(&self, error: &UpstreamError) {
         if error.blames_address() && self.address.standing.failed(self.store.now()) {
             self.store.metrics.ejections.inc();
+            let (store, url) = (self.store.config.store.as_str(), &self.address.url);
+            tracing::warn!(store, %url, "an address of the store is set aside after failures");
         }
     }
 }

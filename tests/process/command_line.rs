@@ -28,6 +28,7 @@ fn help_begins_with_examples() {
     let out = privet(Path::new("."), &["--help"]);
     assert_eq!(out.status.code(), Some(0));
     assert!(String::from_utf8_lossy(&out.stdout).starts_with("Examples:"));
+    assert!(said(&out).contains("Exit codes: 0 ok"), "{}", said(&out));
 }
 
 #[test]
@@ -102,9 +103,125 @@ fn serve_refuses_a_root_key_that_others_can_read_and_says_how_to_mend_it() {
     let site = site();
     let key = site.dir().join("data/root.key");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    for command in ["check", "serve"] {
+        let out = privet(&site.dir(), &[command]);
+        assert_eq!(out.status.code(), Some(3), "{}", said(&out));
+        assert!(said(&out).contains("chmod 600"), "{}", said(&out));
+        assert!(said(&out).contains("path = \"data/root.key\""), "{}", said(&out));
+    }
+}
+
+#[test]
+fn check_finds_what_serve_would_refuse() {
+    let break_file = |name: &'static str| move |site: &Site| site.edit(name, |_| "broken".into());
+    let toml = |from: &'static str, to: &'static str| {
+        move |site: &Site| site.edit("privet.toml", |text| text.replace(from, to))
+    };
+    type Break = Box<dyn Fn(&Site)>;
+    let cases: [(Break, &str); 8] = [
+        (Box::new(break_file("certs/jwks.json")), "jwks ="),
+        (Box::new(break_file("operators")), "operators_file ="),
+        (Box::new(break_file("policies/customer-care.test.yaml")), "customer-care.test.yaml:1:1"),
+        (Box::new(break_file("data/root.passphrase")), "passphrase_file ="),
+        (Box::new(toml("jwks.json", "nowhere.json")), "nowhere.json"),
+        (Box::new(toml("name = \"shop\"", "name = \"shopp\"")), "did you mean `shopp`?"),
+        (Box::new(toml("policies = \"policies\"", "policies = \"polices\"")), "privet.toml:3:12"),
+        (
+            Box::new(toml(
+                "# tls = { cert = \"certs/gateway.pem\"",
+                "tls = { cert = \"certs/ca.pem\"",
+            )),
+            "tls =",
+        ),
+    ];
+    for (break_it, wanted) in cases {
+        let site = site();
+        break_it(&site);
+        let out = privet(&site.dir(), &["check"]);
+        assert_eq!(out.status.code(), Some(3), "{}", said(&out));
+        assert!(said(&out).contains(wanted), "{wanted} is not in\n{}", said(&out));
+        assert!(!said(&out).contains("nothing was started\nok"), "{}", said(&out));
+    }
+    let site = site();
+    let operators = site.dir().join("operators");
+    fs::set_permissions(&operators, fs::Permissions::from_mode(0o666)).unwrap();
+    for command in ["check", "serve"] {
+        let out = privet(&site.dir(), &[command]);
+        assert_eq!(out.status.code(), Some(3), "{}", said(&out));
+        assert!(said(&out).contains("chmod 600"), "{}", said(&out));
+    }
+}
+
+#[test]
+fn check_warns_of_names_that_never_meet() {
+    let site = site();
+    site.edit("privet.toml", |text| {
+        text.replace("region = \"region\"", "regoin = \"region\"")
+            .replace("roles = \"*\"", "roles = [\"suport\"]")
+            .replace("{ roles = \"roles\"", "{ role = \"roles\"")
+    });
+    let out = privet(&site.dir(), &["check"]);
+    assert_eq!(out.status.code(), Some(0), "{}", said(&out));
+    for wanted in [
+        "nothing reads the fact `regoin`",
+        "did you mean `region`?",
+        "no role of the policy `has: suport`",
+        "did you mean `support`?",
+        "no issuer maps the claim `roles`",
+        "did you mean `role`?",
+    ] {
+        assert!(said(&out).contains(wanted), "{wanted} is not in\n{}", said(&out));
+    }
+}
+
+#[test]
+fn a_second_gateway_and_a_taken_port_are_told_apart() {
+    let site = site();
+    let gateway = site.serve();
     let out = privet(&site.dir(), &["serve"]);
     assert_eq!(out.status.code(), Some(1), "{}", said(&out));
-    assert!(said(&out).contains("chmod 600"), "{}", said(&out));
+    assert!(said(&out).contains("another privet runs on this folder"), "{}", said(&out));
+
+    let other = self::site();
+    let taken = format!("[gateway]\nlisten = [\"{}\"]", gateway.gateway);
+    other.edit("privet.toml", |text| text.replace("[gateway]\nlisten = [\"127.0.0.1:0\"]", &taken));
+    let out = privet(&other.dir(), &["serve"]);
+    assert_eq!(out.status.code(), Some(1), "{}", said(&out));
+    assert!(said(&out).contains("`listen` of [gateway] in privet.toml"), "{}", said(&out));
+    assert_eq!(said(&out).matches("cannot listen").count(), 1, "{}", said(&out));
+}
+
+#[test]
+fn a_demo_leaves_the_folders_of_others_alone() {
+    let site = site();
+    let before = fs::read(site.dir().join("privet.toml")).unwrap();
+    let out = privet(&site.dir(), &["demo", "--dir", ".", "--once"]);
+    assert_eq!(out.status.code(), Some(1), "{}", said(&out));
+    assert!(said(&out).contains("holds no demo"), "{}", said(&out));
+    assert_eq!(fs::read(site.dir().join("privet.toml")).unwrap(), before);
+}
+
+#[test]
+fn init_lists_all_it_wrote() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = said(&privet(folder.path(), &["init", "d"]));
+    for name in
+        ["data/root.key", "certs/dev-issuer.key", "certs/jwks.json", "data/keys/", "Back up"]
+    {
+        assert!(text.contains(name), "{name} is not in\n{text}");
+    }
+}
+
+#[test]
+fn mint_warns_of_words_the_policy_does_not_know() {
+    let site = site();
+    site.edit("privet.toml", |text| text.replace("claims = {", "claims = { team = \"team\","));
+    let mint = ["token", "mint", "--role", "suport", "--purpose", "analytics", "--claim", "team=a"];
+    let out = privet(&site.dir(), &mint);
+    assert_eq!(out.status.code(), Some(0), "{}", said(&out));
+    assert!(said(&out).contains("did you mean `support`?"), "{}", said(&out));
+    assert!(!said(&out).contains("no purpose"), "{}", said(&out));
+    assert_eq!(privet(&site.dir(), &["token", "mint", "--claim", "x"]).status.code(), Some(2));
 }
 
 #[test]

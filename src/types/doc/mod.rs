@@ -76,6 +76,23 @@ impl Node {
     }
 }
 
+impl Node {
+    /// The value that `path` leads to, by keys and, in lists, by numbers; where it ends early, the
+    /// last value on the way.
+    #[must_use]
+    pub fn at(&self, path: &[&str]) -> &Self {
+        let Some((step, rest)) = path.split_first() else { return self };
+        let next = match &self.value {
+            Value::List(items) => step.parse::<usize>().ok().and_then(|index| items.get(index)),
+            Value::Map(entries) => {
+                entries.iter().find(|entry| *entry.key == **step).map(|entry| &entry.node)
+            }
+            _ => None,
+        };
+        next.map_or(self, |next| next.at(rest))
+    }
+}
+
 /// The longest file that is read, in bytes.
 pub const MAX_FILE: usize = 1 << 20;
 

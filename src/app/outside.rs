@@ -1,0 +1,90 @@
+//! The files that privet.toml names and that only a running gateway opens: looked at beforehand.
+
+use std::sync::Arc;
+
+use crate::authn::Authenticator;
+use crate::authn::AuthnConfig;
+use crate::authn::AuthnMetrics;
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::keys::KeyRing;
+use crate::keys::KeysError;
+use crate::keys::RootProvider;
+use crate::net::ClientTls;
+use crate::net::ServerTls;
+use crate::net::read_secret;
+use crate::types::Fault;
+use crate::types::Faults;
+use crate::types::told;
+
+use super::load::Loaded;
+use super::running::read_operators;
+
+impl Loaded {
+    /// What a start would refuse in keys, certificates, key sets, operators and credentials.
+    ///
+    /// # Errors
+    /// Every fault, with its place in privet.toml.
+    pub fn require_files(&self) -> Result<(), Vec<Fault>> {
+        let mut faults = Faults::new();
+        let config = &self.config;
+        root_key(config, &mut faults);
+        issuers(config, &mut faults);
+        stores(config, &mut faults);
+        if let Some(files) = &config.gateway.tls
+            && let Err(error) = ServerTls::load(files.clone(), Arc::new(SystemClock))
+        {
+            faults.error(&config.place(&["gateway", "tls"]), told(&error), "");
+        }
+        if let Err(error) = read_operators(&config.admin.operators_file) {
+            faults.error(&config.place(&["admin", "operators_file"]), told(&error), "");
+        }
+        if faults.has_errors() { Err(faults.into_sorted()) } else { Ok(()) }
+    }
+}
+
+fn root_key(config: &Config, faults: &mut Faults) {
+    let Err(error) = KeyRing::examine(&config.keys) else { return };
+    let RootProvider::File { passphrase_file, .. } = &config.keys.root;
+    let of_passphrase = match &error {
+        KeysError::Io { path, .. }
+        | KeysError::Missing { path }
+        | KeysError::Open { path, .. }
+        | KeysError::Passphrase { path }
+        | KeysError::Plain { path } => path == passphrase_file,
+        _ => false,
+    };
+    let key = if of_passphrase { "passphrase_file" } else { "path" };
+    faults.error(&config.place(&["keys", "root", key]), told(&error), "");
+}
+
+/// Key sets in files; those behind URLs may be out of reach just now.
+fn issuers(config: &Config, faults: &mut Faults) {
+    for (index, issuer) in config.authn.issuers.iter().enumerate() {
+        let alone = AuthnConfig { issuers: vec![issuer.clone()], certificates: Vec::new() };
+        let opened = Authenticator::new(alone, Arc::new(SystemClock), AuthnMetrics::default());
+        for error in opened.err().into_iter().flatten() {
+            let place = config.place(&["issuer", &index.to_string(), "jwks"]);
+            faults.error(&place, told(&error), "");
+        }
+    }
+}
+
+fn stores(config: &Config, faults: &mut Faults) {
+    for (index, store) in config.stores.iter().enumerate() {
+        let index = index.to_string();
+        if let Some(path) = &store.upstream.bearer_file
+            && let Err(error) = read_secret(path, LONGEST_SECRET)
+        {
+            let place = config.place(&["store", &index, "auth", "bearer_file"]);
+            faults.error(&place, told(&error), "");
+        }
+        if let Some(path) = &store.upstream.ca
+            && let Err(error) = ClientTls::new(Some(path))
+        {
+            faults.error(&config.place(&["store", &index, "ca"]), told(&error), "");
+        }
+    }
+}
+
+const LONGEST_SECRET: u64 = 16 * 1024;
