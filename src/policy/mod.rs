@@ -1,7 +1,7 @@
 //! Who may see what, for which purpose, in which form: policies, decisions and verdicts.
 //!
-//! [`PolicySet::compile`] turns policy files into tables; [`decide`] judges a caller and gives a
-//! [`Permit`]; [`verdict`] judges each record under it.
+//! [`PolicySet::compile`] turns policy files into tables; [`decide()`] judges a caller and gives a
+//! [`Permit`]; [`verdict()`] judges each record under it.
 
 mod call;
 mod compile;

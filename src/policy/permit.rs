@@ -19,7 +19,7 @@ use super::compile::Cell;
 use super::compile::Left;
 use super::compile::Plan;
 
-/// Proof that a call was decided. Only [`decide`](super::decide) makes one, and it is no copy of
+/// Proof that a call was decided. Only [`decide()`](super::decide()) makes one, and it is no copy of
 /// another: what asks a store for data takes a permit.
 pub struct Permit {
     pub(super) policy: Arc<PolicySet>,
@@ -182,7 +182,7 @@ impl Permit {
         std::iter::once(&self.side).chain(&self.other)
     }
 
-    /// The fields whose raw values [`verdict`](super::verdict) needs, besides those of subjects
+    /// The fields whose raw values [`verdict()`](super::verdict()) needs, besides those of subjects
     /// and region.
     pub fn fact_fields(&self) -> &[FieldIx] {
         &self.fact_fields

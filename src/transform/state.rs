@@ -38,7 +38,7 @@ impl Default for Limits {
     }
 }
 
-/// Why [`Reader::read`] came back.
+/// Why [`Reader::read`](super::Reader::read) came back.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Progress {
     /// The batch is full; there may be more to read.
