@@ -11,6 +11,7 @@ use super::parse::Stop;
 use super::seek::Seek;
 use super::shape::Shape;
 use super::state::Format;
+use super::state::Halt;
 use super::state::Limits;
 use super::state::Member;
 use super::state::Progress;
@@ -46,18 +47,6 @@ pub struct Reader {
     /// Whether anything stood around the records that is not passed on.
     has_skipped: bool,
     failure: Option<TransformError>,
-}
-
-/// What stopped the reader for now.
-enum Halt {
-    Failed(TransformError),
-    Needs,
-}
-
-impl From<TransformError> for Halt {
-    fn from(error: TransformError) -> Self {
-        Self::Failed(error)
-    }
 }
 
 impl fmt::Debug for Reader {

@@ -1,5 +1,7 @@
 //! What a reader is told, what it tells, and where it stands.
 
+use super::error::TransformError;
+
 /// How the records of an answer follow one another.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Format {
@@ -83,4 +85,16 @@ pub(super) enum Member {
     Step,
     /// Beside it; `kept` is its place among the members that are passed on.
     Beside { kept: Option<usize> },
+}
+
+/// What stopped the reader for now.
+pub(super) enum Halt {
+    Failed(TransformError),
+    Needs,
+}
+
+impl From<TransformError> for Halt {
+    fn from(error: TransformError) -> Self {
+        Self::Failed(error)
+    }
 }

@@ -54,7 +54,12 @@ impl Target {
             return Err(TargetError::TooLong);
         }
         let (path, query) = raw.split_once('?').unwrap_or((raw, ""));
-        Ok(Self { path: normalise(path)?, query: parse_query(query)? })
+        let target = Self { path: normalise(path)?, query: parse_query(query)? };
+        // One byte becomes four at most (`]` becomes `%5D=`), so short targets need no measuring.
+        if raw.len() > MAX_BYTES / 4 && target.path_and_query().len() > MAX_BYTES {
+            return Err(TargetError::TooLong);
+        }
+        Ok(target)
     }
 
     /// The normalised path, still percent-encoded where it must be. Starts with `/`.
