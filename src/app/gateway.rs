@@ -291,6 +291,8 @@ impl Site {
             read_operators(&loaded.config.admin.operators_file).map_err(|e| told(&e))?;
         let issuers = self.prepare_issuers(&loaded)?;
         self.require_stores(&loaded.policy)?;
+        // What can fail comes before the policy: a refused reload leaves nothing wider in force.
+        self.reload_credentials()?;
         let before = self.shared.policy().hash();
         let after = loaded.policy.hash();
         self.record_policy(before, after)?;
@@ -298,13 +300,21 @@ impl Site {
         self.authenticator.replace(issuers);
         self.operators.store(Arc::new(operators));
         self.read_issuer_keys();
+        Ok(Reloaded { policy: hex(&after), at_restart })
+    }
+
+    /// What the gateway shows stores and callers of itself; each stays as it was when the new one
+    /// cannot be used.
+    fn reload_credentials(&self) -> Result<(), String> {
         for store in &self.stores {
             store.reload_credentials().map_err(|e| told(&e))?;
         }
-        if let Some(tls) = &self.tls {
-            tls.reload().map_err(|e| format!("the old certificate stays: {}", told(&e)))?;
+        match &self.tls {
+            Some(tls) => {
+                tls.reload().map_err(|e| format!("the old certificate stays: {}", told(&e)))
+            }
+            None => Ok(()),
         }
-        Ok(Reloaded { policy: hex(&after), at_restart })
     }
 
     fn prepare_issuers(&self, loaded: &Loaded) -> Result<NextSettings, String> {

@@ -473,6 +473,39 @@ fn a_reload_keeps_the_old_policy_when_the_new_one_is_wrong() {
     assert!(read().json().get("name").is_none());
 }
 
+#[test]
+fn a_reload_that_fails_leaves_no_wider_policy_in_force() {
+    let store =
+        Store::start(|_| Some(r#"{"id":"c-5","phone":"+447700900007","country":"GB"}"#.to_owned()));
+    let site = Site::new(store.address());
+    let bearer = site.dir().join("bearer");
+    fs::write(&bearer, "token-of-the-gateway").unwrap();
+    fs::set_permissions(&bearer, fs::Permissions::from_mode(0o600)).unwrap();
+    site.edit("privet.toml", |text| {
+        text.replace(
+            "prefix = \"/shop\"",
+            "prefix = \"/shop\"\nauth = { bearer_file = \"bearer\" }",
+        )
+    });
+    let gateway = site.serve();
+    let token = site.token(&["--role", "support", "--purpose", "order_support", "--region", "GB"]);
+    let phone = || {
+        get(gateway.gateway, "/shop/customers/c-5", &token, "order_support").json()["phone"].clone()
+    };
+    assert_eq!(phone(), "***0007");
+    let operator = fs::read_to_string(site.dir().join("operator.token")).unwrap();
+
+    fs::remove_file(site.dir().join("policies/customer-care.test.yaml")).unwrap();
+    site.edit("policies/customer-care.yaml", |text| text.replace("phone: tail-4", "phone: show"));
+    fs::write(&bearer, "").unwrap();
+    assert_eq!(post(gateway.admin, "/api/v1/reload", operator.trim()), 400);
+    assert_eq!(phone(), "***0007");
+
+    fs::write(&bearer, "another-token").unwrap();
+    assert_eq!(post(gateway.admin, "/api/v1/reload", operator.trim()), 200);
+    assert_eq!(phone(), "+447700900007");
+}
+
 fn post(to: std::net::SocketAddr, path: &str, token: &str) -> u16 {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(to).unwrap();
