@@ -18,3 +18,5 @@ mod http;
 mod refusals;
 #[cfg(test)]
 mod slow;
+#[cfg(test)]
+mod usefulness;

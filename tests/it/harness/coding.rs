@@ -1,13 +1,17 @@
 //! Content codings, from both sides.
 
 use compression_codecs::BrotliDecoder;
+use compression_codecs::BrotliEncoder;
 use compression_codecs::DecodeV2;
 use compression_codecs::DeflateDecoder;
 use compression_codecs::EncodeV2;
 use compression_codecs::GzipDecoder;
 use compression_codecs::GzipEncoder;
 use compression_codecs::ZlibDecoder;
+use compression_codecs::ZlibEncoder;
 use compression_codecs::ZstdDecoder;
+use compression_codecs::ZstdEncoder;
+use compression_codecs::brotli::params::EncoderParams;
 use compression_codecs::core::Level;
 use compression_codecs::core::util::PartialBuffer;
 use compression_codecs::core::util::WriteBuffer;
@@ -18,7 +22,25 @@ const MOST: usize = 8 * 1024 * 1024;
 
 /// `text` as gzip.
 pub(crate) fn gzip(text: &[u8]) -> Vec<u8> {
-    let mut encoder = GzipEncoder::new(Level::Default.into());
+    encode(GzipEncoder::new(Level::Default.into()), text)
+}
+
+/// `text` as what HTTP calls `deflate`.
+pub(crate) fn zlib(text: &[u8]) -> Vec<u8> {
+    encode(ZlibEncoder::new(Level::Default.into()), text)
+}
+
+/// `text` as Brotli.
+pub(crate) fn brotli(text: &[u8]) -> Vec<u8> {
+    encode(BrotliEncoder::new(EncoderParams::default()), text)
+}
+
+/// `text` as Zstandard.
+pub(crate) fn zstd(text: &[u8]) -> Vec<u8> {
+    encode(ZstdEncoder::new(3), text)
+}
+
+fn encode(mut encoder: impl EncodeV2, text: &[u8]) -> Vec<u8> {
     let mut input = PartialBuffer::new(text);
     let mut coded = Vec::new();
     let mut piece = vec![0; PIECE];
