@@ -202,6 +202,14 @@ impl CallError {
         })
     }
 
+    /// In how many seconds trying again may help, where that is known.
+    pub(crate) fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::Upstream(error) => error.retry_after().map(|it| it.as_secs().saturating_add(1)),
+            _ => None,
+        }
+    }
+
     /// Whether the connection must not be used again: what follows may not be a request.
     pub(crate) fn closes_connection(&self) -> bool {
         matches!(self, Self::Head(error) if error.closes_connection())

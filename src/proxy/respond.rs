@@ -106,7 +106,9 @@ fn advise(headers: &mut HeaderMap, error: &CallError) {
         (_, CallError::Method { allow }) => (header::ALLOW, *allow),
         _ => return,
     };
-    headers.insert(name, HeaderValue::from_static(value));
+    let known = error.retry_after().filter(|_| name == header::RETRY_AFTER);
+    let value = known.map_or_else(|| HeaderValue::from_static(value), HeaderValue::from);
+    headers.insert(name, value);
 }
 
 /// How to show who one is, and what was wrong with what was shown (RFC 6750 §3).

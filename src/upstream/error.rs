@@ -1,6 +1,7 @@
 //! What can go wrong between the gateway and a store.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use crate::net::NetError;
 use crate::protocol::http::CodingError;
@@ -41,6 +42,12 @@ pub enum UpstreamError {
     /// The request cannot be written as HTTP.
     #[error("the request cannot be written")]
     Request(#[source] http::Error),
+    /// Every address is set aside after failures, or fails its health check.
+    #[error("every address of the store is set aside; the next try is in {} ms", back_in.as_millis())]
+    SetAside {
+        /// When one of them is tried again.
+        back_in: Duration,
+    },
     /// The trust store cannot be loaded.
     #[error("TLS to the store cannot be set up")]
     Tls(#[source] NetError),
@@ -82,6 +89,14 @@ impl From<AnswerFault> for UpstreamError {
 }
 
 impl UpstreamError {
+    /// When trying again may help, where that is known.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::SetAside { back_in } => Some(*back_in),
+            _ => None,
+        }
+    }
+
     /// Whether it speaks against the address: connecting, timing out, breaking, bad HTTP.
     pub(super) const fn blames_address(&self) -> bool {
         match self {
@@ -98,6 +113,7 @@ impl ClientError for UpstreamError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Busy => ErrorKind::Overloaded,
+            Self::SetAside { .. } => ErrorKind::Unavailable,
             Self::Credentials(_)
             | Self::CredentialsEmpty
             | Self::Permit
@@ -116,6 +132,7 @@ impl ClientError for UpstreamError {
             }
             Self::Answer(_) => "the data store's answer is not HTTP that can be read safely".into(),
             Self::Broken(_) | Self::Connect(_) => "the data store cannot be reached".into(),
+            Self::SetAside { .. } => "the data store cannot be reached; try again later".into(),
             Self::Busy => "the data store is busy; try again later".into(),
             Self::Interrupted(_) | Self::Over => "the data store's answer broke off".into(),
             Self::Timeout(_) => "the data store took too long".into(),

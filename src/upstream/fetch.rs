@@ -81,7 +81,11 @@ impl Upstream {
         let answer = match self.attempt(request, None).await {
             Err((error, tried)) if self.may_retry(&error) => {
                 self.store.metrics.retries.inc();
-                self.attempt(request, Some(tried)).await
+                match self.attempt(request, Some(tried)).await {
+                    // Nobody is left to ask: what went wrong before says more.
+                    Err((UpstreamError::SetAside { .. }, _)) => Err((error, tried)),
+                    second => second,
+                }
             }
             first => first,
         };

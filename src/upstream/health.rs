@@ -64,6 +64,8 @@ pub(super) struct Standing {
     ejections: AtomicU32,
     /// When it may be tried again; 0 when it is not set aside.
     back_at: AtomicU64,
+    /// When it was last set aside or tried.
+    tried_at: AtomicU64,
     failed_probes: AtomicU32,
     down: AtomicBool,
 }
@@ -83,18 +85,28 @@ impl Standing {
         self.calls.load(Relaxed)
     }
 
-    /// When it may be tried again.
-    pub(super) fn back_at(&self) -> u64 {
-        self.back_at.load(Relaxed)
+    /// When it may be tried where no other address is left: its time aside grows with every
+    /// trial that fails, and nobody is helped by waiting that long for an only address. None when
+    /// its health check fails, which goes on asking by itself.
+    pub(super) fn trial_at(&self) -> Option<u64> {
+        let soon = self.tried_at.load(Relaxed).saturating_add(EJECT_MS);
+        let trial_at = self.back_at.load(Relaxed).min(soon);
+        (!self.down.load(Relaxed)).then_some(trial_at)
     }
 
-    /// Counts a call in. One that comes back from its time aside is a trial: until it ends,
-    /// others stay away.
-    pub(super) fn enter(&self, now: u64) {
-        self.calls.fetch_add(1, Relaxed);
-        if self.back_at.load(Relaxed) != 0 {
-            self.back_at.store(now.saturating_add(EJECT_MS), Relaxed);
+    /// Counts a call in, unless the address is set aside and somebody else just began to try it:
+    /// until that call ends, or for an interval, others stay away.
+    pub(super) fn enter(&self, now: u64) -> bool {
+        let back_at = self.back_at.load(Relaxed);
+        if back_at != 0 {
+            let next = now.saturating_add(EJECT_MS);
+            if self.back_at.compare_exchange(back_at, next, Relaxed, Relaxed).is_err() {
+                return false;
+            }
+            self.tried_at.store(now, Relaxed);
         }
+        self.calls.fetch_add(1, Relaxed);
+        true
     }
 
     pub(super) fn leave(&self) {
@@ -120,6 +132,7 @@ impl Standing {
         }
         let times = self.ejections.fetch_add(1, Relaxed).min(16);
         let aside = (EJECT_MS << times).min(EJECT_MOST_MS);
+        self.tried_at.store(now, Relaxed);
         self.back_at.store(now.saturating_add(aside), Relaxed);
         true
     }

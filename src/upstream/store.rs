@@ -135,27 +135,49 @@ impl Store {
         self.bearer.load_full()
     }
 
-    /// The address to call: the least loaded of the healthy; with none healthy, the one that is
-    /// back soonest, since turning a call away that might work helps nobody. Avoids `but` when
-    /// there is another.
+    /// The address to call: the least loaded of the healthy. Avoids `but` when there is another.
+    ///
+    /// With none healthy, calls that would only wait are turned away at once; one call in each
+    /// interval goes through to try an address.
     pub(super) fn choose(self: &Arc<Self>, but: Option<usize>) -> Result<Load, UpstreamError> {
         let now = self.now();
         let count = self.addresses.len().max(1);
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % count;
         let rank = |address: &&Arc<Address>| {
-            let up = address.standing.state(now) == AddressState::Up;
             let again = but == Some(address.index);
-            let back_at = if up { 0 } else { address.standing.back_at() };
             // Equals take turns.
             let place = (address.index + count - turn) % count;
-            (again, !up, back_at, address.standing.calls(), place)
+            (again, address.standing.calls(), place)
         };
-        let address = self.addresses.iter().min_by_key(rank).ok_or(UpstreamError::Busy)?;
-        if address.standing.calls() >= self.config.limits.calls {
-            return Err(UpstreamError::Busy);
+        // Who loses the race for a trial looks again, and finds the address set aside.
+        for _ in 0..=count {
+            let up = self.addresses.iter().filter(|a| a.standing.state(now) == AddressState::Up);
+            let Some(address) = up.min_by_key(rank) else { break };
+            if address.standing.calls() >= self.config.limits.calls {
+                return Err(UpstreamError::Busy);
+            }
+            if address.standing.enter(now) {
+                return Ok(Load { store: Arc::clone(self), address: Arc::clone(address) });
+            }
         }
-        address.standing.enter(now);
-        Ok(Load { store: Arc::clone(self), address: Arc::clone(address) })
+        self.try_one(now)
+    }
+
+    /// The address that may be tried soonest, when its time has come.
+    fn try_one(self: &Arc<Self>, now: u64) -> Result<Load, UpstreamError> {
+        let trial_at = |address: &Arc<Address>| Some((address.standing.trial_at()?, address.index));
+        let soonest = self.addresses.iter().filter_map(trial_at).min();
+        let Some((trial_at, index)) = soonest else {
+            // Only health checks can bring an address back.
+            let every = self.config.health.as_ref().map_or(Duration::ZERO, |check| check.every);
+            return Err(UpstreamError::SetAside { back_in: every });
+        };
+        let address = self.addresses.get(index).ok_or(UpstreamError::Busy)?;
+        if trial_at <= now && address.standing.enter(now) {
+            return Ok(Load { store: Arc::clone(self), address: Arc::clone(address) });
+        }
+        let back_in = Duration::from_millis(trial_at.saturating_sub(now).max(1));
+        Err(UpstreamError::SetAside { back_in })
     }
 
     fn now(&self) -> u64 {

@@ -19,4 +19,6 @@ mod refusals;
 #[cfg(test)]
 mod slow;
 #[cfg(test)]
+mod upstream;
+#[cfg(test)]
 mod usefulness;

@@ -9,6 +9,9 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
+use crate::types::ClientError;
+use crate::types::ErrorKind;
+
 use super::*;
 use crate::upstream::health::Standing;
 
@@ -29,14 +32,88 @@ async fn a_dead_address_gives_way_to_a_living_one() {
 
 #[tokio::test]
 async fn with_nobody_there_the_call_fails_and_says_so_plainly() {
-    use crate::types::ClientError;
     let upstream = upstream(config(&[&nobody().await]));
-    for _ in 0..6 {
+    for _ in 0..5 {
         let error = get(&upstream).await.unwrap_err();
         assert!(matches!(error, UpstreamError::Connect(_)), "{error:?}");
         assert_eq!(error.client_message(), "the data store cannot be reached");
     }
     assert!(!upstream.store().health().is_up());
+    let error = get(&upstream).await.unwrap_err();
+    assert_eq!(error.client_message(), "the data store cannot be reached; try again later");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+}
+
+/// How long a call that is turned away at once is told to wait.
+fn turned_away(result: Result<String, UpstreamError>) -> Duration {
+    match result {
+        Err(error @ UpstreamError::SetAside { .. }) => error.retry_after().unwrap(),
+        other => panic!("{other:?} was let through"),
+    }
+}
+
+#[tokio::test]
+async fn when_every_address_is_set_aside_calls_fail_at_once_and_one_tries_in_each_interval() {
+    let (first, second) = (nobody().await, nobody().await);
+    let upstream = upstream(config(&[&first, &second]));
+    tokio::time::pause();
+    let mut sent = 0;
+    let back_in = loop {
+        match get(&upstream).await {
+            Err(UpstreamError::Connect(_)) => sent += 1,
+            other => break turned_away(other),
+        }
+    };
+    // Each call asks both.
+    assert_eq!(sent, 5);
+    assert!(back_in <= Duration::from_secs(5), "{back_in:?}");
+    let retries = upstream.store().metrics.retries.get();
+    for interval in 0..20 {
+        let told = turned_away(get(&upstream).await);
+        assert!(told <= Duration::from_secs(5), "{interval}: {told:?}");
+        tokio::time::advance(told).await;
+        // Both may be due in the same moment; each is tried once.
+        let tried = [get(&upstream).await, get(&upstream).await, get(&upstream).await];
+        let let_through =
+            tried.iter().filter(|it| matches!(it, Err(UpstreamError::Connect(_)))).count();
+        assert!((1..=2).contains(&let_through), "{interval}: {tried:?}");
+    }
+    assert!(upstream.store().metrics.retries.get() <= retries + 20);
+}
+
+#[tokio::test]
+async fn a_trial_that_is_answered_ends_the_pause() {
+    let gone: Vec<Vec<Step>> = vec![vec![Step::Drop]; 5];
+    let fake = Fake::new([gone, vec![vec![json("1"), json("2"), json("3")]]].concat()).await;
+    let upstream = upstream(config(&[&fake.url]));
+    // A connection that breaks is tried once more, while the address is not set aside.
+    for _ in 0..3 {
+        assert!(matches!(get(&upstream).await, Err(UpstreamError::Broken(_))));
+    }
+    let told = turned_away(get(&upstream).await);
+    tokio::time::pause();
+    tokio::time::advance(told).await;
+    tokio::time::resume();
+    for expected in ["1", "2", "3"] {
+        assert_eq!(get(&upstream).await.unwrap(), expected);
+    }
+    assert!(upstream.store().health().is_up());
+}
+
+#[tokio::test]
+async fn while_the_health_check_fails_nobody_waits_for_the_store() {
+    let well = Arc::new(AtomicBool::new(false));
+    let url = moody(Arc::clone(&well), Arc::default()).await;
+    let mut config = config(&[&url]);
+    config.health = Some(HealthCheck { path: "/health".into(), every: Duration::from_secs(7) });
+    let upstream = upstream(config);
+    let watch = tokio::spawn(Arc::clone(upstream.store()).watch());
+    tokio::time::pause();
+    while upstream.store().health().is_up() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(turned_away(get(&upstream).await), Duration::from_secs(7));
+    watch.abort();
 }
 
 #[tokio::test]
@@ -95,6 +172,7 @@ fn an_address_is_set_aside_after_failures_in_a_row_and_comes_back() {
     // One call tries; while it does, others stay away.
     standing.enter(5_001);
     assert_eq!(standing.state(5_002), AddressState::Ejected);
+    assert_eq!(standing.trial_at(), Some(10_001));
     standing.leave();
     assert!(standing.failed(5_002));
     assert_eq!(standing.state(15_001), AddressState::Ejected);
