@@ -10,6 +10,7 @@ mod router;
 mod routes;
 #[cfg(test)]
 mod tests;
+mod writing;
 
 pub use self::model::{
     DataSet, Field, FieldIx, Method, Records, Route, Segment, Selector, SubjectField,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::types::Action;
 use crate::types::CategoryId;
 use crate::types::DataSetId;
 use crate::types::DomainId;
@@ -107,6 +108,16 @@ impl Method {
         }
     }
 
+    /// What a call with this method does to records.
+    pub const fn action(self) -> Action {
+        match self {
+            Self::Delete => Action::Delete,
+            Self::Get => Action::Read,
+            Self::Patch | Self::Put => Action::Update,
+            Self::Post => Action::Create,
+        }
+    }
+
     /// Reads the word on the wire; methods are case-sensitive (RFC 9110 §9.1).
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|method| method.as_str() == text)
@@ -134,6 +145,11 @@ pub struct Route {
     pub query: Vec<Box<str>>,
     /// Query parameters that select records by a field.
     pub find_by: Vec<(Box<str>, FieldIx)>,
+    /// Of a route that creates: the field whose value the store gives and tells in its answer.
+    pub created_id: Option<FieldIx>,
+    /// Of a route that changes or removes: whether it may do so where the store cannot tell that
+    /// somebody else changed the record meanwhile.
+    pub unsafe_writes: bool,
     /// The purpose of a call that names none.
     pub purpose: Option<PurposeId>,
     /// Where it is written.

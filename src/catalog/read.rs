@@ -53,7 +53,7 @@ fn data_set(entry: &Entry, faults: &mut Faults) -> Option<DataSet> {
     if let Some(node) = map.optional("mode") {
         mode(node, faults);
     }
-    for word in ["rights", "on_erase", "retention", "unsafe_writes"] {
+    for word in ["rights", "on_erase", "retention"] {
         map.later(word, faults);
     }
     map.finish(faults);

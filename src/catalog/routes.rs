@@ -19,11 +19,15 @@ use super::read::later_value;
 use super::read::leaf;
 use super::read::leaf_at;
 use super::read::single_at;
+use super::writing;
 
 /// Reads the list of routes; those with faults are left out.
 pub(super) fn read(node: &Node, set: &DataSet, faults: &mut Faults) -> Vec<Arc<Route>> {
     let items = node.list(faults).unwrap_or_default();
-    items.iter().filter_map(|item| route(item, set, faults)).map(Arc::new).collect()
+    let routes: Vec<Arc<Route>> =
+        items.iter().filter_map(|item| route(item, set, faults)).map(Arc::new).collect();
+    writing::check(&routes, faults);
+    routes
 }
 
 fn route(node: &Node, set: &DataSet, faults: &mut Faults) -> Option<Route> {
@@ -46,8 +50,9 @@ fn route(node: &Node, set: &DataSet, faults: &mut Faults) -> Option<Route> {
         }
     }
     let purpose = map.optional("purpose").and_then(|node| node.id(PurposeId::parse, faults));
-    map.later("created_id", faults);
-    map.later("unsafe_writes", faults);
+    let created_id = map.optional("created_id");
+    let unsafe_writes = map.optional("unsafe_writes");
+    let unsafe_writes = unsafe_writes.is_some_and(|node| writing::accepted(node, faults));
     map.finish(faults);
     let (method, template, segments) = called?;
     if method == Method::Get && records.is_none() {
@@ -56,7 +61,23 @@ fn route(node: &Node, set: &DataSet, faults: &mut Faults) -> Option<Route> {
     }
     let query = query.into_iter().map(|(_, name)| name.into()).collect();
     let place = on.map_or(&node.place, |on| &on.place).clone();
-    Some(Route { method, template, segments, records: selector, query, find_by, purpose, place })
+    let mut route = Route {
+        method,
+        template,
+        segments,
+        records: selector,
+        query,
+        find_by,
+        created_id: None,
+        unsafe_writes,
+        purpose,
+        place,
+    };
+    if let Some(node) = created_id {
+        route.created_id = writing::created_id(node, &route, set, faults);
+    }
+    writing::fits(&route, records, faults);
+    Some(route)
 }
 
 /// Reads `GET /customers/{id}`.
@@ -73,10 +94,6 @@ fn call(node: &Node, set: &DataSet, faults: &mut Faults) -> Option<(Method, Stri
         faults.error(&node.place, what, format!("known here: {known}"));
         return None;
     };
-    if method != Method::Get {
-        let what = format!("only GET routes are served in this version, not {word}");
-        faults.warning(&node.place, what, "calls of it are answered 501; leave the route out");
-    }
     let segments = match segments(template) {
         Ok(parts) => parts,
         Err(what) => {

@@ -63,6 +63,22 @@ pub enum Verdict<'s> {
     },
 }
 
+/// What was decided about writing one record.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum WriteVerdict<'s> {
+    /// The record may not be written. Whether the caller may learn that it is there is for the
+    /// verdict about reading it to say.
+    LeaveOut {
+        /// Why; for the audit log and tests, never for the caller.
+        because: Because<'s>,
+    },
+    /// The record may be made or removed, or these fields of it may be set.
+    Allow {
+        /// By `FieldIx`; all `false` where a record is removed.
+        writable: &'s [bool],
+    },
+}
+
 /// Why a record was left out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Because<'s> {
@@ -70,6 +86,8 @@ pub enum Because<'s> {
     Consent,
     /// The person's key was destroyed.
     Erased,
+    /// The person's data is held: it may be neither changed nor removed.
+    Held,
     /// No grant covers this record.
     NoGrant,
     /// This limit.
@@ -84,6 +102,7 @@ impl<'s> Because<'s> {
         match self {
             Self::Consent => "consent",
             Self::Erased => "erased",
+            Self::Held => "held",
             Self::NoGrant => "no_grant",
             Self::Limit(rule) => rule.as_str(),
             Self::UnknownSubject => "unknown_subject",
@@ -98,6 +117,10 @@ pub struct Scratch {
     pub(super) views: Vec<View>,
     /// Views of several judgements joined.
     pub(super) joined: Vec<View>,
+    /// Fields that may be set, of several judgements joined.
+    pub(super) writable: Vec<bool>,
+    /// The same of one judgement.
+    pub(super) settable: Vec<bool>,
     /// Which rules spoke, by side.
     pub(super) trace: [Trace; 2],
 }

@@ -1,7 +1,7 @@
 //! Who may see what, for which purpose, in which form: policies, decisions and verdicts.
 //!
 //! [`PolicySet::compile`] turns policy files into tables; [`decide()`] judges a caller and gives a
-//! [`Permit`]; [`verdict()`] judges each record under it.
+//! [`Permit`]; [`verdict()`] judges each record under it, [`write_verdict()`] each that is written.
 
 mod call;
 mod compile;
@@ -19,10 +19,13 @@ mod tests;
 mod verdict;
 mod view;
 mod vocabulary;
+mod write_verdict;
 
 pub use self::call::{Call, Decision, Refusal, RefusalReason};
 pub use self::decide::decide;
-pub use self::facts::{Because, CardFacts, RecordFacts, RecordSubject, Scratch, Verdict};
+pub use self::facts::{
+    Because, CardFacts, RecordFacts, RecordSubject, Scratch, Verdict, WriteVerdict,
+};
 pub use self::fuzz::read_for_fuzzing;
 pub use self::identity::Identity;
 pub use self::permit::{BulkAction, BulkLimit, LegalBasis, Permit};
@@ -31,3 +34,4 @@ pub use self::testing::{Render, TestCase, TestReport, TestedFile, run_tests};
 pub use self::verdict::verdict;
 pub use self::view::{DatePart, Generalize, Mask, View};
 pub use self::vocabulary::ClaimUse;
+pub use self::write_verdict::write_verdict;

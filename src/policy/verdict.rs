@@ -1,6 +1,7 @@
 //! The decision about one record.
 
 use crate::catalog::FieldIx;
+use crate::types::Action;
 use crate::types::SubjectStatus;
 
 use super::Because;
@@ -28,11 +29,10 @@ pub fn verdict<'s>(
     facts: &RecordFacts<'_>,
     scratch: &'s mut Scratch,
 ) -> Verdict<'s> {
-    let tables = permit.policy.tables();
-    let (Some(cell), Some(set)) = (permit.cell(), tables.sets.get(permit.set_at)) else {
+    let Some(bench) = Bench::of(permit) else {
         return Verdict::LeaveOut { because: Because::NoGrant };
     };
-    let bench = Bench { permit, cell, set };
+    let set = bench.set;
     scratch.trace = [Trace::default(); 2];
     let people = permit.set.subjects.len();
     if people > 1 || permit.other.is_some() {
@@ -57,10 +57,10 @@ pub(super) struct Trace {
 }
 
 /// What one judgement rests on.
-struct Bench<'s> {
+pub(super) struct Bench<'s> {
     permit: &'s Permit,
-    cell: &'s Cell,
-    set: &'s SetFacts,
+    pub(super) cell: &'s Cell,
+    pub(super) set: &'s SetFacts,
 }
 
 /// One judgement: of one credential, about one person.
@@ -72,6 +72,12 @@ enum Judged<'s> {
 }
 
 impl<'s> Bench<'s> {
+    /// What judgements under a permit rest on.
+    pub(super) fn of(permit: &'s Permit) -> Option<Self> {
+        let set = permit.policy.tables().sets.get(permit.set_at)?;
+        Some(Self { permit, cell: permit.cell()?, set })
+    }
+
     /// Judges for one credential and one person; `None`: the record is about nobody.
     fn judge(
         &self,
@@ -80,30 +86,10 @@ impl<'s> Bench<'s> {
         facts: &RecordFacts<'_>,
         (views, trace): (&mut Vec<View>, &mut Trace),
     ) -> Judged<'s> {
-        let known = match self.known(side, person, facts) {
-            Ok(known) => known,
+        let (grants, cuts) = match self.cover(side, person, facts) {
+            Ok(covering) => covering,
             Err(because) => return Judged::Out(because),
         };
-        let covers = |grant: &&Sometimes| {
-            (!grant.as_subject || known.of_caller) && grant.rows_hold(facts.values)
-        };
-        let sometimes = side.sometimes.iter().filter(covers);
-        let grants = sometimes.fold(side.always, |mask, grant| mask | grant.bit);
-        if grants == 0 {
-            return Judged::Out(Because::NoGrant);
-        }
-        let mut cuts = side.cut;
-        for (at, left) in &side.limits {
-            let Some(limit) = self.cell.limits.get(*at) else {
-                return Judged::Out(Because::NoGrant);
-            };
-            if limit.falls(*left, &known) {
-                if !matches!(limit.effect, Effect::Cut(_)) {
-                    return Judged::Out(Because::Limit(&limit.id));
-                }
-                cuts |= 1 << at;
-            }
-        }
         trace.grants |= grants;
         trace.cuts |= cuts;
         let planned = match &side.base {
@@ -123,6 +109,39 @@ impl<'s> Bench<'s> {
             Some(plan) => Judged::Planned(plan),
             None => Judged::Mixed,
         }
+    }
+
+    /// The grants that cover a record and the limits that cut it, as bits, or why none counts.
+    pub(super) fn cover(
+        &self,
+        side: &Side,
+        person: Option<usize>,
+        facts: &RecordFacts<'_>,
+    ) -> Result<(u64, u64), Because<'s>> {
+        let known = self.known(side, person, facts)?;
+        let covers = |grant: &&Sometimes| {
+            (!grant.as_subject || known.of_caller) && grant.rows_hold(facts.values)
+        };
+        let sometimes = side.sometimes.iter().filter(covers);
+        let grants = sometimes.fold(side.always, |mask, grant| mask | grant.bit);
+        if grants == 0 {
+            return Err(Because::NoGrant);
+        }
+        let mut cuts = side.cut;
+        for (at, left) in &side.limits {
+            let limit = self.cell.limits.get(*at).ok_or(Because::NoGrant)?;
+            if limit.falls(*left, &known) {
+                if !matches!(limit.effect, Effect::Cut(_)) {
+                    return Err(Because::Limit(&limit.id));
+                }
+                cuts |= 1 << at;
+            }
+        }
+        let alters = matches!(self.permit.action, Action::Delete | Action::Update);
+        if alters && known.status == Some(SubjectStatus::Held) {
+            return Err(Because::Held);
+        }
+        Ok((grants, cuts))
     }
 
     /// What is known of a person and the record, or why the record does not leave.
@@ -170,14 +189,14 @@ impl<'s> Bench<'s> {
 
     /// Whether the call selected records by a field about this person. A hit would tell the value
     /// of a field that is not shown.
-    fn was_found_by(&self, person: u64) -> bool {
+    pub(super) fn was_found_by(&self, person: u64) -> bool {
         let owners = |field: &FieldIx| self.set.about.get(field.index());
         self.permit.selects.iter().filter_map(owners).any(|owners| owners & person != 0)
     }
 
     /// Judges for each credential and each person, and takes the more protective views.
     fn several(&self, facts: &RecordFacts<'_>, scratch: &'s mut Scratch) -> Verdict<'s> {
-        let Scratch { views, joined, trace } = scratch;
+        let Scratch { views, joined, trace, .. } = scratch;
         joined.clear();
         joined.resize(self.set.personal.len(), View::Show);
         let mut first_out = None;

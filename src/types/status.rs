@@ -44,6 +44,13 @@ pub enum Action {
     Export,
 }
 
+impl Action {
+    /// Whether the action itself shows records to the caller.
+    pub const fn shows(self) -> bool {
+        matches!(self, Self::Read | Self::Export)
+    }
+}
+
 words!(Action {
     Read = "read",
     Create = "create",

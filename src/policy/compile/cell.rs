@@ -1,5 +1,7 @@
 //! What can be said of one (data set, purpose, action).
 
+use crate::catalog::DataSet;
+use crate::catalog::Field;
 use crate::catalog::FieldIx;
 use crate::policy::LegalBasis;
 use crate::policy::View;
@@ -47,6 +49,8 @@ pub(in crate::policy) struct CellGrant {
     pub(in crate::policy) roles: HeldRoles,
     pub(in crate::policy) views: Box<[View]>,
     pub(in crate::policy) find_by: Vec<FieldIx>,
+    /// By field: whether it may be set.
+    pub(in crate::policy) writes: Box<[bool]>,
     pub(in crate::policy) rows: Vec<(FieldIx, Box<str>)>,
     pub(in crate::policy) needs: Needs,
     pub(in crate::policy) valid: Valid,
@@ -102,6 +106,31 @@ impl Cell {
         }
     }
 
+    /// Puts into `writable` the fields that these grants may set together, but for those that these
+    /// limits drop.
+    pub(in crate::policy) fn set(
+        &self,
+        mask: u64,
+        cuts: u64,
+        fields: usize,
+        writable: &mut Vec<bool>,
+    ) {
+        writable.clear();
+        writable.resize(fields, false);
+        for grant in self.chosen(mask) {
+            for (may, given) in writable.iter_mut().zip(&*grant.writes) {
+                *may |= given;
+            }
+        }
+        for (bit, limit) in self.limits.iter().enumerate() {
+            if let (Effect::Cut(floors), true) = (&limit.effect, cuts & (1 << bit) != 0) {
+                for (may, floor) in writable.iter_mut().zip(floors) {
+                    *may &= *floor != View::Drop;
+                }
+            }
+        }
+    }
+
     /// The grants whose bits are set.
     pub(in crate::policy) fn chosen(&self, mask: u64) -> impl Iterator<Item = &CellGrant> {
         let chosen = self.grants.iter().enumerate();
@@ -127,7 +156,7 @@ pub(super) fn build(
             continue;
         }
         let Some(views) = expanded.views(*at, key.set) else { continue };
-        grants.push(cell_grant(model, grant, key.set, views));
+        grants.push(cell_grant(model, grant, key, views));
     }
     let first = grants.first().map(|grant| &grant.id)?;
     let limits = limit::of_cell(model, key.set, key.purpose);
@@ -142,14 +171,15 @@ pub(super) fn build(
     Some(Cell { grants, limits, plans: Vec::new() })
 }
 
-fn cell_grant(model: &Model, grant: &Grant, set: usize, views: &[View]) -> CellGrant {
-    let data = model.sets.get(set);
+fn cell_grant(model: &Model, grant: &Grant, key: Key, views: &[View]) -> CellGrant {
+    let data = model.sets.get(key.set);
     let find = |path| data.and_then(|set| set.find(path));
     CellGrant {
         id: grant.id.clone(),
         roles: HeldRoles::new(&grant.roles, model),
         views: views.into(),
         find_by: grant.find_by.iter().filter_map(|(path, _)| find(path)).collect(),
+        writes: data.map(|set| writes(grant, set, key.action)).unwrap_or_default(),
         rows: grant
             .rows
             .iter()
@@ -159,6 +189,15 @@ fn cell_grant(model: &Model, grant: &Grant, set: usize, views: &[View]) -> CellG
         needs: Needs { ..grant.needs },
         valid: grant.valid,
     }
+}
+
+/// What a grant may set. Whom a record is about is said when it is made, and never changes.
+fn writes(grant: &Grant, set: &DataSet, action: Action) -> Box<[bool]> {
+    let sets = |(ix, field): (FieldIx, &Field)| {
+        grant.writes.iter().any(|(path, _)| field.path.is_within(path))
+            && (action == Action::Create || action == Action::Update && !set.is_subject(ix))
+    };
+    set.indexed().map(sets).collect()
 }
 
 /// Roles as a rule names them: those that claims give, as bits, and whether being the subject does.

@@ -1,5 +1,6 @@
 //! What only shows when all rules are seen together.
 
+use crate::catalog::Method;
 use crate::policy::View;
 use crate::policy::source::Gives;
 use crate::policy::source::Grant;
@@ -7,6 +8,7 @@ use crate::policy::source::Holds;
 use crate::policy::source::Model;
 use crate::policy::source::Shown;
 use crate::policy::source::ViewSpec;
+use crate::types::Action;
 use crate::types::Faults;
 use crate::types::Place;
 use crate::types::Timestamp;
@@ -23,6 +25,8 @@ pub(super) fn check(model: &Model, expanded: &Expanded, today: Timestamp, faults
     unshown(model, expanded, faults);
     for grant in &model.grants {
         lapsed(grant, today, faults);
+        unrouted(model, grant, faults);
+        fixed(model, grant, faults);
         sealed(grant, faults);
     }
     regionless(model, faults);
@@ -79,6 +83,37 @@ fn unshown(model: &Model, expanded: &Expanded, faults: &mut Faults) {
 fn lapsed(grant: &Grant, today: Timestamp, faults: &mut Faults) {
     if grant.valid.until.is_some_and(|until| until <= today) {
         faults.warning(&grant.place, format!("grant `{}` has lapsed", grant.id), "remove it");
+    }
+}
+
+/// Writes that are granted, but reach no data set of the grant.
+fn unrouted(model: &Model, grant: &Grant, faults: &mut Faults) {
+    let routes =
+        || grant.sets.iter().filter_map(|at| model.sets.get(*at)).flat_map(|it| &it.routes);
+    for action in grant.actions.iter().filter(|action| !action.shows()) {
+        if routes().next().is_some() && routes().all(|route| route.method.action() != *action) {
+            let what =
+                format!("`{}` may {action}, but no data set of it has a route for that", grant.id);
+            let methods = Method::ALL.into_iter().filter(|method| method.action() == *action);
+            let methods: Vec<&str> = methods.map(Method::as_str).collect();
+            let help = format!("add a {} route, or leave it out", methods.join(" or "));
+            faults.warning(&grant.place, what, help);
+        }
+    }
+}
+
+/// Fields that a grant is to set in records that are there, where nothing may.
+fn fixed(model: &Model, grant: &Grant, faults: &mut Faults) {
+    if grant.actions.contains(&Action::Create) {
+        return;
+    }
+    let sets = || grant.sets.iter().filter_map(|at| model.sets.get(*at));
+    for (path, place) in &grant.writes {
+        let mut named = sets().filter_map(|set| Some((set, set.find(path)?))).peekable();
+        if named.peek().is_some() && named.all(|(set, field)| set.is_subject(field)) {
+            let what = format!("`{path}` says whom a record is about, and never changes");
+            faults.warning(place, what, "leave it out of `writes`");
+        }
     }
 }
 

@@ -72,6 +72,9 @@ fn known_fields(grant: &Grant, model: &Model, faults: &mut Faults) {
             unknown(path, place);
         }
     }
+    for (path, place) in grant.writes.iter().filter(|(path, _)| !any(path)) {
+        unknown(path, place);
+    }
     for row in &grant.rows {
         if !sets().all(|set| set.find(&row.field).is_some()) {
             unknown(&row.field, &row.place);

@@ -7,6 +7,7 @@ use crate::types::Faults;
 use crate::types::FieldPath;
 use crate::types::IdError;
 use crate::types::Level;
+use crate::types::Place;
 use crate::types::RuleId;
 use crate::types::doc::MapReader;
 use crate::types::doc::Node;
@@ -49,21 +50,21 @@ fn grant(node: &Node, model: &Model, broken: &Broken, faults: &mut Faults) -> Op
         .map(|node| positions(node, "purpose", &ids(&model.purposes, |p| p.id.as_str()), faults));
     let sets = map.required("data", faults).map(|node| sets(node, model, broken, faults));
     let actions = map.required("can", faults).map(|node| actions(node, faults));
-    let gives = gives(&mut map, model, faults);
+    let shows = actions.as_ref().is_none_or(|actions| actions.iter().any(|it| it.shows()));
+    let gives = gives(&mut map, shows, model, faults);
     let rows = map.optional("rows").map(|node| rows(node, faults));
-    let find_by = map.optional("find_by").map(|node| {
-        node.ids(FieldPath::parse, faults)
-            .into_iter()
-            .map(|(item, path)| (path, item.place.clone()))
-            .collect()
-    });
+    let find_by = map.optional("find_by").map(|node| paths(node, faults));
+    let writes = map.optional("writes");
+    if let Some(actions) = &actions {
+        writes_fit(actions, writes, map.place(), faults);
+    }
+    let writes = writes.map(|node| paths(node, faults));
     let needs = map.optional("needs").and_then(|node| needs(node, faults));
     let valid = map.optional("valid").and_then(|node| valid(node, faults));
     let overrides = map.optional("overrides").map(|node| {
         let ids = node.ids(RuleId::parse, faults).into_iter();
         ids.map(|(item, id)| (id, item.place.clone())).collect()
     });
-    map.later("writes", faults);
     let place = map.place().first_line();
     map.finish(faults);
     Some(Grant {
@@ -75,6 +76,7 @@ fn grant(node: &Node, model: &Model, broken: &Broken, faults: &mut Faults) -> Op
         gives: gives?,
         rows: rows.unwrap_or_default(),
         find_by: find_by.unwrap_or_default(),
+        writes: writes.unwrap_or_default(),
         needs: needs.unwrap_or_default(),
         valid: valid.unwrap_or_default(),
         overrides: overrides.unwrap_or_default(),
@@ -96,8 +98,8 @@ fn actions(node: &Node, faults: &mut Faults) -> Vec<Action> {
     let mut actions = Vec::new();
     for (item, word) in listed(node, faults) {
         let Some(action) = item.word("action", Action::parse, &known, faults) else { continue };
-        if action != Action::Read {
-            let what = format!("`{word}` is granted, but only `read` is served in this version");
+        if action == Action::Export {
+            let what = format!("`{word}` is granted, but not served in this version");
             faults.warning(&item.place, what, "such calls are answered 501; leave it out");
         }
         actions.push(action);
@@ -105,8 +107,43 @@ fn actions(node: &Node, faults: &mut Faults) -> Vec<Action> {
     actions
 }
 
-/// Reads the one of `fields`, `categories` and `levels` that is there.
-fn gives(map: &mut MapReader<'_>, model: &Model, faults: &mut Faults) -> Option<Gives> {
+fn paths(node: &Node, faults: &mut Faults) -> Vec<(FieldPath, Place)> {
+    let paths = node.ids(FieldPath::parse, faults).into_iter();
+    paths.map(|(item, path)| (path, item.place.clone())).collect()
+}
+
+/// Reports a grant that lists what it may not write, or may write and lists nothing.
+fn writes_fit(actions: &[Action], writes: Option<&Node>, place: &Place, faults: &mut Faults) {
+    let sets = |action: &Action| matches!(action, Action::Create | Action::Update);
+    match writes {
+        Some(node) if !actions.iter().any(sets) => {
+            let what =
+                "`writes` lists what may be set, but `can` has neither `create` nor `update`";
+            faults.error(
+                &node.place.first_line(),
+                what,
+                "add one of them to `can`, or leave `writes` out",
+            );
+        }
+        Some(node) if node.one_or_list().is_empty() => {
+            faults.error(&node.place, "this list is empty", "name something, or leave it out");
+        }
+        None if actions.iter().any(sets) => {
+            let what = "this grant may create or update, but sets no field";
+            faults.warning(&place.first_line(), what, "list what it may set under `writes`");
+        }
+        _ => {}
+    }
+}
+
+/// Reads the one of `fields`, `categories` and `levels` that is there. A grant that shows nothing
+/// needs none.
+fn gives(
+    map: &mut MapReader<'_>,
+    shows: bool,
+    model: &Model,
+    faults: &mut Faults,
+) -> Option<Gives> {
     let (fields, categories, levels) =
         (map.optional("fields"), map.optional("categories"), map.optional("levels"));
     match (fields, categories, levels) {
@@ -119,6 +156,7 @@ fn gives(map: &mut MapReader<'_>, model: &Model, faults: &mut Faults) -> Option<
             Some(Gives::Categories(lines))
         }
         (None, None, Some(node)) => by_level(node, model, faults).map(Gives::Levels),
+        (None, None, None) if !shows => Some(Gives::Fields(Vec::new())),
         _ => {
             let what = "a grant has one of `fields`, `categories` and `levels`";
             faults.error(&map.place().first_line(), what, "split it into several grants");

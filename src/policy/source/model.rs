@@ -100,6 +100,8 @@ pub(in crate::policy) struct Grant {
     /// All must hold.
     pub(in crate::policy) rows: Vec<RowMatch>,
     pub(in crate::policy) find_by: Vec<(FieldPath, Place)>,
+    /// What creations and updates may set: fields, and containers with all that is below them.
+    pub(in crate::policy) writes: Vec<(FieldPath, Place)>,
     pub(in crate::policy) needs: Needs,
     pub(in crate::policy) valid: Valid,
     /// The grants whose views yield to this one's where neither contains the other.

@@ -64,12 +64,18 @@ pub(super) fn read(
     let on_behalf_of = on_behalf_of.and_then(|n| known(n, "caller", &file.callers, faults));
     let because = expect.as_ref().and_then(|expect| expect.because.as_deref());
     let purpose = map.optional("for").and_then(|n| purpose(n, because, policy, faults));
-    let (read, export) = (map.optional("read"), map.optional("export"));
+    let mut asked =
+        Action::ALL.into_iter().filter_map(|action| Some((action, map.optional(action.as_str())?)));
+    let (first, second) = (asked.next(), asked.next());
     let (route, find_by) = (map.optional("route"), map.optional("find_by"));
     map.finish(faults);
-    let action = if export.is_some() { Action::Export } else { Action::Read };
-    let Some(what) = read.or(export) else {
-        faults.error(&call.place, "a call reads or exports a record", "add `read: RECORD`");
+    if let Some((action, node)) = second {
+        let what = format!("a call does one thing, and this one is also to {action}");
+        faults.error(&node.place, what, "write two tests");
+    }
+    let Some((action, what)) = first else {
+        let help = "add `read: RECORD`, or `create`, `update`, `delete` or `export`";
+        faults.error(&call.place, "a call does something with a record", help);
         return None;
     };
     let reads = reads(what, each, &expect.unwrap_or_default(), file, faults)?;

@@ -27,6 +27,8 @@ pub(super) struct Expect {
     pub(super) same: Option<Vec<String>>,
     /// These texts are nowhere in what is shown.
     pub(super) never_contains: Option<Vec<String>>,
+    /// Exactly these fields may be set; a container stands for all that is below it.
+    pub(super) writes: Option<Vec<String>>,
 }
 
 /// What was decided.
@@ -73,18 +75,19 @@ impl Expect {
             because,
             same: texts("same"),
             never_contains: texts("never_contains"),
+            writes: texts("writes"),
         }
     }
 
     /// Whether nothing is expected.
     pub(super) fn is_empty(&self) -> bool {
         let Self { decision, record, record_includes, gone, by, .. } = self;
-        let Self { missing, because, same, never_contains, .. } = self;
+        let Self { missing, because, same, never_contains, writes, .. } = self;
         decision.is_none()
             && record.is_none()
             && record_includes.is_none()
             && because.is_none()
-            && [gone, by, missing, same, never_contains].into_iter().all(Option::is_none)
+            && [gone, by, missing, same, never_contains, writes].into_iter().all(Option::is_none)
     }
 
     /// This, and what `base` expects where this expects nothing.
@@ -100,6 +103,7 @@ impl Expect {
             because: self.because.or(base.because),
             same: self.same.or(base.same),
             never_contains: self.never_contains.or(base.never_contains),
+            writes: self.writes.or(base.writes),
         }
     }
 }

@@ -68,6 +68,9 @@ impl<'a> Known<'a> {
             }
         }
         filled(expect, "never_contains", faults);
+        for item in member(expect, "writes").map(Node::one_or_list).unwrap_or_default() {
+            self.path(item, faults);
+        }
         if let Some(part) = member(expect, "record_includes") {
             self.members(part, "", faults);
         }
@@ -85,7 +88,8 @@ impl<'a> Known<'a> {
         let mut because = self.rules.clone();
         because.extend(REASONS.map(RefusalReason::as_str));
         because.extend(
-            [Because::Consent, Because::Erased, Because::UnknownSubject].map(Because::as_str),
+            [Because::Consent, Because::Erased, Because::Held, Because::UnknownSubject]
+                .map(Because::as_str),
         );
         words("because", "rule or reason", &because, faults);
     }

@@ -13,8 +13,11 @@ use crate::policy::RecordFacts;
 use crate::policy::RecordSubject;
 use crate::policy::Scratch;
 use crate::policy::Verdict;
+use crate::policy::WriteVerdict;
 use crate::policy::decide::Asked;
 use crate::policy::verdict;
+use crate::policy::write_verdict;
+use crate::types::FieldPath;
 use crate::types::Region;
 use crate::types::Timestamp;
 
@@ -58,6 +61,8 @@ struct Seen {
     /// By record; one alone for a refusal.
     words: Vec<Word>,
     shown: Vec<Value>,
+    /// By record that may be written: the fields that may be set.
+    writes: Vec<Vec<FieldPath>>,
     by: Vec<String>,
     missing: Vec<&'static str>,
     /// What stood against it, by every name it has.
@@ -122,6 +127,9 @@ fn judge(
     let region = set.region.and_then(scalar_of).and_then(|text| Region::parse(&text));
     let facts = RecordFacts { subjects: &subjects, region, values: &values, now };
     let mut scratch = Scratch::new();
+    if !permit.action().shows() {
+        return write(permit, &facts, seen);
+    }
     match verdict(permit, &facts, &mut scratch) {
         Verdict::LeaveOut { because } => {
             seen.words.push(Word::LeaveOut);
@@ -131,6 +139,22 @@ fn judge(
             seen.words.push(Word::Allow);
             let shown = render.record(set, permit.purpose(), &record.value, views);
             seen.shown.push(shown.unwrap_or(Value::Null));
+            seen.by.extend(permit.rules(&scratch).map(ToString::to_string));
+        }
+    }
+}
+
+fn write(permit: &Permit, facts: &RecordFacts<'_>, seen: &mut Seen) {
+    let mut scratch = Scratch::new();
+    match write_verdict(permit, facts, &mut scratch) {
+        WriteVerdict::LeaveOut { because } => {
+            seen.words.push(Word::LeaveOut);
+            seen.because.push(because.as_str().into());
+        }
+        WriteVerdict::Allow { writable } => {
+            let fields = permit.set().fields.iter().zip(writable).filter(|(_, may)| **may);
+            seen.words.push(Word::Allow);
+            seen.writes.push(fields.map(|(field, _)| field.path.clone()).collect());
             seen.by.extend(permit.rules(&scratch).map(ToString::to_string));
         }
     }
@@ -161,7 +185,27 @@ fn compare(seen: &Seen, expect: &Expect, failures: &mut Vec<String>) {
     if let Some(wanted) = &expect.by {
         same_words("by", wanted, &seen.by, failures);
     }
+    if let Some(wanted) = &expect.writes {
+        if seen.writes.is_empty() {
+            failures.push("expected a record that may be written, there is none".into());
+        }
+        for fields in &seen.writes {
+            writes(wanted, fields, failures);
+        }
+    }
     shown(seen, expect, failures);
+}
+
+/// Compares what may be set: each field is within what is wanted, and all that is wanted is there.
+fn writes(wanted: &[String], found: &[FieldPath], failures: &mut Vec<String>) {
+    let paths: Vec<_> = wanted.iter().filter_map(|path| FieldPath::parse(path).ok()).collect();
+    let covers = |path: &FieldPath| found.iter().any(|field| field.is_within(path));
+    let known = |field: &FieldPath| paths.iter().any(|path| field.is_within(path));
+    if paths.len() != wanted.len() || !paths.iter().all(covers) || !found.iter().all(known) {
+        let found: Vec<&str> = found.iter().map(FieldPath::as_str).collect();
+        let (wanted, found) = (wanted.join(", "), found.join(", "));
+        failures.push(format!("expected to set [{wanted}], may set [{found}]"));
+    }
 }
 
 /// Compares what is shown. An expectation about a record fails when no record is shown.

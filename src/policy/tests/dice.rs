@@ -123,11 +123,12 @@ impl Policy {
 fn grant(dice: &mut Dice<'_>, at: usize) -> String {
     let sets = dice.some(&SETS);
     let mut text = format!(
-        "  - {{ id: g{at}, roles: [{}], purposes: [{}], data: [{}], can: [read]",
+        "  - {{ id: g{at}, roles: [{}], purposes: [{}], data: [{}]",
         dice.some(&ROLES).join(", "),
         dice.some(&PURPOSES).join(", "),
         sets.join(", ")
     );
+    text.push_str(&may(dice, &sets));
     match dice.below(3) {
         0 => {
             let levels = dice.some(&["general", "sensitive", "critical"]);
@@ -175,6 +176,36 @@ fn grant(dice: &mut Dice<'_>, at: usize) -> String {
     }
     let earlier: Vec<String> = (0..at).map(|at| format!("g{at}")).collect();
     writeln!(text, ", overrides: [{}] }}", earlier.join(", ")).unwrap();
+    text
+}
+
+/// What a grant may do, and what it may set. Mostly read: what else there is must not get in its
+/// way.
+fn may(dice: &mut Dice<'_>, sets: &[&'static str]) -> String {
+    if !dice.once_in(2) {
+        return ", can: [read]".into();
+    }
+    let can = dice.some(&["read", "create", "update", "delete"]);
+    let mut text = format!(", can: [{}]", can.join(", "));
+    if can.contains(&"create") || can.contains(&"update") {
+        let mut fields = Vec::new();
+        for (set, own) in [
+            (
+                "s.people",
+                vec!["id", "name", "address", "address.city", "secret", "country", "team"],
+            ),
+            ("s.letters", vec!["from", "sender", "to", "receiver", "sent", "team"]),
+            ("s.machines", vec!["name", "team"]),
+        ] {
+            if sets.contains(&set) {
+                fields.extend(own);
+            }
+        }
+        let mut fields = dice.some(&fields);
+        fields.sort_unstable();
+        fields.dedup();
+        write!(text, ", writes: [{}]", fields.join(", ")).unwrap();
+    }
     text
 }
 

@@ -223,12 +223,9 @@ fn words_of_later_versions_are_told_apart_from_slips() {
     check(
         &format!(
             "{}limits: [ {{ id: l, if: {{ caller_region: GB }}, unless: {{ transfer: true }}, then: drop }} ]\n",
-            grant(
-                "fields: { mail: show }, writes: [mail], needs: { approval: { by: boss }, open_request: true }"
-            )
+            grant("fields: { mail: show }, needs: { approval: { by: boss }, open_request: true }")
         ),
         &[
-            "`writes` is not in this version",
             "`approval` is not in this version",
             "`open_request` is not in this version",
             "`transfer` is not in this version",
@@ -331,11 +328,50 @@ fn purposes_and_roles_are_complete() {
 fn actions_that_are_not_served_yet_are_told_at_their_words() {
     let rules = grant("fields: { id: show }").replace("can: [read]", "can: [read, export, delete]");
     let told = faults_of(&format!("{WORDS}{rules}"));
-    for (column, word) in [(91, "export"), (99, "delete")] {
-        let what = format!(
-            "a.yaml:10:{column}: warning: `{word}` is granted, but only `read` is served in this version"
-        );
-        assert!(told.contains(&what), "`{what}` is not in:\n{told}");
+    let what = "a.yaml:10:91: warning: `export` is granted, but not served in this version";
+    assert!(told.contains(what), "`{what}` is not in:\n{told}");
+    assert_eq!(told.matches("not served").count(), 1, "{told}");
+}
+
+#[test]
+fn what_is_written_is_named_and_granted() {
+    let may = |can: &str, rest: &str| grant(rest).replace("can: [read]", &format!("can: [{can}]"));
+    for (rules, words) in [
+        (
+            may("read", "levels: { general: show }, writes: [mail]"),
+            "`can` has neither `create` nor `update`",
+        ),
+        (may("delete", "writes: [mail]"), "`can` has neither `create` nor `update`"),
+        (
+            may("read, update", "levels: { general: show }"),
+            "warning: this grant may create or update, but sets no field",
+        ),
+        (may("create", "writes: []"), "this list is empty"),
+        (may("create", "writes: [mial]"), "unknown field `mial`\n"),
+        (may("create", "writes: [mial]"), "did you mean `mail`?"),
+        (may("create", "writes: [extra.sub]"), "unknown field `extra.sub`"),
+        (
+            may("update", "writes: [id, mail]"),
+            "warning: `id` says whom a record is about, and never changes",
+        ),
+        (
+            may("read, update", "writes: [mail]"),
+            "a grant has one of `fields`, `categories` and `levels`",
+        ),
+    ] {
+        check(&rules, &[words]);
     }
-    assert_eq!(told.matches("is granted, but only").count(), 2, "{told}");
+    let routes = "    routes: [ { on: \"GET /people/{id}\", records: \"$\" }, { on: \"PUT /people/{id}\", records: \"$\" } ]\n";
+    let head = WORDS.replace("    fields: {", &format!("{routes}    fields: {{"));
+    let told = faults_of(&format!("{head}{}", may("create, update", "writes: [mail]")));
+    let words = "warning: `g` may create, but no data set of it has a route for that";
+    assert!(told.contains(words), "{told}");
+    assert!(told.contains("help: add a POST route, or leave it out"), "{told}");
+    assert!(!told.contains("`g` may update"), "{told}");
+    for served in ["create", "update", "delete"] {
+        let writes = if served == "delete" { "" } else { "writes: [address, 'tags[*]', mail]" };
+        let told = faults_of(&format!("{WORDS}{}", may(served, writes)));
+        let only = told.lines().filter(|line| line.contains("a.yaml:"));
+        assert!(only.clone().all(|line| line.contains("no grant shows")), "{told}");
+    }
 }

@@ -38,7 +38,8 @@ pub(super) fn shown(
             for caller in callers {
                 for about in about(data, ix) {
                     let who = about.map(|at| (at, &record.people[at]));
-                    let scene = Scene { model, set, purpose, caller, record, who };
+                    let action = Action::Read;
+                    let scene = Scene { model, set, purpose, action, caller, record, who };
                     views.push(scene.field(field));
                 }
             }
@@ -47,6 +48,40 @@ pub(super) fn shown(
         .collect();
     let nothing = views.iter().all(|view| matches!(view, View::Drop | View::Ciphertext));
     (!nothing).then_some(views)
+}
+
+/// Which fields one caller, or two of whom both must be allowed it, may set in a record; `None`:
+/// the record may not be written at all.
+pub(super) fn writable(
+    model: &Model,
+    (set, purpose, action): (usize, usize, Action),
+    callers: &[&Identity],
+    record: &Record,
+) -> Option<Vec<bool>> {
+    let data = &model.sets[set];
+    let people: Vec<Option<usize>> = match data.subjects.len() {
+        0 => vec![None],
+        several => (0..several).map(Some).collect(),
+    };
+    let scene = |caller, who: Option<usize>| {
+        let who = who.map(|at| (at, &record.people[at]));
+        Scene { model, set, purpose, action, caller, record, who }
+    };
+    for caller in callers {
+        let mut open = people.iter().map(|who| scene(caller, *who).may_be_written());
+        // One that changes may be written in part; one that comes or goes is one.
+        let enough =
+            if action == Action::Update { open.any(|open| open) } else { open.all(|open| open) };
+        if !enough {
+            return None;
+        }
+    }
+    let may_set = |(ix, field): (FieldIx, &Field)| {
+        callers.iter().all(|caller| {
+            about(data, ix).into_iter().all(|who| scene(caller, who).may_set(ix, field))
+        })
+    };
+    Some(data.indexed().map(may_set).collect())
 }
 
 /// Whom a field is about: those who list it; when nobody does, everybody; `None`: nobody at all.
@@ -77,12 +112,50 @@ struct Scene<'a> {
     model: &'a Model,
     set: usize,
     purpose: usize,
+    action: Action,
     caller: &'a Identity,
     record: &'a Record,
     who: Option<(usize, &'a Person)>,
 }
 
 impl Scene<'_> {
+    /// Whether anything may be written where only this person counts.
+    fn may_be_written(&self) -> bool {
+        if let Some((_, person)) = self.who {
+            let Some(card) = &person.card else { return false };
+            let is_held = card.status == SubjectStatus::Held && self.action != Action::Create;
+            let is_gone = card.status == SubjectStatus::Erased;
+            if person.id.is_none() || is_gone || is_held || !self.consented() {
+                return false;
+            }
+        }
+        let mut limits = self.model.limits.iter().filter(|limit| self.limit_falls(limit));
+        self.model.grants.iter().any(|grant| self.grant_matches(grant))
+            && !limits.any(|limit| matches!(limit.then, Then::LeaveOut | Then::Deny))
+    }
+
+    fn may_set(&self, ix: FieldIx, field: &Field) -> bool {
+        let path = field.path.as_str();
+        let named = |writes: &str| {
+            path.strip_prefix(writes)
+                .is_some_and(|rest| matches!(rest.chars().next(), None | Some('.' | '[')))
+        };
+        let mut grants = self.model.grants.iter().filter(|grant| self.grant_matches(grant));
+        let granted = grants.any(|grant| grant.writes.iter().any(|(it, _)| named(it.as_str())));
+        let of_subject = self.model.sets[self.set].subjects.iter().any(|it| it.field == ix);
+        let in_time = match self.action {
+            Action::Create => true,
+            Action::Update => !of_subject,
+            _ => false,
+        };
+        let cut = self.model.limits.iter().any(|limit| {
+            limit.then == Then::View(View::Drop)
+                && self.limit_falls(limit)
+                && speaks_of(limit, field)
+        });
+        self.may_be_written() && granted && in_time && !cut
+    }
+
     fn field(&self, field: &Field) -> View {
         if let Some((_, person)) = self.who {
             let Some(card) = &person.card else { return View::Drop };
@@ -166,7 +239,7 @@ impl Scene<'_> {
         });
         grant.sets.contains(&self.set)
             && grant.purposes.contains(&self.purpose)
-            && grant.actions.contains(&Action::Read)
+            && grant.actions.contains(&self.action)
             && self.holds_one(&grant.roles)
             && rows
             && fresh

@@ -17,15 +17,18 @@ use crate::catalog::FieldIx;
 use crate::policy::CardFacts;
 use crate::policy::Decision;
 use crate::policy::Identity;
+use crate::policy::Permit;
 use crate::policy::PolicySet;
 use crate::policy::RecordFacts;
 use crate::policy::RecordSubject;
 use crate::policy::Scratch;
 use crate::policy::Verdict;
 use crate::policy::View;
+use crate::policy::WriteVerdict;
 use crate::policy::decide::Asked;
 use crate::policy::read_for_fuzzing;
 use crate::policy::verdict;
+use crate::policy::write_verdict;
 use crate::types::Action;
 use crate::types::Faults;
 
@@ -35,26 +38,44 @@ fn compile(text: &str) -> Arc<PolicySet> {
     Arc::new(set.unwrap_or_else(|| panic!("{}\n{text}", told(faults))))
 }
 
-/// What the compiled policy shows; `None`: nothing.
-fn shown(
+/// What the compiled policy lets be set; `None`: nothing may be written.
+fn writable(
     policy: &Arc<PolicySet>,
-    (set, purpose): (usize, usize),
+    (set, purpose, action): (usize, usize, Action),
     callers: &[&Identity],
     record: &Record,
+) -> Option<Vec<bool>> {
+    let permit = permit(policy, (set, purpose, action), callers, &[])?;
+    with_facts(&permit, record, |facts| match write_verdict(&permit, facts, &mut Scratch::new()) {
+        WriteVerdict::Allow { writable } => Some(writable.to_vec()),
+        WriteVerdict::LeaveOut { .. } => None,
+    })
+}
+
+fn permit(
+    policy: &Arc<PolicySet>,
+    (set, purpose, action): (usize, usize, Action),
+    callers: &[&Identity],
     selects_by: &[FieldIx],
-) -> Option<(Vec<View>, Vec<String>)> {
+) -> Option<Permit> {
     let asked = Asked {
         identity: callers[0],
         on_behalf_of: callers.get(1).copied(),
         purpose: Some(dice::PURPOSES[purpose]),
         default_purpose: None,
         set,
-        action: Action::Read,
+        action,
         selects_by,
         now: NOW,
     };
-    let Decision::Permit(permit) = asked.decide(policy) else { return None };
-    let data = &policy.sets()[set];
+    match asked.decide(policy) {
+        Decision::Permit(permit) => Some(permit),
+        Decision::Refuse(_) => None,
+    }
+}
+
+fn with_facts<T>(permit: &Permit, record: &Record, then: impl FnOnce(&RecordFacts<'_>) -> T) -> T {
+    let data = permit.set();
     let subjects: Vec<RecordSubject<'_>> = record
         .people
         .iter()
@@ -70,12 +91,23 @@ fn shown(
         .collect();
     let values = vec![record.team.map(Cow::Borrowed); permit.fact_fields().len()];
     let region = data.region.and(record.region);
-    let facts = RecordFacts { subjects: &subjects, region, values: &values, now: NOW };
+    then(&RecordFacts { subjects: &subjects, region, values: &values, now: NOW })
+}
+
+/// What the compiled policy shows; `None`: nothing.
+fn shown(
+    policy: &Arc<PolicySet>,
+    (set, purpose): (usize, usize),
+    callers: &[&Identity],
+    record: &Record,
+    selects_by: &[FieldIx],
+) -> Option<(Vec<View>, Vec<String>)> {
+    let permit = permit(policy, (set, purpose, Action::Read), callers, selects_by)?;
     let mut scratch = Scratch::new();
-    let Verdict::Release { views, .. } = verdict(&permit, &facts, &mut scratch) else {
-        return None;
-    };
-    let views = views.to_vec();
+    let views = with_facts(&permit, record, |facts| match verdict(&permit, facts, &mut scratch) {
+        Verdict::Release { views, .. } => Some(views.to_vec()),
+        Verdict::LeaveOut { .. } => None,
+    })?;
     for (view, widest) in views.iter().zip(permit.widest()) {
         assert!(widest.class() <= view.class(), "{widest} is not the most, {view} is shown");
     }
@@ -112,6 +144,17 @@ fn no_more(new: Option<&[View]>, old: Option<&[View]>, by_rank: bool) -> bool {
     })
 }
 
+/// Whether `new` lets nothing be set that `old` does not.
+fn within(new: Option<&[bool]>, old: Option<&[bool]>) -> bool {
+    match (new, old) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(new), Some(old)) => new.iter().zip(old).all(|(new, old)| !new || *old),
+    }
+}
+
+const WRITES: [Action; 3] = [Action::Create, Action::Update, Action::Delete];
+
 fn dice_bytes() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any::<u8>(), 0..800)
 }
@@ -141,6 +184,52 @@ proptest! {
                         "{} {} {:?} {:?}\n{}",
                         dice::SETS[set], dice::PURPOSES[purpose], callers, record, text
                     );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_may_be_written_is_what_the_naive_ones_say(bytes in dice_bytes()) {
+        let case = case(&bytes);
+        let text = case.policy.text(None, None);
+        let policy = compile(&text);
+        let pairs = [&case.callers[0..1], &case.callers[1..2], &case.callers[0..2]];
+        for (set, purpose) in cells() {
+            for (callers, action) in pairs.iter().flat_map(|pair| WRITES.map(|it| (pair, it))) {
+                let callers: Vec<&Identity> = callers.iter().collect();
+                for record in &case.records {
+                    let seen = writable(&policy, (set, purpose, action), &callers, record);
+                    let expected =
+                        naive::writable(policy.model(), (set, purpose, action), &callers, record);
+                    prop_assert_eq!(
+                        &seen, &expected,
+                        "{} {} {} {:?} {:?}\n{}",
+                        dice::SETS[set], dice::PURPOSES[purpose], action, callers, record, text
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn less_policy_never_lets_more_be_written(bytes in dice_bytes(), gone in 0_usize..5) {
+        let case = case(&bytes);
+        let full = compile(&case.policy.text(None, None));
+        let fewer = compile(&case.policy.text(Some(gone % case.policy.grants.len()), None));
+        let unlimited = case.policy.limits.len().checked_sub(1);
+        let unlimited = compile(&case.policy.text(None, unlimited));
+        for (set, purpose) in cells() {
+            for action in WRITES {
+                for (caller, record) in case.callers.iter().zip(&case.records) {
+                    let may = |policy, callers: &[&Identity]| {
+                        writable(policy, (set, purpose, action), callers, record)
+                    };
+                    let own = may(&full, &[caller]);
+                    prop_assert!(within(may(&fewer, &[caller]).as_deref(), own.as_deref()));
+                    prop_assert!(within(own.as_deref(), may(&unlimited, &[caller]).as_deref()));
+                    let both = may(&full, &[caller, &case.callers[0]]);
+                    prop_assert!(within(both.as_deref(), own.as_deref()));
                 }
             }
         }

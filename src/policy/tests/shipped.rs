@@ -59,6 +59,12 @@ fn the_shipped_tests_fail_when_the_policy_changes() {
         ("unless: { roles: [customer] }", "#"),
         ("unless: { purposes: [subject_request, legal_claims] }", "#"),
         ("needs: { mfa_within: 5 minutes }", "#"),
+        ("can: [read, create, update]\n", "can: [read, create, update, delete]\n"),
+        (
+            "writes: [nickname, name, phone, address]",
+            "writes: [nickname, name, phone, address, email]",
+        ),
+        ("can: [read, update, delete]", "can: [read, update]"),
         ("needs: { mfa_within: 15 minutes }\n", "\n"),
     ] {
         assert!(POLICY.contains(from), "`{from}` is no part of the policy");
