@@ -16,6 +16,8 @@ use super::PolicySet;
 use super::Scratch;
 use super::View;
 use super::compile::Cell;
+use super::compile::ConsentRule;
+use super::compile::Effect;
 use super::compile::Left;
 use super::compile::Plan;
 
@@ -164,6 +166,52 @@ impl Permit {
     /// Whether some grant covers every record, whatever is in it.
     pub fn covers_every_record(&self) -> bool {
         self.sides().all(|side| side.always != 0)
+    }
+
+    /// Whether records may be left out of a list because of grants, limits or missing consent. It
+    /// depends on no record, so that telling it tells of none.
+    ///
+    /// Where not, still left out are records of people who are erased, or whom nobody knows.
+    pub fn may_leave_out(&self) -> bool {
+        let consent = self.policy.tables().consent.get(self.purpose_at);
+        let asks = consent.is_none_or(ConsentRule::may_be_needed) && !self.set.subjects.is_empty();
+        let removes = |(at, _): &(usize, Left)| {
+            self.cell().and_then(|cell| cell.limits.get(*at)).is_none_or(|limit| !limit.cuts())
+        };
+        let fields = 0..self.set.fields.len();
+        asks || !self.covers_every_record()
+            || self.sides().any(|side| side.limits.iter().any(removes))
+            || !fields.into_iter().any(|field| self.surely_shows(field))
+    }
+
+    /// Whether every record that a grant covers shows something of a field, whatever limits fall.
+    fn surely_shows(&self, field: usize) -> bool {
+        let Some(cell) = self.cell() else { return false };
+        let view = |views: &[View]| views.get(field).copied().unwrap_or(View::Drop);
+        let mut coarse: Option<View> = None;
+        for side in self.sides() {
+            let given = cell.chosen(side.always).any(|grant| view(&grant.views).reveals());
+            let floors = cell.limits.iter().enumerate().filter_map(|(at, limit)| {
+                let may_fall =
+                    side.cut & (1 << at) != 0 || side.limits.iter().any(|(own, _)| *own == at);
+                match &limit.effect {
+                    Effect::Cut(floors) if may_fall => Some(view(floors)),
+                    _ => None,
+                }
+            });
+            let floors: Vec<View> = floors.collect();
+            let granted = cell.chosen(side.all()).map(|grant| view(&grant.views));
+            // Of two coarser forms nothing may be left where they meet.
+            let meet = granted.chain(floors.iter().copied()).filter(|view| view.is_coarse());
+            let mut meet = meet.into_iter();
+            if !given
+                || floors.iter().any(|floor| !floor.reveals())
+                || meet.any(|view| *coarse.get_or_insert(view) != view)
+            {
+                return false;
+            }
+        }
+        true
     }
 
     /// Whether grants can cover a record, as far as it tells by itself: `id` gives the id of the

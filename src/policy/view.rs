@@ -90,6 +90,11 @@ impl View {
         !matches!(self, Self::Ciphertext | Self::Drop)
     }
 
+    /// Whether it is one of many coarser forms, two of which may have nothing in common.
+    pub(super) const fn is_coarse(self) -> bool {
+        matches!(self, Self::Generalize(Generalize::Date(_) | Generalize::Number { .. }))
+    }
+
     /// Whether one of the two says at least as much as the other, whatever the value is.
     ///
     /// A year, the last four characters and a pseudonym say different things; none contains

@@ -126,6 +126,10 @@ async fn records(
     trail: &mut Trail,
 ) -> Result<Outgoing, CallError> {
     let is_single = decided.is_single();
+    if !is_single && decided.permit.may_leave_out() {
+        // Known before any record is, so that it tells of none.
+        headers.insert("privet-page", HeaderValue::from_static("may-be-short"));
+    }
     let (format, content_type) = format(response.media, is_single)?;
     let store_headers = response.headers;
     let mut records = read(inbound, decided, (format, response.body), trail)?;

@@ -275,6 +275,12 @@ impl ConsentRule {
         Self { name, default, unknown, regions }
     }
 
+    /// Whether there is a record that needs consent.
+    pub(in crate::policy) fn may_be_needed(&self) -> bool {
+        // Those of unknown region do when any do.
+        self.unknown
+    }
+
     /// Whether a record of this region needs consent.
     pub(in crate::policy) fn needed(&self, region: Option<Region>) -> bool {
         let Some(region) = region else { return self.unknown };

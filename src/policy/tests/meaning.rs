@@ -418,6 +418,58 @@ limits: [ {{ id: l, purposes: [fraud], if: {{ record_region: CN }}, then: drop }
 }
 
 #[test]
+fn a_permit_tells_whether_records_may_be_left_out() {
+    let rules = "grants:
+  - { id: a, roles: [agent], purposes: [support, fraud, double], data: [shop.people, shop.machines], can: [read], levels: { general: show, sensitive: tens, critical: show } }
+  - { id: b, roles: [boss], purposes: [support], data: [shop.people], can: [read], rows: { team: caller.team }, fields: { id: show } }
+  - { id: c, roles: [vip], purposes: [support, fraud], data: [shop.people], can: [read], fields: { team: show } }
+  - { id: d, roles: [boss], purposes: [fraud], data: [shop.people], can: [read], fields: { id: show, team: tens } }
+  - { id: e, roles: [me], purposes: [fraud], data: [shop.people], can: [read], fields: { id: show } }
+views: { tens: { generalize: { number: 10 } } }
+limits:
+";
+    let cut = "  - { id: l, purposes: [support], if: { record_region: CN, flags: [personal] }, then: drop }\n";
+    let out = "  - { id: m, purposes: [fraud], roles: [agent], if: { subject_status: restricted }, then: leave_out }\n";
+    let limits = [
+        format!("{cut}{out}"),
+        format!(
+            "{cut}{out}  - {{ id: n, purposes: [support], if: {{ levels: [general, sensitive, critical], caller_region_not: DE }}, then: drop }}\n"
+        ),
+    ];
+    let [few, many] = limits.map(|limits| compile(&format!("{WORDS}{rules}{limits}")));
+    let may =
+        |policy: &std::sync::Arc<crate::policy::PolicySet>, words: &str, data: &str, purpose| {
+            let set = policy.sets().iter().find(|set| set.id.as_str() == data).unwrap();
+            let (caller, behalf) = words.split_once(" over ").unwrap_or((words, ""));
+            let behalf = (!behalf.is_empty()).then(|| identity(behalf));
+            let call = Call {
+                identity: &identity(caller),
+                on_behalf_of: behalf.as_ref(),
+                purpose: Some(purpose),
+                set,
+                route: &set.routes[0],
+                action: Action::Read,
+                selects_by: &[],
+                now: NOW,
+            };
+            let Decision::Permit(permit) = decide(&call, policy) else { panic!("refused") };
+            permit.may_leave_out()
+        };
+    // The drop leaves `team` and `country`, which are about nobody.
+    assert!(!may(&few, "agent in DE", "shop.people", "support"));
+    assert!(may(&few, "boss team=x", "shop.people", "support"));
+    assert!(!may(&few, "agent boss team=x", "shop.people", "support"));
+    assert!(may(&few, "agent", "shop.people", "fraud"));
+    assert!(!may(&few, "agent", "shop.machines", "fraud"));
+    assert!(may(&few, "agent", "shop.people", "double"));
+    assert!(!may(&few, "agent", "shop.machines", "double"));
+    assert!(!may(&few, "agent over vip", "shop.people", "support"));
+    assert!(!may(&few, "boss over vip", "shop.people", "fraud"));
+    assert!(may(&few, "as ana over vip", "shop.people", "fraud"));
+    assert!(!may(&many, "agent in DE", "shop.people", "support"));
+}
+
+#[test]
 fn a_data_set_of_another_policy_is_refused() {
     let (one, other) = (compile(&format!("{WORDS}{G}")), compile(&format!("{WORDS}{G}")));
     let set = &other.sets()[0];

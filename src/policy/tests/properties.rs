@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::NOW;
 use super::dice;
 use super::dice::Dice;
+use super::dice::Person;
 use super::dice::Policy;
 use super::dice::Record;
 use super::file;
@@ -31,6 +32,7 @@ use crate::policy::verdict;
 use crate::policy::write_verdict;
 use crate::types::Action;
 use crate::types::Faults;
+use crate::types::SubjectStatus;
 
 fn compile(text: &str) -> Arc<PolicySet> {
     let mut faults = Faults::new();
@@ -299,6 +301,32 @@ proptest! {
                 let own = caller.subject.is_some()
                     && policy.sets()[cell.0].is_subject(FieldIx(field));
                 prop_assert!(own || views[usize::from(field)].is_raw());
+            }
+        }
+    }
+
+    #[test]
+    fn a_permit_that_says_every_record_leaves_is_right(bytes in dice_bytes()) {
+        let case = case(&bytes);
+        let policy = compile(&case.policy.text(None, None));
+        let pairs = [vec![&case.callers[0]], vec![&case.callers[1], &case.callers[2]]];
+        for (set, purpose) in cells() {
+            let people = policy.sets()[set].subjects.len();
+            let known = |person: &Person| {
+                let card = person.card.as_ref().filter(|_| person.id.is_some());
+                card.is_some_and(|card| card.status != SubjectStatus::Erased)
+            };
+            for callers in &pairs {
+                let Some(permit) = permit(&policy, (set, purpose, Action::Read), callers, &[]) else { continue };
+                if permit.may_leave_out() {
+                    continue;
+                }
+                for record in &case.records {
+                    if record.people.iter().take(people).all(known) {
+                        let seen = naive::shown(policy.model(), set, purpose, callers, record);
+                        prop_assert!(seen.is_some(), "{}", case.policy.text(None, None));
+                    }
+                }
             }
         }
     }
