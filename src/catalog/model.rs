@@ -192,8 +192,8 @@ pub struct Selector {
     pub steps: Vec<Box<str>>,
     /// Whether one record stands there or an array of them.
     pub records: Records,
-    /// Members of the root object that are passed on beside the records. Only values that are
-    /// neither object nor array may pass.
+    /// Members beside the way to the records that are passed on, as names joined by `.` from the
+    /// root. Only values that are neither object nor array may pass.
     pub around: Vec<Box<str>>,
 }
 

@@ -199,23 +199,51 @@ fn parse_selector(text: &str) -> Option<Selector> {
     (steps.len() <= MAX_SEGMENTS).then_some(Selector { steps, records, around: Vec::new() })
 }
 
-/// Reads `around`: members of the root object beside the records.
+/// Reads `around`: plain values beside the way to the records, as paths from the root.
 fn beside(node: &Node, selector: &Selector, faults: &mut Faults) -> Vec<Box<str>> {
-    let mut found = Vec::new();
-    for (item, name) in node.texts(faults) {
-        match selector.steps.first() {
-            None => {
-                let what = "nothing stands around these records";
-                faults.error(&item.place, what, "leave `around` out");
-            }
-            Some(first) if &**first == name => {
-                let what = format!("`{name}` holds the records themselves");
-                faults.error(&item.place, what, "leave it out of `around`");
-            }
-            Some(_) => found.push(name.into()),
+    let mut found: Vec<Box<str>> = Vec::new();
+    for (item, path) in node.texts(faults) {
+        match misplaced(path, selector, &found) {
+            Some((what, help)) => faults.error(&item.place, what, help),
+            None => found.push(path.into()),
         }
     }
     found
+}
+
+/// Why nothing can stand at `path` around the records, and what would help.
+fn misplaced(
+    path: &str,
+    selector: &Selector,
+    known: &[Box<str>],
+) -> Option<(String, &'static str)> {
+    let names: Vec<&str> = path.split('.').collect();
+    let steps: Vec<&str> = selector.steps.iter().map(|step| &**step).collect();
+    let odd = |c: char| c.is_control() || matches!(c, '[' | ']');
+    if steps.is_empty() {
+        return Some(("nothing stands around these records".to_owned(), "leave `around` out"));
+    }
+    if names.len() > MAX_SEGMENTS || names.iter().any(|name| name.is_empty() || name.contains(odd))
+    {
+        let help = "write member names joined by `.`, such as `meta.total`";
+        return Some((format!("`{path}` does not say where a plain value stands"), help));
+    }
+    if steps.starts_with(&names) {
+        return Some((
+            format!("`{path}` holds the records themselves"),
+            "leave it out of `around`",
+        ));
+    }
+    if names.starts_with(&steps) {
+        let help = "list it under `fields`, and leave it out of `around`";
+        return Some((format!("`{path}` stands inside the records"), help));
+    }
+    let below = |path: &str, above: &str| {
+        path.strip_prefix(above).is_some_and(|rest| rest.starts_with('.'))
+    };
+    let other = known.iter().find(|other| below(other, path) || below(path, other))?;
+    let what = format!("`{path}` and `{other}` cannot both be plain values");
+    Some((what, "name the plain values alone, not what holds them"))
 }
 
 fn find_by(node: &Node, set: &DataSet, faults: &mut Faults) -> Vec<(Box<str>, FieldIx)> {

@@ -55,7 +55,7 @@ shop.customers:
   mode: enforce
   routes:
     - { on: "GET /customers/{id}", records: "$", purpose: order_support }
-    - { on: "GET /customers", records: "$.page.items[*]", query: [limit, offset], find_by: { email: email, city: address.city }, around: [total] }
+    - { on: "GET /customers", records: "$.page.items[*]", query: [limit, offset], find_by: { email: email, city: address.city }, around: [total, page.count, page.link.next] }
     - { on: "GET /customers/latest", records: "$" }
     - { on: "DELETE /customers/{id}" }
   fields:
@@ -107,7 +107,7 @@ fn a_data_set_is_read_into_leaves() {
     let list = &set.routes[1];
     let selector = list.records.as_ref().unwrap();
     assert_eq!((selector.steps.join("/"), selector.records), ("page/items".into(), Records::Each));
-    assert_eq!(selector.around, ["total".into()]);
+    assert_eq!(selector.around.join(" "), "total page.count page.link.next");
     assert!(list.knows_parameter("limit") && list.finds_by("limit").is_none());
     assert_eq!(list.finds_by("city"), set.find(&FieldPath::parse("address.city").unwrap()));
     assert!(!list.knows_parameter("sort"));
@@ -319,6 +319,38 @@ fn routes(lines: &[&str]) -> String {
     format!(
         "shop.c:\n  subject: none\n  fields: {{ id: {{ category: user }}, 'tags[*]': {{ category: user }} }}\n  routes:\n{lines}"
     )
+}
+
+#[test]
+fn what_cannot_stand_around_the_records_is_reported() {
+    insta::assert_snapshot!(faults_of(&routes(&[
+        "on: GET /a, records: '$.d.i[*]', around: [n, d, d.i, d.i.x, m.t, m, 'a..b', 'l[*].x']",
+    ])), @r#"
+    a.yaml:5:54: `d` holds the records themselves
+     5 |     - { on: GET /a, records: '$.d.i[*]', around: [n, d, d.i, d.i.x, m.t, m, 'a..b', 'l[*].x'] }
+       |                                                      ^
+      help: leave it out of `around`
+    a.yaml:5:57: `d.i` holds the records themselves
+     5 |     - { on: GET /a, records: '$.d.i[*]', around: [n, d, d.i, d.i.x, m.t, m, 'a..b', 'l[*].x'] }
+       |                                                         ^^^
+      help: leave it out of `around`
+    a.yaml:5:62: `d.i.x` stands inside the records
+     5 |     - { on: GET /a, records: '$.d.i[*]', around: [n, d, d.i, d.i.x, m.t, m, 'a..b', 'l[*].x'] }
+       |                                                              ^^^^^
+      help: list it under `fields`, and leave it out of `around`
+    a.yaml:5:74: `m` and `m.t` cannot both be plain values
+     5 |     - { on: GET /a, records: '$.d.i[*]', around: [n, d, d.i, d.i.x, m.t, m, 'a..b', 'l[*].x'] }
+       |                                                                          ^
+      help: name the plain values alone, not what holds them
+    a.yaml:5:77: `a..b` does not say where a plain value stands
+     5 |     - { on: GET /a, records: '$.d.i[*]', around: [n, d, d.i, d.i.x, m.t, m, 'a..b', 'l[*].x'] }
+       |                                                                             ^^^^^^
+      help: write member names joined by `.`, such as `meta.total`
+    a.yaml:5:85: `l[*].x` does not say where a plain value stands
+     5 |     - { on: GET /a, records: '$.d.i[*]', around: [n, d, d.i, d.i.x, m.t, m, 'a..b', 'l[*].x'] }
+       |                                                                                     ^^^^^^^^
+      help: write member names joined by `.`, such as `meta.total`
+    "#);
 }
 
 #[test]

@@ -9,12 +9,8 @@ use http::HeaderValue;
 use http::StatusCode;
 use http::header;
 
-use crate::catalog::Found;
-use crate::catalog::Method;
 use crate::protocol::http::MediaType;
-use crate::protocol::http::Target;
 use crate::protocol::http::answer_headers;
-use crate::protocol::http::reroute_location;
 use crate::transform::Format;
 use crate::transform::Limits;
 use crate::transform::Reader;
@@ -26,9 +22,9 @@ use super::budget::Share;
 use super::call;
 use super::call::Decided;
 use super::call::Inbound;
-use super::config::Place;
 use super::error::CallError;
 use super::feed::Feed;
+use super::links::Links;
 use super::plan;
 use super::records::Records;
 use super::records::Source;
@@ -105,7 +101,8 @@ async fn open(
         }
         status if status.is_redirection() => {
             let location = response.headers.get(header::LOCATION).and_then(|it| it.to_str().ok());
-            let location = location.and_then(|it| reroute(inbound, &decided, it));
+            let shared = inbound.worker.shared();
+            let location = location.and_then(|it| Links::new(&decided).location(shared, it));
             discard(response.body);
             let location = location.ok_or(CallError::Status(status))?;
             headers.insert(header::LOCATION, location);
@@ -188,6 +185,7 @@ fn read(
     (format, body): (Format, StoreBody),
     trail: &Trail,
 ) -> Result<Box<Records>, CallError> {
+    let links = Links::new(&decided);
     let Decided { question, permit, shape, generation, share, .. } = decided;
     let shared = inbound.worker.shared();
     let record_bytes = shared.limits().record_bytes;
@@ -197,6 +195,7 @@ fn read(
         reader: Reader::new(format, selector, Arc::clone(&shape), limits),
         writer: Writer::new(format, selector, shape),
         body,
+        links,
         share,
         generation,
     };
@@ -212,39 +211,6 @@ fn format(media: MediaType, is_single: bool) -> Result<(Format, &'static str), C
         MediaType::Ndjson | MediaType::Other => return Err(CallError::Media),
     };
     media.header().map(|header| (format, header)).ok_or(CallError::Media)
-}
-
-/// Where a redirect leads on the gateway. It must lead to a route of the same data set and say
-/// nothing that the caller did not say: a new value would be one no verdict was given about.
-fn reroute(inbound: &Inbound, decided: &Decided, location: &str) -> Option<HeaderValue> {
-    let shared = inbound.worker.shared();
-    let store = decided.question.routed.store;
-    let mount = shared.stores.get(store)?;
-    let urls = &mount.store.config().urls;
-    let own: Vec<_> = urls.iter().map(|url| url.authority().clone()).collect();
-    let said = |value: &str| {
-        decided.target.segments().any(|segment| segment == value)
-            || decided.target.query().iter().any(|(_, own)| own == value)
-    };
-    let snapshot = shared.snapshot();
-    let route = |target: &Target| {
-        let Found::Route(matched) = snapshot.routers.get(store)?.find(Method::Get, target.path())
-        else {
-            return None;
-        };
-        let same_set = matched.set.id == decided.question.routed.set.id;
-        let known = target
-            .query()
-            .iter()
-            .all(|(name, value)| matched.route.knows_parameter(name) && said(value));
-        let nothing_new = matched.vars.iter().all(|(_, value)| said(value)) && known;
-        let prefix = match &mount.place {
-            Place::Host(_) => "",
-            Place::Prefix(prefix) => prefix.trim_end_matches('/'),
-        };
-        (same_set && nothing_new).then(|| format!("{prefix}{}", target.path_and_query()))
-    };
-    HeaderValue::try_from(reroute_location(location, &own, route)?).ok()
 }
 
 /// Reads a body nobody wants in the background, so that nobody waits for it.

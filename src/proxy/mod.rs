@@ -17,6 +17,7 @@ mod config;
 mod connection;
 mod error;
 mod feed;
+mod links;
 mod metrics;
 mod patience;
 mod people;

@@ -30,6 +30,7 @@ use crate::upstream::StoreBody;
 
 use super::budget::Share;
 use super::error::CallError;
+use super::links::Links;
 use super::people::People;
 use super::people::fact_values;
 use super::people::scalar;
@@ -51,6 +52,7 @@ pub(crate) struct Records {
     pub(crate) waited: Duration,
     generation: u64,
     body: StoreBody,
+    links: Links,
     reader: Reader,
     batch: Batch,
     writer: Writer,
@@ -66,6 +68,7 @@ pub(crate) struct Records {
 /// What a batch of records is made from.
 pub(crate) struct Source {
     pub(crate) body: StoreBody,
+    pub(crate) links: Links,
     pub(crate) reader: Reader,
     pub(crate) writer: Writer,
     pub(crate) share: Share,
@@ -136,7 +139,7 @@ impl Records {
         facts: &Entry,
         source: Source,
     ) -> Self {
-        let Source { body, reader, writer, share, generation } = source;
+        let Source { body, links, reader, writer, share, generation } = source;
         Self {
             pseudonyms: shared.keys.pseudonyms(permit.purpose()),
             bulk: permit.bulk().into(),
@@ -147,6 +150,7 @@ impl Records {
             waited: Duration::ZERO,
             generation,
             body,
+            links,
             reader,
             batch: Batch::new(BATCH_RECORDS, BATCH_BYTES),
             writer,
@@ -218,6 +222,7 @@ impl Records {
         };
         desk.judge_all(&people, &mut sealed);
         if last {
+            self.reader.reroute(|link| self.links.beside(&self.shared, link));
             self.writer.end(self.reader.around(), &mut sealed.bytes);
         }
         Ok(sealed)

@@ -116,6 +116,11 @@ impl Reader {
         &self.around
     }
 
+    /// Says where the links among them lead: see [`Around::reroute`].
+    pub fn reroute(&mut self, route: impl Fn(&str) -> Option<String>) {
+        self.around.reroute(route);
+    }
+
     /// Whether members stood around the records that are not passed on; known at the end.
     pub fn has_skipped(&self) -> bool {
         self.has_skipped
@@ -261,7 +266,7 @@ impl Reader {
         self.token()?;
         let end = self.skip(level + 1)?;
         let is_kept = match (kept, self.buffer.get(self.pos..end)) {
-            (Some(kept), Some(value)) => self.around.keep(kept, value),
+            (Some(kept), Some(value)) => self.around.keep((level, kept), value),
             _ => false,
         };
         self.has_skipped |= !is_kept;

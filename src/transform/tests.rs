@@ -1,5 +1,6 @@
 //! Helpers of the tests below, and the one test that reads files.
 
+mod around;
 mod attacks;
 mod json;
 mod oracle;

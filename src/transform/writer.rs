@@ -98,10 +98,8 @@ impl Writer {
         if self.is_array() {
             out.push(b']');
         }
-        for left in (0..self.objects).rev() {
-            if left == 0 {
-                around.write(out);
-            }
+        for level in (0..self.objects).rev() {
+            around.write(level, out);
             out.push(b'}');
         }
     }
