@@ -5,6 +5,7 @@
 pub mod category;
 mod fields;
 mod model;
+mod opaque;
 mod read;
 mod router;
 mod routes;
@@ -13,7 +14,7 @@ mod tests;
 mod writing;
 
 pub use self::model::{
-    DataSet, Field, FieldIx, Method, Records, Route, Segment, Selector, SubjectField,
+    DataSet, Field, FieldIx, Method, Opaque, Owner, Records, Route, Segment, Selector, SubjectField,
 };
 pub use self::read::read_data;
 pub use self::router::{Found, Matched, Router};

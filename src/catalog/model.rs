@@ -141,6 +141,8 @@ pub struct Route {
     pub segments: Vec<Segment>,
     /// Where the records stand in a body; `None` when the answer has none.
     pub records: Option<Selector>,
+    /// The file that the route leads to, instead of records.
+    pub opaque: Option<Opaque>,
     /// Query parameters that are passed on and select nothing, such as `limit`.
     pub query: Vec<Box<str>>,
     /// Query parameters that select records by a field.
@@ -183,6 +185,26 @@ pub enum Segment {
     Literal(Box<str>),
     /// A value of this field.
     Variable(FieldIx),
+}
+
+/// A file: one field of a record, passed whole and never looked into.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Opaque {
+    /// The field that says what the file is.
+    pub field: FieldIx,
+    /// The record it belongs to; `None`: nothing is known but the path's variables.
+    pub of: Option<Owner>,
+}
+
+/// The record that a file belongs to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Owner {
+    /// The path it is read at, as written.
+    pub template: String,
+    /// That path in parts; its variables are among the file's.
+    pub segments: Vec<Segment>,
+    /// Where it stands in the answer: one record.
+    pub records: Selector,
 }
 
 /// Where the records stand in a body.

@@ -15,7 +15,7 @@ use super::Records;
 use super::Route;
 use super::Segment;
 use super::Selector;
-use super::read::later_value;
+use super::opaque;
 use super::read::leaf;
 use super::read::leaf_at;
 use super::read::single_at;
@@ -24,18 +24,26 @@ use super::writing;
 /// Reads the list of routes; those with faults are left out.
 pub(super) fn read(node: &Node, set: &DataSet, faults: &mut Faults) -> Vec<Arc<Route>> {
     let items = node.list(faults).unwrap_or_default();
-    let routes: Vec<Arc<Route>> =
-        items.iter().filter_map(|item| route(item, set, faults)).map(Arc::new).collect();
+    // Files last: they name the routes of the records they belong to.
+    let (files, records): (Vec<&Node>, Vec<&Node>) =
+        items.iter().partition(|item| opaque::is_opaque(item));
+    let mut found: Vec<Route> = Vec::with_capacity(items.len());
+    for item in records.into_iter().chain(files) {
+        let read = route(item, (set, &found), faults);
+        found.extend(read);
+    }
+    let routes: Vec<Arc<Route>> = found.into_iter().map(Arc::new).collect();
     writing::check(&routes, faults);
     routes
 }
 
-fn route(node: &Node, set: &DataSet, faults: &mut Faults) -> Option<Route> {
+fn route(node: &Node, (set, known): (&DataSet, &[Route]), faults: &mut Faults) -> Option<Route> {
     let mut map = MapReader::new(node, "a route", faults)?;
     let on = map.required("on", faults);
     let called = on.and_then(|node| call(node, set, faults));
     let records = map.optional("records");
-    let mut selector = records.and_then(|node| selector(node, faults));
+    let file = opaque::is_opaque(node).then(|| opaque::take(&mut map));
+    let mut selector = records.filter(|_| file.is_none()).and_then(|node| selector(node, faults));
     let around = map.optional("around");
     if let (Some(node), Some(selector)) = (around, &mut selector) {
         selector.around = beside(node, selector, faults);
@@ -54,6 +62,10 @@ fn route(node: &Node, set: &DataSet, faults: &mut Faults) -> Option<Route> {
     let unsafe_writes = map.optional("unsafe_writes");
     let unsafe_writes = unsafe_writes.is_some_and(|node| writing::accepted(node, faults));
     map.finish(faults);
+    let opaque = file.and_then(|written| {
+        let segments = called.as_ref().map(|(_, _, segments)| &**segments);
+        opaque::read((node, &written), segments, (set, known), faults)
+    });
     let (method, template, segments) = called?;
     if method == Method::Get && records.is_none() {
         let help = "write `records: \"$\"` for one record, `records: \"$[*]\"` for an array";
@@ -66,6 +78,7 @@ fn route(node: &Node, set: &DataSet, faults: &mut Faults) -> Option<Route> {
         template,
         segments,
         records: selector,
+        opaque,
         query,
         find_by,
         created_id: None,
@@ -167,10 +180,6 @@ fn variable(name: &str, node: &Node, set: &DataSet, faults: &mut Faults) -> Opti
 /// Reads `$`, `$[*]`, `$.a.b` or `$.a.b[*]`.
 fn selector(node: &Node, faults: &mut Faults) -> Option<Selector> {
     let text = node.text(faults)?;
-    if text == "opaque" {
-        later_value(node, "records: opaque", faults);
-        return None;
-    }
     let parsed = parse_selector(text);
     if parsed.is_none() {
         let what = format!("`{text}` does not say where the records stand");

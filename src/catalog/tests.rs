@@ -425,10 +425,10 @@ fn wrong_routes_are_reported_together() {
      17 |     - { on: GET /d, records: '$..x' }
         |                              ^^^^^^
       help: write it as `$`, `$[*]`, `$.data` or `$.data.items[*]`
-    a.yaml:18:30: `records: opaque` is not in this version
+    a.yaml:18:7: a route of files needs `field`
      18 |     - { on: GET /e, records: opaque }
-        |                              ^^^^^^
-      help: leave it out; nothing here acts on it yet
+        |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      help: write `field: photo`, a field of the data set: it says what the file is
     a.yaml:19:47: nothing stands around these records
      19 |     - { on: GET /f, records: '$[*]', around: [total] }
         |                                               ^^^^^
@@ -723,4 +723,48 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn wrong_routes_of_files_are_reported_together() {
+    insta::assert_snapshot!(faults_of(&routes(&[
+        "on: 'GET /c/{id}', records: $",
+        "on: 'GET /c', records: '$[*]'",
+        "on: 'GET /c/{id}/a', records: opaque, field: ida",
+        "on: 'GET /c/{id}/b', records: opaque, field: id, of: 'GET /d/{id}'",
+        "on: 'GET /c/{id}/c', records: opaque, field: id, of: 'GET /c'",
+        "on: 'GET /e', records: opaque, field: id, of: 'GET /c/{id}'",
+        "on: 'GET /c/{id}/d', records: opaque, field: id, find_by: { a: id }, around: [total]",
+        "on: 'GET /f', records: opaque, field: id",
+        "on: 'GET /c/{id}/e', records: opaque, field: 'tags[*]'",
+    ])), @r#"
+    a.yaml:7:54: `shop.c` has no field `ida`
+     7 |     - { on: 'GET /c/{id}/a', records: opaque, field: ida }
+       |                                                      ^^^
+      help: did you mean `id`?
+    a.yaml:8:62: the data set has no route `GET /d/{id}`
+     8 |     - { on: 'GET /c/{id}/b', records: opaque, field: id, of: 'GET /d/{id}' }
+       |                                                              ^^^^^^^^^^^^^
+      help: did you mean `GET /c/{id}`?
+    a.yaml:9:62: `GET /c` does not read one record
+     9 |     - { on: 'GET /c/{id}/c', records: opaque, field: id, of: 'GET /c' }
+       |                                                              ^^^^^^^^
+      help: name a GET route with one record, such as `records: "$"`
+    a.yaml:10:55: the path of the file does not say every variable of `GET /c/{id}`
+     10 |     - { on: 'GET /e', records: opaque, field: id, of: 'GET /c/{id}' }
+        |                                                       ^^^^^^^^^^^^^
+      help: use the same variables in both paths
+    a.yaml:11:67: `find_by` says nothing about a file
+     11 |     - { on: 'GET /c/{id}/d', records: opaque, field: id, find_by: { a: id }, around: [total] }
+        |                                                                   ^^^^^^^^^
+      help: leave it out
+    a.yaml:11:86: `around` says nothing about a file
+     11 |     - { on: 'GET /c/{id}/d', records: opaque, field: id, find_by: { a: id }, around: [total] }
+        |                                                                                      ^^^^^^^
+      help: leave it out
+    a.yaml:13:54: a file is one value, and this field may be several
+     13 |     - { on: 'GET /c/{id}/e', records: opaque, field: 'tags[*]' }
+        |                                                      ^^^^^^^^^
+      help: name a field that a record has once
+    "#);
 }

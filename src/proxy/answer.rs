@@ -24,6 +24,8 @@ use super::call::Decided;
 use super::call::Inbound;
 use super::error::CallError;
 use super::feed::Feed;
+use super::file;
+use super::file::OpenFile;
 use super::links::Links;
 use super::plan;
 use super::records::Records;
@@ -33,7 +35,7 @@ use super::trail::Trail;
 /// Answers up to this length are sent at once, with their length.
 const WHOLE: usize = 64 * 1024;
 /// The deepest JSON that is read.
-const DEPTH: usize = 128;
+pub(super) const DEPTH: usize = 128;
 /// As much of a body nobody wants is read, so that its connection can be used again.
 const DISCARD: usize = 64 * 1024;
 
@@ -47,6 +49,8 @@ pub(crate) struct Outgoing {
 /// The body of what the client gets.
 pub(crate) enum Content {
     Nothing,
+    /// A file that may leave, and the room its pieces take.
+    File(Box<OpenFile>, Share),
     /// What was released so far, and where more comes from.
     Stream {
         released: Bytes,
@@ -79,7 +83,11 @@ async fn open(
     response: StoreResponse,
     trail: &mut Trail,
 ) -> Result<Outgoing, CallError> {
-    let fields = HeaderValue::try_from(plan::privet_fields(&decided.permit));
+    let fields = if decided.is_file() {
+        Ok(HeaderValue::from_static(plan::FILE_FIELDS))
+    } else {
+        HeaderValue::try_from(plan::privet_fields(&decided.permit))
+    };
     let mut headers = HeaderMap::with_capacity(12);
     if let Ok(fields) = fields {
         headers.insert("privet-fields", fields);
@@ -90,13 +98,15 @@ async fn open(
         status if call::carries_records(status) && has_records => {
             records(inbound, (decided, headers), response, trail).await
         }
+        status if call::carries_records(status) && decided.is_file() => {
+            file::open(inbound, (decided, headers), response, trail).await
+        }
         status if status.is_success() => {
             discard(response.body);
             Ok(Outgoing { status: StatusCode::NO_CONTENT, headers, content: Content::Nothing })
         }
         StatusCode::NOT_FOUND | StatusCode::GONE => {
-            // Read like a record, so that one that is not shown takes no longer.
-            response.body.discard(DISCARD).await;
+            absent(response.body).await;
             Err(CallError::NotFound)
         }
         status if status.is_redirection() => {
@@ -213,7 +223,13 @@ fn format(media: MediaType, is_single: bool) -> Result<(Format, &'static str), C
     media.header().map(|header| (format, header)).ok_or(CallError::Media)
 }
 
+/// Reads what a store says of something that is not there: like a record, so that one that is not
+/// shown takes no longer.
+pub(super) async fn absent(body: StoreBody) {
+    body.discard(DISCARD).await;
+}
+
 /// Reads a body nobody wants in the background, so that nobody waits for it.
-fn discard(body: StoreBody) {
+pub(super) fn discard(body: StoreBody) {
     drop(tokio::spawn(body.discard(DISCARD)));
 }

@@ -23,11 +23,13 @@ use super::budget::Share;
 use super::connection::Activity;
 use super::connection::Sending;
 use super::connection::UnderWay;
+use super::file_body::FileBody;
+use super::file_body::FileHold;
 use super::trail::Trail;
 
 /// The longest frame. The transport asks for the next one when it has room, so that no more than
 /// this of an answer waits behind a client's window.
-const FRAME: usize = 64 * 1024;
+pub(super) const FRAME: usize = 64 * 1024;
 
 /// What a stream hands on. The end is said in so many words: a sender that is merely gone was
 /// stopped by a fault, and what came before it must not look complete.
@@ -84,6 +86,8 @@ pub(crate) struct Chunk {
     bytes: Bytes,
     is_last: bool,
     hold: Option<Arc<Hold>>,
+    /// As `hold`, of a piece of a file.
+    file: Option<Arc<FileHold>>,
     /// Keeps the connection from counting as idle.
     _under_way: Option<UnderWay>,
 }
@@ -99,6 +103,9 @@ impl Buf for Chunk {
 
     fn advance(&mut self, count: usize) {
         self.bytes.advance(count);
+        if let Some(file) = &self.file {
+            file.took(count, self.bytes.is_empty());
+        }
         let Some(hold) = self.hold.as_ref().filter(|_| self.bytes.is_empty()) else { return };
         hold.sending.moved();
         if self.is_last {
@@ -117,6 +124,7 @@ pub(crate) struct AnswerBody {
 #[derive(Debug)]
 enum State {
     Nothing,
+    File(Box<FileBody>),
     /// What was received of the stream and not handed on, and where more comes from.
     Stream(Bytes, mpsc::Receiver<Piece>),
     Whole(Bytes, Option<Arc<Hold>>),
@@ -145,6 +153,11 @@ impl AnswerBody {
         Self { state: State::Whole(bytes, None), under_way: None }
     }
 
+    /// A file, as it comes.
+    pub(crate) fn file(file: FileBody) -> Self {
+        Self { state: State::File(Box::new(file)), under_way: None }
+    }
+
     /// Piece by piece.
     pub(crate) fn stream(pieces: mpsc::Receiver<Piece>) -> Self {
         Self { state: State::Stream(Bytes::new(), pieces), under_way: None }
@@ -159,7 +172,7 @@ impl AnswerBody {
     /// The next frame of what is at hand, when there is any.
     fn frame(&mut self) -> Option<Chunk> {
         let (bytes, hold) = match &mut self.state {
-            State::Nothing => return None,
+            State::Nothing | State::File(_) => return None,
             State::Stream(bytes, _) => (bytes, None),
             State::Whole(bytes, hold) => (bytes, hold.clone()),
         };
@@ -171,7 +184,7 @@ impl AnswerBody {
         if is_last && matches!(self.state, State::Whole(..)) {
             self.state = State::Nothing;
         }
-        Some(Chunk { bytes: frame, is_last, hold, _under_way: self.under_way.clone() })
+        Some(Chunk { bytes: frame, is_last, hold, file: None, _under_way: self.under_way.clone() })
     }
 }
 
@@ -193,6 +206,20 @@ impl Body for AnswerBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Chunk>, CutOff>>> {
+        if let State::File(file) = &mut self.state {
+            let Some(piece) = ready!(file.poll_piece(cx)) else {
+                self.state = State::Nothing;
+                return Poll::Ready(None);
+            };
+            let chunk = piece.map(|(bytes, hold)| Chunk {
+                bytes,
+                is_last: false,
+                hold: None,
+                file: Some(hold),
+                _under_way: self.under_way.clone(),
+            });
+            return Poll::Ready(Some(chunk.map(Frame::data)));
+        }
         loop {
             if let Some(chunk) = self.frame() {
                 return Poll::Ready(Some(Ok(Frame::data(chunk))));
@@ -212,12 +239,17 @@ impl Body for AnswerBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.state, State::Nothing)
+        match &self.state {
+            State::Nothing => true,
+            State::File(file) => file.is_done(),
+            _ => false,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.state {
             State::Nothing => SizeHint::with_exact(0),
+            State::File(file) => file.size_hint(),
             State::Stream(..) => SizeHint::new(),
             State::Whole(bytes, _) => {
                 SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX))

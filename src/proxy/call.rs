@@ -33,6 +33,8 @@ use super::caller::Caller;
 use super::connection::Activity;
 use super::connection::Peer;
 use super::error::CallError;
+use super::file;
+use super::file::Known;
 use super::plan;
 use super::plan::Question;
 use super::respond;
@@ -55,6 +57,8 @@ pub(crate) struct Decided {
     pub(crate) generation: u64,
     pub(crate) target: Target,
     pub(crate) share: Share,
+    /// What is known of the record that a file belongs to.
+    pub(crate) known: Option<Known>,
 }
 
 /// Answers one request. Every way out writes down how the call ended, also being dropped.
@@ -92,7 +96,10 @@ async fn serve(
     let owner = &caller.principal.identity.owner;
     let uptime_ms = shared.clock.uptime_ms();
     trail.admission = Some(shared.admissions.admit(owner, uptime_ms).map_err(CallError::Busy)?);
-    let decided = decide(inbound, &head, caller, trail)?;
+    let mut decided = decide(inbound, &head, caller, trail)?;
+    if decided.is_file() {
+        decided.known = Some(Box::pin(file::known(inbound, &mut decided, trail)).await?);
+    }
     let response = fetch(inbound, &decided, trail).await?;
     Box::pin(answer::of(inbound, decided, response, trail)).await
 }
@@ -112,12 +119,18 @@ fn decide(
     let routed = route::route(&snapshot, store, &target, &head.method)?;
     trail.facts.route = Some(routed.route.template.as_str().into());
     trail.facts.data_set = Some(routed.set.id.clone());
-    if Accept::of(headers) == Accept::Nothing {
+    if routed.route.opaque.is_none() && Accept::of(headers) == Accept::Nothing {
         return Err(CallError::NotAcceptable);
     }
     let question = Question { caller, routed, purpose: plan::purpose(headers)? };
     let permit = question.ask(&snapshot, shared.clock.now())?;
-    plan::describe(&permit, &mut trail.facts);
+    match &question.routed.route.opaque {
+        Some(opaque) => {
+            file::may_show(&permit, opaque)?;
+            plan::describe_file(&permit, opaque.field, &mut trail.facts);
+        }
+        None => plan::describe(&permit, &mut trail.facts),
+    }
     for owner in question.caller.owners() {
         if let Some(rule) = shared.bulk.denied(owner, permit.bulk(), shared.clock.uptime_ms()) {
             return Err(CallError::Bulk { rule });
@@ -130,7 +143,7 @@ fn decide(
     let owner = &question.caller.principal.identity.owner;
     let share = shared.budget.begin(owner).map_err(CallError::NoRoom)?;
     let generation = snapshot.generation;
-    Ok(Decided { question, permit, shape, generation, target, share })
+    Ok(Decided { question, permit, shape, generation, target, share, known: None })
 }
 
 /// Asks the store.
@@ -139,13 +152,26 @@ async fn fetch(
     decided: &Decided,
     trail: &mut Trail,
 ) -> Result<StoreResponse, CallError> {
+    let headers = store_headers(inbound, trail);
+    let headers = if decided.is_file() { headers.for_file() } else { headers };
+    ask(inbound, decided, (decided.target.clone(), headers), trail).await
+}
+
+/// The headers of a question to the store.
+pub(crate) fn store_headers(inbound: &Inbound, trail: &Trail) -> StoreHeaders {
     let client = &inbound.head.headers;
     let trace = inbound.worker.shared().trace(TraceParent::of(client));
-    let request = StoreRequest {
-        method: Method::GET,
-        target: decided.target.clone(),
-        headers: StoreHeaders::new(client, &trail.id, &trace),
-    };
+    StoreHeaders::new(client, &trail.id, &trace)
+}
+
+/// Reads something of the store, and counts the wait.
+pub(crate) async fn ask(
+    inbound: &Inbound,
+    decided: &Decided,
+    (target, headers): (Target, StoreHeaders),
+    trail: &mut Trail,
+) -> Result<StoreResponse, CallError> {
+    let request = StoreRequest { method: Method::GET, target, headers };
     let store = decided.question.routed.store;
     let upstream = inbound.worker.upstream(store).ok_or(CallError::Route)?;
     let asked = Instant::now();
@@ -158,7 +184,12 @@ impl Decided {
     /// Whether the route's answer is one record, whose absence is a 404.
     pub(crate) fn is_single(&self) -> bool {
         let records = self.question.routed.route.records.as_ref();
-        records.is_some_and(|selector| selector.records == Arrangement::One)
+        self.is_file() || records.is_some_and(|selector| selector.records == Arrangement::One)
+    }
+
+    /// Whether the route leads to a file.
+    pub(crate) fn is_file(&self) -> bool {
+        self.question.routed.route.opaque.is_some()
     }
 }
 

@@ -45,6 +45,8 @@ const GRACE: Duration = Duration::from_secs(5);
 const OFTEN: Duration = Duration::from_millis(10);
 /// Stands for the time at which an answer last moved when it did not for too long.
 const STALLED: u64 = u64::MAX;
+/// Stands for the time of an answer that waits for the store: the client cannot take anything.
+const PAUSED: u64 = u64::MAX - 1;
 
 /// Who is at the other end of a connection, as far as the connection itself tells.
 #[derive(Clone, Debug, Default)]
@@ -107,7 +109,7 @@ impl Activity {
         let all = self.all_sending();
         let late = all.iter().filter(|it| {
             let moved = it.load(Ordering::Relaxed);
-            moved != STALLED && now.saturating_sub(moved) >= patience
+            moved < PAUSED && now.saturating_sub(moved) >= patience
         });
         late.map(|it| it.store(STALLED, Ordering::Relaxed)).count() > 0
     }
@@ -117,7 +119,7 @@ impl Activity {
     }
 
     fn now_ms(&self) -> u64 {
-        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(STALLED - 1)
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(PAUSED - 1)
     }
 
     /// How long nothing was under way.
@@ -142,6 +144,19 @@ impl Sending {
     /// Notes that the client has taken a frame.
     pub(crate) fn moved(&self) {
         self.moved_ms.store(self.activity.now_ms(), Ordering::Relaxed);
+    }
+
+    /// Notes that there is nothing for the client to take.
+    pub(crate) fn pause(&self) {
+        self.moved_ms.store(PAUSED, Ordering::Relaxed);
+    }
+
+    /// Whether this answer has not moved for `patience`, whoever closed the connection.
+    pub(crate) fn is_late(&self, patience: Duration) -> bool {
+        let moved = self.moved_ms.load(Ordering::Relaxed);
+        let patience = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+        let is_moving = moved < PAUSED;
+        self.is_stalled() || is_moving && self.activity.now_ms().saturating_sub(moved) >= patience
     }
 
     /// Whether the connection was closed because this answer did not move.

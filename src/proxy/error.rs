@@ -85,6 +85,8 @@ pub(crate) enum CallError {
     Route,
     #[error("the store answered with status {0}")]
     Status(StatusCode),
+    #[error("the file may not be shown any more")]
+    Withdrawn,
     #[error("what is known of the people in the records could not be read")]
     Subjects(#[source] SubjectsError),
     #[error("the store's answer could not be read")]
@@ -120,6 +122,7 @@ impl CallError {
             Self::Subjects(_) => "subjects",
             Self::Transform(_) => "store_body",
             Self::Upstream(_) => "store",
+            Self::Withdrawn => "withdrawn",
             Self::Writes => "writes",
         }
     }
@@ -145,7 +148,9 @@ impl CallError {
             Self::Media | Self::Transform(_) => ProblemKind::Store,
             Self::Method { .. } => ProblemKind::MethodNotAllowed,
             Self::NotAcceptable => ProblemKind::NotAcceptable,
-            Self::Hidden(_) | Self::NotFound | Self::Route => ProblemKind::NotFound,
+            Self::Hidden(_) | Self::NotFound | Self::Route | Self::Withdrawn => {
+                ProblemKind::NotFound
+            }
             Self::Status(status) => kind_of_status(*status),
             Self::Upstream(error) => match error_kind(error) {
                 ErrorKind::Unavailable | ErrorKind::Overloaded => ProblemKind::Unavailable,

@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::audit::Entry;
 use crate::audit::Kind;
+use crate::policy::BulkLimit;
 use crate::policy::View;
+use crate::types::SubjectToken;
 
 use super::budget::Share;
 use super::error::CallError;
@@ -128,6 +131,11 @@ impl Feed {
     }
 }
 
+/// Counts a field that is shown as it is.
+pub(crate) fn count_shown(shared: &Shared) {
+    shared.metrics.fields.get_or_create(&FieldLabels { view: View::Show.word() }).inc();
+}
+
 /// The words of the views, by rank.
 const VIEWS: [&str; 6] = [
     View::Show.word(),
@@ -140,11 +148,26 @@ const VIEWS: [&str; 6] = [
 
 /// Counts a batch against the limits on how many people are shown, records it, and opens it.
 async fn release(shared: &Shared, owners: &[Arc<str>], sealed: Sealed) -> Result<Bytes, CallError> {
+    count(shared, owners, (&sealed.bulk, &sealed.shown), &sealed.facts)?;
+    let receipt = shared.log.release(sealed.entry()).await.map_err(CallError::Audit)?;
+    Ok(sealed.open(receipt))
+}
+
+/// Counts people against the limits on how many are shown. `facts` is how entries begin.
+///
+/// # Errors
+/// When a limit is passed: nothing may leave.
+pub(crate) fn count(
+    shared: &Shared,
+    owners: &[Arc<str>],
+    (limits, shown): (&[BulkLimit], &[SubjectToken]),
+    facts: &Entry,
+) -> Result<(), CallError> {
     let now_ms = shared.clock.uptime_ms();
     for owner in owners {
-        let count = shared.bulk.count(owner, &sealed.bulk, &sealed.shown, now_ms);
+        let count = shared.bulk.count(owner, limits, shown, now_ms);
         for rule in count.alerts {
-            let mut entry = sealed.facts();
+            let mut entry = Entry::clone(facts);
             entry.kind = Kind::Alert;
             entry.reason = Some("bulk".into());
             entry.rules = vec![rule];
@@ -155,6 +178,5 @@ async fn release(shared: &Shared, owners: &[Arc<str>], sealed: Sealed) -> Result
             return Err(CallError::Bulk { rule });
         }
     }
-    let receipt = shared.log.release(sealed.entry()).await.map_err(CallError::Audit)?;
-    Ok(sealed.open(receipt))
+    Ok(())
 }

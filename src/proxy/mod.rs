@@ -4,7 +4,7 @@
 //! [`call`] (the stages one after another), [`caller`] (who calls), [`admission`] (how much),
 //! [`route`] (where to), [`plan`] (what is decided), [`answer`] (what the store's status means),
 //! [`records`] (read, judge, rewrite), [`feed`] (count, record, release), [`respond`] and
-//! [`body`] (send). [`trail`] writes down how it ended.
+//! [`body`] (send). Files go through [`file`] and [`file_body`] instead of the last four. [`trail`] writes down how it ended.
 
 mod admission;
 mod answer;
@@ -17,6 +17,8 @@ mod config;
 mod connection;
 mod error;
 mod feed;
+mod file;
+mod file_body;
 mod links;
 mod metrics;
 mod patience;

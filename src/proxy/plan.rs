@@ -9,6 +9,7 @@ use crate::audit::FieldView;
 use crate::audit::Shown;
 use crate::audit::Verdict;
 use crate::catalog::DataSet;
+use crate::catalog::FieldIx;
 use crate::catalog::Route;
 use crate::policy::Call;
 use crate::policy::Decision;
@@ -95,8 +96,8 @@ impl Question {
         let set = snapshot.set(&self.routed.set.id).ok_or(CallError::PolicyChanged)?;
         let old = &self.routed.route;
         let same = |route: &&Arc<Route>| {
-            (route.method, &route.template, &route.records)
-                == (old.method, &old.template, &old.records)
+            (route.method, &route.template, &route.records, &route.opaque)
+                == (old.method, &old.template, &old.records, &old.opaque)
         };
         let route = set.routes.iter().find(same).ok_or(CallError::PolicyChanged)?;
         if !same_fields(set, &self.routed.set) {
@@ -138,6 +139,17 @@ pub(crate) fn describe(permit: &Permit, entry: &mut Entry) {
     entry.fields = field_views(permit);
 }
 
+/// As [`describe`], for a file: of all fields only its own leaves.
+pub(crate) fn describe_file(permit: &Permit, field: FieldIx, entry: &mut Entry) {
+    describe(permit, entry);
+    let shown = permit.set().get(field).map(|field| FieldView {
+        category: field.category.clone(),
+        level: field.level,
+        view: Shown::Show,
+    });
+    entry.fields = shown.into_iter().collect();
+}
+
 fn field_views(permit: &Permit) -> Arc<[FieldView]> {
     let mut views: Vec<FieldView> = Vec::with_capacity(permit.widest().len());
     for (field, view) in permit.set().fields.iter().zip(permit.widest()) {
@@ -160,6 +172,9 @@ const fn shown(view: View) -> Shown {
         View::Drop => Shown::Drop,
     }
 }
+
+/// The `Privet-Fields` of a file: one field, as it is.
+pub(crate) const FILE_FIELDS: &str = "shown=1";
 
 /// The `Privet-Fields` of a plan: how many fields are shown in which way.
 pub(crate) fn privet_fields(permit: &Permit) -> String {

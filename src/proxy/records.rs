@@ -87,7 +87,8 @@ pub(crate) struct Sealed {
     subjects: Vec<(SubjectToken, u64)>,
     /// Everybody of whom something personal is shown in clear.
     pub(crate) shown: Vec<SubjectToken>,
-    facts: Arc<Entry>,
+    /// How entries about this call begin.
+    pub(crate) facts: Arc<Entry>,
     pub(crate) bulk: Arc<[BulkLimit]>,
     /// Whether no batch follows.
     pub(crate) last: bool,
@@ -106,11 +107,6 @@ impl Sealed {
         entry.subjects = self.subjects.iter().map(|(token, _)| *token).collect();
         entry.consent_versions = self.subjects.iter().map(|(_, version)| *version).collect();
         entry
-    }
-
-    /// An entry about this call of another kind.
-    pub(crate) fn facts(&self) -> Entry {
-        Entry::clone(&self.facts)
     }
 
     /// The same batch when only its being there is told: its records count, its bytes stay.
@@ -258,7 +254,7 @@ impl fmt::Debug for Records {
 }
 
 /// Asks the policy in force again when it is not the one that decided.
-fn recheck(
+pub(super) fn recheck(
     shared: &Shared,
     (question, permit): (&mut Question, &mut Permit),
     (generation, facts, bulk): (&mut u64, &mut Arc<Entry>, &mut Arc<[BulkLimit]>),

@@ -29,6 +29,8 @@ use super::call;
 use super::connection::Activity;
 use super::error::CallError;
 use super::feed::Feed;
+use super::file_body::FileBody;
+use super::file_body::FileHold;
 use super::trail::Trail;
 
 /// What a call came to, as an answer.
@@ -59,6 +61,9 @@ fn send(
         }
         Content::Whole(bytes, share) => {
             AnswerBody::whole(bytes, Hold::new(trail, share, &activity))
+        }
+        Content::File(open, share) => {
+            AnswerBody::file(FileBody::new(*open, FileHold::new(trail, share, &activity)))
         }
         Content::Stream { released, feed } => {
             let (sender, receiver) = mpsc::channel(1);

@@ -1,5 +1,6 @@
 //! Where a call goes: store, data set, route, and what it selects by.
 
+use std::fmt;
 use std::sync::Arc;
 
 use http::Method as HttpMethod;
@@ -7,6 +8,7 @@ use http::Method as HttpMethod;
 use crate::catalog::DataSet;
 use crate::catalog::FieldIx;
 use crate::catalog::Found;
+use crate::catalog::Matched;
 use crate::catalog::Method;
 use crate::catalog::Route;
 use crate::catalog::Router;
@@ -20,7 +22,6 @@ use super::shared::Shared;
 use super::shared::Snapshot;
 
 /// Where a call goes.
-#[derive(Debug)]
 pub(crate) struct Routed {
     /// The position of the store among the gateway's.
     pub(crate) store: usize,
@@ -30,6 +31,21 @@ pub(crate) struct Routed {
     pub(crate) route: Arc<Route>,
     /// The fields it selects by, without repetition.
     pub(crate) selects_by: Vec<FieldIx>,
+    /// The values of the path's variables: personal data.
+    vars: Vec<(FieldIx, String)>,
+}
+
+impl Routed {
+    /// What the path says of a field.
+    pub(crate) fn variable(&self, field: FieldIx) -> Option<&str> {
+        self.vars.iter().find(|(known, _)| *known == field).map(|(_, value)| value.as_str())
+    }
+}
+
+impl fmt::Debug for Routed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Routed").field("route", &self.route.template).finish_non_exhaustive()
+    }
 }
 
 /// Finds the store of a request and its target there.
@@ -86,7 +102,8 @@ pub(crate) fn route(
     }
     selects_by.sort_unstable();
     selects_by.dedup();
-    Ok(Routed { store, set: matched.set, route: matched.route, selects_by })
+    let Matched { set, route, vars } = matched;
+    Ok(Routed { store, set, route, selects_by, vars })
 }
 
 /// The query parameters a route lists, in words.

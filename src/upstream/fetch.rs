@@ -171,7 +171,7 @@ impl Upstream {
         let headers = written.headers_mut();
         *headers = request.headers.as_map().clone();
         headers.insert(header::HOST, host.clone());
-        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(codings));
+        headers.entry(header::ACCEPT_ENCODING).or_insert_with(|| HeaderValue::from_static(codings));
         if let Some(bearer) = self.store.bearer() {
             headers.insert(header::AUTHORIZATION, bearer.as_ref().clone());
         }

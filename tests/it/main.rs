@@ -9,6 +9,8 @@ mod corpora;
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
+mod files;
+#[cfg(test)]
 mod formats;
 #[cfg(test)]
 mod harness;

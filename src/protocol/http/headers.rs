@@ -98,6 +98,15 @@ impl StoreHeaders {
         Self(headers)
     }
 
+    /// Those that ask for a file: of any type, and without content coding, so that it passes as
+    /// it is.
+    #[must_use]
+    pub fn for_file(mut self) -> Self {
+        self.0.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+        self.0.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        self
+    }
+
     /// The headers themselves.
     pub const fn as_map(&self) -> &HeaderMap {
         &self.0
@@ -136,7 +145,7 @@ pub fn answer_headers(store: &HeaderMap, whole: bool) -> HeaderMap {
 }
 
 /// The value of a header given once; a repeated one counts as none.
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+pub(super) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
     let mut values = headers.get_all(name).iter();
     let first = values.next()?;
     values.next().is_none().then_some(first)

@@ -105,7 +105,7 @@ fn check_parameters<'a>(parts: impl Iterator<Item = &'a str>) -> Result<(), Medi
 }
 
 /// RFC 9110 `token`.
-fn is_token(text: &str) -> bool {
+pub(super) fn is_token(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     !text.is_empty() && text.bytes().all(allowed)
 }

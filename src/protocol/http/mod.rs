@@ -7,6 +7,7 @@
 mod address;
 mod coding;
 mod encoding;
+mod file;
 mod head;
 mod headers;
 mod host;
@@ -21,6 +22,7 @@ mod tests;
 pub use self::address::{AddressError, Network, client_address};
 pub use self::coding::{Coding, CodingError, Decoder, Expansion, content_coding};
 pub use self::encoding::decode_segment;
+pub use self::file::file_headers;
 pub use self::head::{BodyFraming, HeadError, RequestHead, check_request};
 pub use self::headers::{Accept, StoreHeaders, answer_headers, privacy_control};
 pub use self::host::Authority;

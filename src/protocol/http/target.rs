@@ -62,6 +62,16 @@ impl Target {
         Ok(target)
     }
 
+    /// The path of these segments, which are not encoded yet.
+    pub fn of_segments<'a>(segments: impl Iterator<Item = &'a str>) -> Result<Self, TargetError> {
+        let mut raw = String::new();
+        for segment in segments {
+            raw.push('/');
+            encoding::push_component(segment, &mut raw);
+        }
+        Self::parse_origin(if raw.is_empty() { "/" } else { &raw })
+    }
+
     /// The normalised path, still percent-encoded where it must be. Starts with `/`.
     pub fn path(&self) -> &str {
         &self.path

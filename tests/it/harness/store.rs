@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
@@ -44,6 +46,8 @@ pub(crate) enum Step {
     Bytes(Vec<u8>),
     /// Closes the connection.
     Close,
+    /// Sends the same bytes so many times.
+    Many(Vec<u8>, usize),
     /// Waits until the test says go on.
     Wait(Arc<Notify>),
 }
@@ -53,6 +57,7 @@ pub(crate) enum Step {
 pub(crate) struct FakeStore {
     address: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
+    sent: Arc<AtomicU64>,
 }
 
 impl FakeStore {
@@ -64,14 +69,16 @@ impl FakeStore {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let (log, script) = (Arc::clone(&asked), Arc::new(script));
+        let sent = Arc::new(AtomicU64::new(0));
+        let (log, count, script) = (Arc::clone(&asked), Arc::clone(&sent), Arc::new(script));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (log, script) = (Arc::clone(&log), Arc::clone(&script));
-                tokio::spawn(async move { serve(stream, &log, script.as_ref()).await });
+                let (log, count) = (Arc::clone(&log), Arc::clone(&count));
+                let script = Arc::clone(&script);
+                tokio::spawn(async move { serve(stream, (&log, &count), script.as_ref()).await });
             }
         });
-        Self { address, asked }
+        Self { address, asked, sent }
     }
 
     /// A store that gives the same answer to everybody.
@@ -84,6 +91,11 @@ impl FakeStore {
         self.address
     }
 
+    /// How many bytes of repeated ones went out.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
     /// Everything it was asked so far.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
@@ -92,7 +104,7 @@ impl FakeStore {
 
 async fn serve(
     mut stream: TcpStream,
-    log: &Mutex<Vec<Asked>>,
+    (log, sent): (&Mutex<Vec<Asked>>, &AtomicU64),
     script: &(dyn Fn(&Asked) -> Vec<Step> + Send + Sync),
 ) {
     let mut buffer = Vec::new();
@@ -115,6 +127,14 @@ async fn serve(
                 Step::Bytes(bytes) if stream.write_all(&bytes).await.is_err() => return,
                 Step::Bytes(_) => {}
                 Step::Close => return,
+                Step::Many(bytes, count) => {
+                    for _ in 0..count {
+                        if stream.write_all(&bytes).await.is_err() {
+                            return;
+                        }
+                        sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                    }
+                }
                 Step::Wait(go) => go.notified().await,
             }
         }
