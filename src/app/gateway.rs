@@ -32,6 +32,7 @@ use crate::keys::KeysConfig;
 use crate::keys::RootProvider;
 use crate::net::Drain;
 use crate::net::NetMetrics;
+use crate::net::NextTls;
 use crate::net::ServerTls;
 use crate::policy::PolicySet;
 use crate::proxy::Mount;
@@ -43,6 +44,7 @@ use crate::subjects::SubjectsConfig;
 use crate::types::Timestamp;
 use crate::types::told;
 use crate::upstream::AddressState;
+use crate::upstream::NextCredentials;
 use crate::upstream::Store;
 use crate::upstream::UpstreamMetrics;
 
@@ -87,6 +89,13 @@ pub(super) struct Site {
     operators: Arc<ArcSwap<Operators>>,
     /// One reload at a time; holds nothing.
     reloading: Mutex<()>,
+}
+
+/// Certificates and tokens that were read and are not in use yet.
+struct Credentials {
+    /// In the order of the stores.
+    of_stores: Vec<NextCredentials>,
+    tls: Option<NextTls>,
 }
 
 impl Parts {
@@ -291,29 +300,34 @@ impl Site {
             read_operators(&loaded.config.admin.operators_file).map_err(|e| told(&e))?;
         let issuers = self.prepare_issuers(&loaded)?;
         self.require_stores(&loaded.policy)?;
-        // What can fail comes before the policy: a refused reload leaves nothing wider in force.
-        self.reload_credentials()?;
+        // What can fail comes before anything changes: a refused reload leaves all as it was.
+        let credentials = self.prepare_credentials()?;
         let before = self.shared.policy().hash();
         let after = loaded.policy.hash();
         self.record_policy(before, after)?;
         self.shared.replace_policy(loaded.policy).map_err(|e| told(&e))?;
+        self.use_credentials(credentials);
         self.authenticator.replace(issuers);
         self.operators.store(Arc::new(operators));
         self.read_issuer_keys();
         Ok(Reloaded { policy: hex(&after), at_restart })
     }
 
-    /// What the gateway shows stores and callers of itself; each stays as it was when the new one
-    /// cannot be used.
-    fn reload_credentials(&self) -> Result<(), String> {
-        for store in &self.stores {
-            store.reload_credentials().map_err(|e| told(&e))?;
+    /// Reads what the gateway shows stores and callers of itself. All of it can be used, or none.
+    fn prepare_credentials(&self) -> Result<Credentials, String> {
+        let of_stores = self.stores.iter().map(|store| store.prepare_credentials());
+        let of_stores = of_stores.collect::<Result<_, _>>().map_err(|e| told(&e))?;
+        let tls = self.tls.as_ref().map(|tls| tls.prepare()).transpose();
+        let tls = tls.map_err(|e| format!("the old certificate stays: {}", told(&e)))?;
+        Ok(Credentials { of_stores, tls })
+    }
+
+    fn use_credentials(&self, next: Credentials) {
+        for (store, next) in self.stores.iter().zip(next.of_stores) {
+            store.use_credentials(next);
         }
-        match &self.tls {
-            Some(tls) => {
-                tls.reload().map_err(|e| format!("the old certificate stays: {}", told(&e)))
-            }
-            None => Ok(()),
+        if let (Some(tls), Some(next)) = (&self.tls, next.tls) {
+            tls.replace(next);
         }
     }
 
@@ -388,9 +402,12 @@ impl api::Gateway for Site {
             let up = health.addresses.iter().filter(|a| a.state == AddressState::Up).count();
             let detail =
                 format!("{} {up} of {} addresses up", health.store, health.addresses.len());
-            checks.push(match up {
-                0 => Check::noted("store", detail),
-                _ => Check::passed("store", detail),
+            checks.push(match (up, health.trouble) {
+                (_, Some(why)) => {
+                    Check::noted("store", format!("{detail}, no access token: {why}"))
+                }
+                (0, None) => Check::noted("store", detail),
+                (_, None) => Check::passed("store", detail),
             });
         }
         let at_restart = self.at_restart.load();

@@ -10,12 +10,11 @@ use crate::config::Config;
 use crate::keys::KeyRing;
 use crate::keys::KeysError;
 use crate::keys::RootProvider;
-use crate::net::ClientTls;
 use crate::net::ServerTls;
-use crate::net::read_secret;
 use crate::types::Fault;
 use crate::types::Faults;
 use crate::types::told;
+use crate::upstream;
 
 use super::load::Loaded;
 use super::running::read_operators;
@@ -73,18 +72,10 @@ fn issuers(config: &Config, faults: &mut Faults) {
 fn stores(config: &Config, faults: &mut Faults) {
     for (index, store) in config.stores.iter().enumerate() {
         let index = index.to_string();
-        if let Some(path) = &store.upstream.bearer_file
-            && let Err(error) = read_secret(path, LONGEST_SECRET)
-        {
-            let place = config.place(&["store", &index, "auth", "bearer_file"]);
-            faults.error(&place, told(&error), "");
-        }
-        if let Some(path) = &store.upstream.ca
-            && let Err(error) = ClientTls::new(Some(path))
-        {
-            faults.error(&config.place(&["store", &index, "ca"]), told(&error), "");
+        for (keys, error) in upstream::examine(&store.upstream) {
+            let path: Vec<&str> =
+                ["store", &index].into_iter().chain(keys.iter().copied()).collect();
+            faults.error(&config.place(&path), told(&error), "");
         }
     }
 }
-
-const LONGEST_SECRET: u64 = 16 * 1024;

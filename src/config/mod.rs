@@ -3,6 +3,7 @@
 //! A [`Config`] that exists is valid. Relative paths are relative to the file. Secrets come only
 //! through `*_file` keys.
 
+mod auth;
 mod issuer;
 mod listen;
 mod paths;

@@ -1,9 +1,9 @@
 //! `[[store]]`: the systems behind the gateway.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::net::is_this_machine;
 use crate::proxy::Place;
 use crate::types::Faults;
 use crate::types::StoreId;
@@ -17,6 +17,7 @@ use crate::upstream::UpstreamConfig;
 use crate::upstream::UrlError;
 
 use super::StoreSection;
+use super::auth;
 use super::paths::Paths;
 
 /// Every store. Names and places differ.
@@ -60,7 +61,7 @@ fn one(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<StoreSection> 
     }
     let urls = map.required("urls", faults).map(|n| urls(n, faults));
     let (host, prefix) = (map.optional("host"), map.optional("prefix"));
-    let bearer = map.optional("auth").map(|n| bearer(n, paths, faults));
+    let auth = map.optional("auth").map(|n| (n, auth::read(n, paths, faults)));
     let timeouts =
         map.optional("timeouts").map_or_else(|| Some(Timeouts::default()), |n| timeouts(n, faults));
     let health = map.optional("health").map(|n| health(n, faults));
@@ -74,8 +75,9 @@ fn one(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<StoreSection> 
         return None;
     }
     upstream.timeouts = timeouts?;
-    if let Some(bearer) = bearer {
-        upstream.bearer_file = Some(bearer?);
+    if let Some((node, auth)) = auth {
+        auth::fits(node, &upstream.urls, auth.as_ref(), faults);
+        (upstream.identity, upstream.bearer) = auth.map(|auth| (auth.identity, auth.bearer))?;
     }
     if let Some(health) = health {
         upstream.health = Some(health?);
@@ -110,7 +112,7 @@ fn urls(node: &Node, faults: &mut Faults) -> Vec<StoreUrl> {
     for (item, text) in texts {
         match StoreUrl::parse(text) {
             Ok(url) => {
-                if !url.is_tls() && !is_loopback(url.authority().host()) {
+                if !url.is_tls() && !is_this_machine(url.authority().host()) {
                     let what = "records travel to this store in the clear";
                     faults.warning(&item.place, what, "use https, or a store on this machine");
                 }
@@ -165,19 +167,6 @@ fn place(
         }
         (None, None) => Some(Place::Prefix(format!("/{name}").into())),
     }
-}
-
-/// Whether a host is this machine, as a name or an address.
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-}
-
-fn bearer(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<std::path::PathBuf> {
-    let mut map = MapReader::new(node, "`auth`", faults)?;
-    let file = map.required("bearer_file", faults).and_then(|n| paths.read(n, faults));
-    map.finish(faults);
-    file
 }
 
 fn timeouts(node: &Node, faults: &mut Faults) -> Option<Timeouts> {

@@ -11,6 +11,8 @@ use super::*;
 use crate::authn::Allowed;
 use crate::authn::CertificateMatch;
 use crate::authn::JwksSource;
+use crate::net::ClientIdentity;
+use crate::upstream::Bearer;
 
 /// The smallest file that works.
 const GOOD: &str = r#"privet = "config/v1"
@@ -132,9 +134,85 @@ region = "de"
     );
     let store = &config.stores[0];
     assert_eq!(store.place, StorePlace::Prefix("/".into()));
-    assert_eq!(store.upstream.bearer_file.as_deref(), Some(Path::new("etc/shop.token")));
+    assert_eq!(store.upstream.bearer, Some(Bearer::File("etc/shop.token".into())));
     assert_eq!(store.upstream.timeouts.connect, Duration::from_millis(500));
     assert_eq!(store.upstream.health.as_ref().unwrap().every, Duration::from_secs(9));
+}
+
+#[test]
+fn a_store_is_shown_a_certificate_a_token_or_both() {
+    let secure = GOOD.replace("http://127.0.0.1:7001", "https://shop.internal");
+    let more = r#"auth.client_cert = "shop.pem"
+auth.client_key_file = "shop.key"
+auth.oauth = { token_url = "https://id.internal/token", client_id = "privet", client_secret_file = "shop.secret", scope = "read", ca = "id.pem" }
+"#;
+    let text = format!("{secure}{more}");
+    assert_eq!(faults_of(&text), "");
+    let store = read(&text).0.unwrap().stores.remove(0).upstream;
+    let (cert, key_file) = ("etc/shop.pem".into(), "etc/shop.key".into());
+    assert_eq!(store.identity, Some(ClientIdentity { cert, key_file }));
+    let Some(Bearer::OAuth(oauth)) = store.bearer else { panic!("{:?}", store.bearer) };
+    assert_eq!(oauth.token_url, "https://id.internal/token");
+    assert_eq!((oauth.client_id.as_str(), oauth.scope.as_deref()), ("privet", Some("read")));
+    assert_eq!(oauth.client_secret_file, Path::new("etc/shop.secret"));
+    assert_eq!(oauth.ca.as_deref(), Some(Path::new("etc/id.pem")));
+    let local = text.replace("https://id.internal/token", "http://127.0.0.1:9/token");
+    assert_eq!(faults_of(&local), "");
+}
+
+#[test]
+fn what_a_store_cannot_be_shown_is_refused() {
+    insta::assert_snapshot!(with("auth = { client_cert = \"a\" }\n"), @r#"
+    etc/privet.toml:26:8: `client_cert` and `client_key_file` need each other
+     26 | auth = { client_cert = "a" }
+        |        ^^^^^^^^^^^^^^^^^^^^^
+      help: write both, or neither
+    "#);
+    insta::assert_snapshot!(with("auth = { client_cert = \"a\", client_key_file = \"b\" }\n"), @r#"
+    etc/privet.toml:26:8: `client_cert` is shown over TLS alone, and the store has an `http` address
+     26 | auth = { client_cert = "a", client_key_file = "b" }
+        |        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      help: write its `urls` with https
+    "#);
+    insta::assert_snapshot!(with("auth = {}\n"), @r"
+    etc/privet.toml:26:8: `auth` shows the store nothing
+     26 | auth = {}
+        |        ^^
+      help: write `bearer_file`, `oauth`, or `client_cert` and `client_key_file`
+    ");
+    insta::assert_snapshot!(with("auth = { bearer_file = \"a\", oauth = { token_url = \"https://a\" } }\n"), @r#"
+    etc/privet.toml:26:24: `bearer_file` beside `oauth`
+     26 | auth = { bearer_file = "a", oauth = { token_url = "https://a" } }
+        |                        ^^^
+      help: a store is shown one token; write one of them
+    "#);
+    insta::assert_snapshot!(with("auth = { oauth = { token_url = \"http://a/\", client_id = \"p\", client_secret = \"x\" } }\n"), @r#"
+    etc/privet.toml:26:18: `oauth` needs `client_secret_file`
+     26 | auth = { oauth = { token_url = "http://a/", client_id = "p", client_secret = "x" } }
+        |                  ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    etc/privet.toml:26:32: `http://a/` is not an https URL
+     26 | auth = { oauth = { token_url = "http://a/", client_id = "p", client_secret = "x" } }
+        |                                ^^^^^^^^^^^
+      help: the secret is sent there
+    etc/privet.toml:26:62: `oauth` has no `client_secret`
+     26 | auth = { oauth = { token_url = "http://a/", client_id = "p", client_secret = "x" } }
+        |                                                              ^^^^^^^^^^^^^
+      help: known here: `token_url`, `client_id`, `client_secret_file`, `scope`, `ca`
+    "#);
+    insta::assert_snapshot!(with("auth = { oauth = { token_url = \"https://u:planted@a/\", client_id = \"p\", client_secret_file = \"x\" } }\n"), @r"
+    etc/privet.toml:26:32: the URL holds credentials; use `client_secret_file`
+    ");
+    let open = GOOD.replace("http://127.0.0.1:7001", "http://shop.internal");
+    insta::assert_snapshot!(faults_of(&format!("{open}auth = {{ bearer_file = \"a\" }}\n")), @r#"
+    etc/privet.toml:25:9: warning: records travel to this store in the clear
+     25 | urls = ["http://shop.internal"]
+        |         ^^^^^^^^^^^^^^^^^^^^^^
+      help: use https, or a store on this machine
+    etc/privet.toml:26:8: warning: the store's token travels in the clear
+     26 | auth = { bearer_file = "a" }
+        |        ^^^^^^^^^^^^^^^^^^^^^
+      help: write its `urls` with https
+    "#);
 }
 
 #[test]
@@ -219,13 +297,14 @@ fn misspelt_and_doubled_keys_are_refused_everywhere() {
      27 | health = { path = "/h", evry_s = 1 }
         |                         ^^^^^^
       help: did you mean `every_s`?
-    etc/privet.toml:28:8: `auth` needs `bearer_file`
+    etc/privet.toml:28:8: `auth` shows the store nothing
      28 | auth = { bearer = "secret" }
         |        ^^^^^^^^^^^^^^^^^^^^^
+      help: write `bearer_file`, `oauth`, or `client_cert` and `client_key_file`
     etc/privet.toml:28:10: `auth` has no `bearer`
      28 | auth = { bearer = "secret" }
         |          ^^^^^^
-      help: known here: `bearer_file`
+      help: known here: `bearer_file`, `oauth`, `client_cert`, `client_key_file`
     "#);
     insta::assert_snapshot!(with("name = \"shop\"\n"), @r#"
     etc/privet.toml:26:1: `name` stands in this table twice

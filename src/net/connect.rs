@@ -3,12 +3,15 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
 use rustls::ClientConfig;
+use rustls::ConfigBuilder;
 use rustls::RootCertStore;
+use rustls::client::WantsClientCert;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -22,6 +25,15 @@ use super::server_tls;
 /// Whom a TLS client believes. Cloning shares it.
 #[derive(Clone, Debug)]
 pub struct ClientTls(Arc<ClientConfig>);
+
+/// A certificate to show as a client, and where its key is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ClientIdentity {
+    /// The certificate chain in PEM, the client's own first.
+    pub cert: PathBuf,
+    /// Its private key in PEM; only its owner may read the file.
+    pub key_file: PathBuf,
+}
 
 /// Where to connect to.
 #[derive(Clone, Debug)]
@@ -38,18 +50,37 @@ impl ClientTls {
     /// Believes the authorities in the PEM file `ca`, or the system's when there is none. Speaks
     /// HTTP/1.1.
     pub fn new(ca: Option<&Path>) -> Result<Self, NetError> {
-        let roots = match ca {
-            Some(path) => server_tls::authorities(path)?,
-            None => system_roots()?,
-        };
-        let mut config = ClientConfig::builder_with_provider(server_tls::provider())
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .map_err(|error| no_roots(error.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![server_tls::ALPN_HTTP1.to_vec()];
-        Ok(Self(Arc::new(config)))
+        let config = builder(ca)?.with_no_client_auth();
+        Ok(Self::of(config))
     }
+
+    /// As [`new`](Self::new), and shows a certificate to servers that ask for one.
+    pub fn with_identity(ca: Option<&Path>, identity: &ClientIdentity) -> Result<Self, NetError> {
+        let chain = server_tls::certificates(&identity.cert)?;
+        let key = server_tls::private_key(&identity.key_file)?;
+        let config = builder(ca)?.with_client_auth_cert(chain, key).map_err(|error| {
+            let key = identity.key_file.display();
+            let what = format!("it does not go with the key `{key}`: {error}");
+            NetError::Certificate { path: identity.cert.clone(), what }
+        })?;
+        Ok(Self::of(config))
+    }
+
+    fn of(mut config: ClientConfig) -> Self {
+        config.alpn_protocols = vec![server_tls::ALPN_HTTP1.to_vec()];
+        Self(Arc::new(config))
+    }
+}
+
+fn builder(ca: Option<&Path>) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, NetError> {
+    let roots = match ca {
+        Some(path) => server_tls::authorities(path)?,
+        None => system_roots()?,
+    };
+    ClientConfig::builder_with_provider(server_tls::provider())
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(|error| no_roots(error.to_string()))
+        .map(|builder| builder.with_root_certificates(roots))
 }
 
 impl Target {

@@ -1,14 +1,17 @@
-//! One small document over HTTPS: no redirects, a size limit, one deadline.
+//! One small exchange over HTTPS: no redirects, a size limit, one deadline.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderValue;
 use http::Request;
 use http::StatusCode;
 use http::Uri;
 use http::header;
+use http::request::Builder;
 use http_body_util::BodyExt;
-use http_body_util::Empty;
+use http_body_util::Full;
 use http_body_util::Limited;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -21,41 +24,95 @@ use super::connect;
 /// What to fetch.
 #[derive(Clone, Debug)]
 pub struct Fetch {
-    /// The document; `https` only.
+    /// The document; `https`, and where it is said also `http` on this machine.
     pub url: Uri,
     /// Whom to believe.
     pub tls: ClientTls,
-    /// The largest document to accept.
+    /// The largest answer to accept.
     pub limit_bytes: usize,
     /// How long everything may take.
     pub timeout: Duration,
 }
 
+/// A form to send, with the credentials that go with it.
+#[derive(Debug)]
+pub struct Form {
+    /// Who sends it: the value of `Authorization`.
+    pub authorization: HeaderValue,
+    /// The fields, form-encoded.
+    pub body: String,
+}
+
 /// Fetches a document. Any status but 200 is an error: a redirect could lead anywhere.
 pub async fn https_get(fetch: &Fetch) -> Result<Bytes, NetError> {
     if fetch.url.scheme_str() != Some("https") {
-        let text = fetch.url.to_string().into();
-        return Err(NetError::Url { text, what: "it does not start with `https://`" });
+        return Err(not_safe(&fetch.url, "it does not start with `https://`"));
     }
-    let target = Target::from_uri(&fetch.url, Some(&fetch.tls))?;
-    tokio::time::timeout(fetch.timeout, get(fetch, &target)).await.map_err(|_| {
-        NetError::Timeout { what: "fetching a document", limit_ms: fetch.timeout.as_millis() }
-    })?
+    let request = request(Request::get(path(&fetch.url)), fetch).body(Full::default());
+    exchange(fetch, request, "fetching a document").await
 }
 
-async fn get(fetch: &Fetch, target: &Target) -> Result<Bytes, NetError> {
-    let failed = |what: String| NetError::Fetch { host: target.host.clone(), what };
-    let stream = connect(target, fetch.timeout).await?;
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(error.to_string()))?;
+/// Sends a form and gives the answer, which must have the status 200. In the clear only to this
+/// machine itself.
+pub async fn post_form(fetch: &Fetch, form: Form) -> Result<Bytes, NetError> {
+    let host = fetch.url.host().unwrap_or_default();
+    if fetch.url.scheme_str() != Some("https") && !is_this_machine(host) {
+        return Err(not_safe(&fetch.url, "in the clear only an address of this machine will do"));
+    }
+    let request = request(Request::post(path(&fetch.url)), fetch)
+        .header(header::AUTHORIZATION, form.authorization)
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(Full::from(form.body));
+    exchange(fetch, request, "sending a form").await
+}
+
+/// Whether a host of a URL is this machine, by address or by the name `localhost`.
+pub fn is_this_machine(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+fn not_safe(url: &Uri, what: &'static str) -> NetError {
+    NetError::Url { text: url.to_string().into(), what }
+}
+
+fn path(url: &Uri) -> &str {
+    url.path_and_query().map_or("/", http::uri::PathAndQuery::as_str)
+}
+
+fn request(builder: Builder, fetch: &Fetch) -> Builder {
     let authority = fetch.url.authority().map_or("", http::uri::Authority::as_str);
-    let path = fetch.url.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-    let request = Request::get(path)
+    builder
         .header(header::HOST, authority)
         .header(header::ACCEPT, "application/json")
         .header(header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| failed(error.to_string()))?;
+}
+
+async fn exchange(
+    fetch: &Fetch,
+    request: Result<Request<Full<Bytes>>, http::Error>,
+    what: &'static str,
+) -> Result<Bytes, NetError> {
+    let target = Target::from_uri(&fetch.url, Some(&fetch.tls))?;
+    let request = request.map_err(|error| failed(&target, error.to_string()))?;
+    tokio::time::timeout(fetch.timeout, send(fetch, &target, request))
+        .await
+        .map_err(|_| NetError::Timeout { what, limit_ms: fetch.timeout.as_millis() })?
+}
+
+fn failed(target: &Target, what: String) -> NetError {
+    NetError::Fetch { host: target.host.clone(), what }
+}
+
+async fn send(
+    fetch: &Fetch,
+    target: &Target,
+    request: Request<Full<Bytes>>,
+) -> Result<Bytes, NetError> {
+    let failed = |what: String| failed(target, what);
+    let stream = connect(target, fetch.timeout).await?;
+    let (mut sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(error.to_string()))?;
     let answer = async {
         let answer = sender.send_request(request).await.map_err(|e| failed(e.to_string()))?;
         if answer.status() != StatusCode::OK {

@@ -13,11 +13,11 @@ mod stream;
 pub(crate) mod tests;
 
 pub use self::accept::{Bound, Listener, ListenerSetup, Pending};
-pub use self::connect::{ClientTls, Target, connect};
+pub use self::connect::{ClientIdentity, ClientTls, Target, connect};
 pub use self::drain::{Drain, Open};
 pub use self::error::NetError;
-pub use self::fetch::{Fetch, https_get};
+pub use self::fetch::{Fetch, Form, https_get, is_this_machine, post_form};
 pub use self::files::{check_folder, read_bounded, read_secret};
 pub use self::metrics::NetMetrics;
-pub use self::server_tls::{ServerTls, TlsConfig};
+pub use self::server_tls::{NextTls, ServerTls, TlsConfig};
 pub use self::stream::{Alpn, Connection, Slot, Stream, TlsFacts};

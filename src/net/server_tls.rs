@@ -42,6 +42,10 @@ pub struct ServerTls {
     current: ArcSwap<ServerConfig>,
 }
 
+/// A certificate that was read and checked, and is not in use yet.
+#[derive(Debug)]
+pub struct NextTls(Arc<ServerConfig>);
+
 impl ServerTls {
     /// Reads the files. TLS 1.2 and 1.3, `h2` and `http/1.1`, no early data.
     pub fn load(files: TlsConfig, clock: Arc<dyn Clock>) -> Result<Self, NetError> {
@@ -52,8 +56,18 @@ impl ServerTls {
     /// Reads the files again. When they cannot be used the old certificate stays, and the error
     /// says why.
     pub fn reload(&self) -> Result<(), NetError> {
-        self.current.store(Arc::new(read(&self.files, &*self.clock)?));
+        self.replace(self.prepare()?);
         Ok(())
+    }
+
+    /// Reads the files again without using them yet.
+    pub fn prepare(&self) -> Result<NextTls, NetError> {
+        read(&self.files, &*self.clock).map(|config| NextTls(Arc::new(config)))
+    }
+
+    /// Uses what was prepared for every handshake from now on.
+    pub fn replace(&self, next: NextTls) {
+        self.current.store(next.0);
     }
 
     /// The configuration for a handshake that starts now.
@@ -80,6 +94,13 @@ pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
     }
 }
 
+/// Reads the private key of a PEM file that only its owner may read.
+pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, NetError> {
+    let pem = files::read_secret(path, MAX_FILE)?;
+    PrivateKeyDer::from_pem_slice(&pem)
+        .map_err(|error| unusable(path, format!("no private key in PEM: {error}")))
+}
+
 /// Reads the authorities of a PEM file.
 pub(super) fn authorities(path: &Path) -> Result<RootCertStore, NetError> {
     let mut roots = RootCertStore::empty();
@@ -94,9 +115,7 @@ pub(super) fn authorities(path: &Path) -> Result<RootCertStore, NetError> {
 fn read(files: &TlsConfig, clock: &dyn Clock) -> Result<ServerConfig, NetError> {
     let chain = certificates(&files.cert)?;
     check_dates(&chain, files, clock)?;
-    let pem = files::read_secret(&files.key_file, MAX_FILE)?;
-    let key = PrivateKeyDer::from_pem_slice(&pem)
-        .map_err(|error| unusable(&files.key_file, format!("no private key in PEM: {error}")))?;
+    let key = private_key(&files.key_file)?;
     let builder = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(|error| unusable(&files.cert, error.to_string()))?;

@@ -64,6 +64,16 @@ impl Pki {
         certificate.der().to_vec()
     }
 
+    /// Writes a certificate for a client and its key.
+    pub(crate) fn issue_client(&self) -> (ClientIdentity, Vec<u8>) {
+        let (certificate, key) = self.leaf(2090, ExtendedKeyUsagePurpose::ClientAuth);
+        let path = |name: &str| self.dir.path().join(name);
+        let identity = ClientIdentity { cert: path("client.pem"), key_file: path("client.key") };
+        std::fs::write(&identity.cert, certificate.pem()).unwrap();
+        write_private(&identity.key_file, &key.serialize_pem(), 0o600);
+        (identity, certificate.der().to_vec())
+    }
+
     pub(crate) fn files(&self) -> TlsConfig {
         let path = |name: &str| self.dir.path().join(name);
         TlsConfig { cert: path("gateway.pem"), key_file: path("gateway.key"), client_ca: None }

@@ -4,6 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::Uri;
+
+use crate::net::ClientIdentity;
 use crate::protocol::http::Authority;
 use crate::protocol::http::Expansion;
 use crate::types::StoreId;
@@ -17,8 +20,10 @@ pub struct UpstreamConfig {
     pub urls: Vec<StoreUrl>,
     /// The PEM file of the authorities believed for `https`; the system's when there is none.
     pub ca: Option<PathBuf>,
-    /// The file of the bearer token Privet shows the store. The callers' own never go there.
-    pub bearer_file: Option<PathBuf>,
+    /// The certificate Privet shows the store.
+    pub identity: Option<ClientIdentity>,
+    /// The bearer token Privet shows the store. The callers' own never go there.
+    pub bearer: Option<Bearer>,
     /// How long to wait.
     pub timeouts: Timeouts,
     /// How to ask whether an address is well; without it only failures of calls tell.
@@ -34,12 +39,37 @@ impl UpstreamConfig {
             store,
             urls,
             ca: None,
-            bearer_file: None,
+            identity: None,
+            bearer: None,
             timeouts: Timeouts::default(),
             health: None,
             limits: Limits::default(),
         }
     }
+}
+
+/// Where the bearer token for a store comes from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Bearer {
+    /// A file that holds it, read again as it changes.
+    File(PathBuf),
+    /// A token service.
+    OAuth(OAuth),
+}
+
+/// A token service that is asked by OAuth 2.0 client credentials (RFC 6749 §4.4).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OAuth {
+    /// Where tokens are given: `https`, or `http` on this machine.
+    pub token_url: Uri,
+    /// The gateway's name there.
+    pub client_id: String,
+    /// The file of its secret; only its owner may read it.
+    pub client_secret_file: PathBuf,
+    /// What the token is asked for.
+    pub scope: Option<String>,
+    /// The PEM file of the authorities the service is believed by; the system's without.
+    pub ca: Option<PathBuf>,
 }
 
 /// How long to wait for a store.

@@ -26,12 +26,17 @@ const MIN_BUFFER: usize = 8 * 1024;
 #[derive(Debug)]
 pub(super) struct Connection {
     sender: http1::SendRequest<Empty<Bytes>>,
+    /// Which of the store's certificates it was made with.
+    generation: u64,
 }
 
 impl Connection {
     pub(super) async fn open(store: &Store, address: &Address) -> Result<Self, UpstreamError> {
         let limit = store.config.timeouts.connect;
-        let stream = net::connect(&address.target, limit).await.map_err(UpstreamError::Connect)?;
+        // Asked first: credentials that change meanwhile make the connection one of before.
+        let generation = store.credentials().generation();
+        let stream =
+            net::connect(&store.target(address), limit).await.map_err(UpstreamError::Connect)?;
         store.metrics.connections.inc();
         let head = store.config.limits.head_bytes;
         let (sender, connection) = http1::Builder::new()
@@ -43,12 +48,17 @@ impl Connection {
             .map_err(UpstreamError::Broken)?;
         // Its failure is seen by the call that uses it; an idle one just leaves the pool.
         tokio::spawn(async move { drop(connection.await) });
-        Ok(Self { sender })
+        Ok(Self { sender, generation })
     }
 
     /// Whether the connection can take a request; waits for the end of the last one.
     pub(super) async fn is_usable(&mut self) -> bool {
         !self.sender.is_closed() && self.sender.ready().await.is_ok()
+    }
+
+    /// Whether it was made with the certificates that `store` uses now.
+    pub(super) fn is_current(&self, store: &Store) -> bool {
+        self.generation == store.credentials().generation()
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -68,12 +78,12 @@ impl Connection {
 /// Whether `address` answers its health check below 400 in time. Reads nothing but the status, so
 /// it needs no permit.
 pub(super) async fn probe(store: &Store, address: &Address, check: &HealthCheck) -> bool {
-    let mut request = Request::get(check.path.as_str()).header(header::HOST, &address.host);
-    if let Some(bearer) = store.bearer() {
-        request = request.header(header::AUTHORIZATION, bearer.as_ref());
-    }
-    let Ok(request) = request.body(Empty::new()) else { return false };
     let answered = async {
+        let mut request = Request::get(check.path.as_str()).header(header::HOST, &address.host);
+        if let Some(value) = store.credentials().authorization().await.ok()? {
+            request = request.header(header::AUTHORIZATION, value.as_ref());
+        }
+        let request = request.body(Empty::new()).ok()?;
         let mut connection = Connection::open(store, address).await.ok()?;
         let answer = connection.send(request).await.ok()?;
         Some(answer.status().as_u16() < 400)

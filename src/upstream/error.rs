@@ -1,6 +1,7 @@
 //! What can go wrong between the gateway and a store.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::net::NetError;
@@ -24,11 +25,11 @@ pub enum UpstreamError {
     /// The store cannot be connected to.
     #[error("the store cannot be reached")]
     Connect(#[source] NetError),
-    /// The bearer file cannot be read.
+    /// A file of the credentials cannot be read.
     #[error("the store's credentials cannot be used")]
     Credentials(#[source] NetError),
-    /// The bearer file holds no token.
-    #[error("the store's bearer file holds no token")]
+    /// The file holds nothing that can be sent.
+    #[error("the store's file of credentials holds no token or secret")]
     CredentialsEmpty,
     /// The body broke off.
     #[error("the store's answer broke off")]
@@ -48,6 +49,17 @@ pub enum UpstreamError {
         /// When one of them is tried again.
         back_in: Duration,
     },
+    /// The token service gave no token for the store.
+    #[error("no access token for the store: {why}")]
+    Token {
+        /// What went wrong, without any word of the service's answer.
+        why: Arc<str>,
+        /// When it is asked again.
+        back_in: Duration,
+    },
+    /// The store did not believe the access token.
+    #[error("the store refused the access token")]
+    TokenRefused,
     /// The trust store cannot be loaded.
     #[error("TLS to the store cannot be set up")]
     Tls(#[source] NetError),
@@ -92,7 +104,7 @@ impl UpstreamError {
     /// When trying again may help, where that is known.
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::SetAside { back_in } => Some(*back_in),
+            Self::SetAside { back_in } | Self::Token { back_in, .. } => Some(*back_in),
             _ => None,
         }
     }
@@ -113,7 +125,9 @@ impl ClientError for UpstreamError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Busy => ErrorKind::Overloaded,
-            Self::SetAside { .. } => ErrorKind::Unavailable,
+            Self::SetAside { .. } | Self::Token { .. } | Self::TokenRefused => {
+                ErrorKind::Unavailable
+            }
             Self::Credentials(_)
             | Self::CredentialsEmpty
             | Self::Permit
@@ -135,6 +149,9 @@ impl ClientError for UpstreamError {
             Self::SetAside { .. } => "the data store cannot be reached; try again later".into(),
             Self::Busy => "the data store is busy; try again later".into(),
             Self::Interrupted(_) | Self::Over => "the data store's answer broke off".into(),
+            Self::Token { .. } | Self::TokenRefused => {
+                "the gateway has no access of its own to the data store; try again later".into()
+            }
             Self::Timeout(_) => "the data store took too long".into(),
             Self::Credentials(_)
             | Self::CredentialsEmpty

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use http::Method;
 use http::Request;
+use http::StatusCode;
 use http::header;
 use http_body_util::Empty;
 use tokio::time::timeout;
@@ -102,9 +103,11 @@ impl Upstream {
         request: &StoreRequest,
         tried: Option<usize>,
     ) -> Result<StoreResponse, (UpstreamError, usize)> {
-        let load = self.store.choose(tried).map_err(|error| (error, usize::MAX))?;
+        let nobody = |error| (error, usize::MAX);
+        let shown = self.store.credentials().authorization().await.map_err(nobody)?;
+        let load = self.store.choose(tried).map_err(nobody)?;
         let index = load.address.index;
-        match self.send(request, &load, tried.is_some()).await {
+        match self.send(request, &load, shown.as_deref(), tried.is_some()).await {
             Ok((head, incoming, connection)) => {
                 let facts = answer::check(&head).map_err(|fault| {
                     let error = fault.into();
@@ -112,6 +115,12 @@ impl Upstream {
                     (error, index)
                 })?;
                 load.succeeded();
+                // Dropped in any case, so that the next call comes with another one.
+                let may_differ = head.status == StatusCode::UNAUTHORIZED
+                    && self.store.credentials().refused(shown.as_ref());
+                if may_differ && tried.is_none() {
+                    return Err((UpstreamError::TokenRefused, index));
+                }
                 let lease = Lease { pool: Arc::clone(&self.pool), connection, load };
                 let store = Arc::clone(&self.store);
                 Ok(StoreResponse {
@@ -132,9 +141,10 @@ impl Upstream {
         &self,
         request: &StoreRequest,
         load: &Load,
+        shown: Option<&HeaderValue>,
         fresh: bool,
     ) -> Result<(http::response::Parts, hyper::body::Incoming, Connection), UpstreamError> {
-        let request = self.write(request, &load.address.host)?;
+        let request = self.write(request, &load.address.host, shown)?;
         let mut connection = self.connection(load, fresh).await?;
         let limit = self.store.config.timeouts.first_byte;
         let answer = timeout(limit, connection.send(request))
@@ -146,7 +156,7 @@ impl Upstream {
 
     async fn connection(&self, load: &Load, fresh: bool) -> Result<Connection, UpstreamError> {
         while !fresh && let Some(mut connection) = self.pool.take(load.address.index) {
-            if connection.is_usable().await {
+            if connection.is_current(&self.store) && connection.is_usable().await {
                 return Ok(connection);
             }
         }
@@ -157,6 +167,7 @@ impl Upstream {
         &self,
         request: &StoreRequest,
         host: &HeaderValue,
+        shown: Option<&HeaderValue>,
     ) -> Result<Request<Empty<Bytes>>, UpstreamError> {
         let mut written = Request::builder()
             .method(request.method.clone())
@@ -172,8 +183,8 @@ impl Upstream {
         *headers = request.headers.as_map().clone();
         headers.insert(header::HOST, host.clone());
         headers.entry(header::ACCEPT_ENCODING).or_insert_with(|| HeaderValue::from_static(codings));
-        if let Some(bearer) = self.store.bearer() {
-            headers.insert(header::AUTHORIZATION, bearer.as_ref().clone());
+        if let Some(value) = shown {
+            headers.insert(header::AUTHORIZATION, value.clone());
         }
         Ok(written)
     }
@@ -181,7 +192,7 @@ impl Upstream {
     /// Only what is sure not to have begun to answer, and only where another try may differ.
     fn may_retry(&self, error: &UpstreamError) -> bool {
         match error {
-            UpstreamError::Broken(_) => true,
+            UpstreamError::Broken(_) | UpstreamError::TokenRefused => true,
             UpstreamError::Connect(_) => self.store.address_count() > 1,
             _ => false,
         }

@@ -1,5 +1,6 @@
 //! Which addresses of a store are worth calling.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::AtomicU64;
@@ -24,12 +25,14 @@ pub struct StoreHealth {
     pub store: StoreId,
     /// Its addresses, as configured.
     pub addresses: Vec<AddressHealth>,
+    /// Why the gateway has no token to show there, when it has none.
+    pub trouble: Option<Arc<str>>,
 }
 
 impl StoreHealth {
-    /// Whether any address is worth calling.
+    /// Whether any address is worth calling, and the gateway can show who it is.
     pub fn is_up(&self) -> bool {
-        self.addresses.iter().any(|a| a.state == AddressState::Up)
+        self.trouble.is_none() && self.addresses.iter().any(|a| a.state == AddressState::Up)
     }
 }
 

@@ -21,10 +21,12 @@ mod answer;
 mod body;
 mod config;
 mod connection;
+mod credentials;
 mod error;
 mod fetch;
 mod health;
 mod metrics;
+mod oauth;
 mod pool;
 mod store;
 #[cfg(test)]
@@ -32,7 +34,10 @@ mod tests;
 
 pub use self::answer::StoreResponse;
 pub use self::body::StoreBody;
-pub use self::config::{HealthCheck, Limits, StoreUrl, Timeouts, UpstreamConfig, UrlError};
+pub use self::config::{
+    Bearer, HealthCheck, Limits, OAuth, StoreUrl, Timeouts, UpstreamConfig, UrlError,
+};
+pub use self::credentials::{NextCredentials, examine};
 pub use self::error::{AnswerFault, UpstreamError};
 pub use self::fetch::{StoreRequest, Upstream};
 pub use self::health::{AddressHealth, AddressState, StoreHealth};

@@ -6,29 +6,27 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use http::HeaderValue;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::net;
-use crate::net::ClientTls;
 use crate::types::told;
 
 use super::AddressHealth;
 use super::AddressState;
+use super::NextCredentials;
 use super::StoreHealth;
 use super::StoreUrl;
 use super::UpstreamConfig;
 use super::UpstreamError;
 use super::UpstreamMetrics;
 use super::connection;
+use super::credentials::Credentials;
 use super::health::Standing;
 use super::metrics::StoreMetrics;
 
-/// The longest bearer file.
-const MAX_BEARER: u64 = 16 * 1024;
-/// How often the bearer file is read again.
+/// How often the files of tokens and secrets are read again.
 const REREAD: Duration = Duration::from_secs(5);
 
 /// One store: its addresses, their health, its credentials.
@@ -36,7 +34,7 @@ pub struct Store {
     pub(super) config: UpstreamConfig,
     pub(super) metrics: StoreMetrics,
     addresses: Vec<Arc<Address>>,
-    bearer: ArcSwapOption<HeaderValue>,
+    credentials: Credentials,
     start: Instant,
     turn: AtomicUsize,
 }
@@ -45,7 +43,6 @@ pub struct Store {
 #[derive(Debug)]
 pub(super) struct Address {
     pub(super) index: usize,
-    pub(super) target: net::Target,
     pub(super) host: HeaderValue,
     url: StoreUrl,
     standing: Standing,
@@ -58,44 +55,27 @@ impl Store {
         config: UpstreamConfig,
         metrics: &UpstreamMetrics,
     ) -> Result<Arc<Self>, UpstreamError> {
-        let tls = if config.urls.iter().any(StoreUrl::is_tls) {
-            Some(ClientTls::new(config.ca.as_deref()).map_err(UpstreamError::Tls)?)
-        } else {
-            None
-        };
+        let credentials = Credentials::new(&config, NextCredentials::read(&config)?);
         let addresses = config.urls.iter().enumerate();
-        let addresses = addresses
-            .map(|(i, url)| address(i, url, tls.as_ref()))
-            .collect::<Result<Vec<_>, _>>()?;
-        let store = Self {
+        let addresses = addresses.map(|(i, url)| address(i, url)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Arc::new(Self {
             metrics: metrics.of(&config.store),
             config,
             addresses,
-            bearer: ArcSwapOption::empty(),
+            credentials,
             start: Instant::now(),
             turn: AtomicUsize::new(0),
-        };
-        store.reload_credentials()?;
-        Ok(Arc::new(store))
+        }))
     }
 
-    /// Reads the bearer file again. On failure the token read before stays in use.
-    pub fn reload_credentials(&self) -> Result<(), UpstreamError> {
-        let Some(path) = &self.config.bearer_file else { return Ok(()) };
-        let bytes = net::read_secret(path, MAX_BEARER).map_err(UpstreamError::Credentials)?;
-        let token = bytes.trim_ascii();
-        let mut line = zeroize::Zeroizing::new(b"Bearer ".to_vec());
-        line.extend_from_slice(token);
-        let mut value =
-            HeaderValue::from_bytes(&line).map_err(|_| UpstreamError::CredentialsEmpty)?;
-        if token.is_empty() {
-            return Err(UpstreamError::CredentialsEmpty);
-        }
-        value.set_sensitive(true);
-        if self.bearer.load().as_deref() != Some(&value) {
-            self.bearer.store(Some(Arc::new(value)));
-        }
-        Ok(())
+    /// Reads the credentials again, certificates and authorities included, without using them yet.
+    pub fn prepare_credentials(&self) -> Result<NextCredentials, UpstreamError> {
+        NextCredentials::read(&self.config)
+    }
+
+    /// Uses what was prepared. Connections that showed an older certificate are not used again.
+    pub fn use_credentials(&self, next: NextCredentials) {
+        self.credentials.replace(next);
     }
 
     /// Keeps asking whether the addresses are well, and rereads the credentials. Never ends; run
@@ -103,6 +83,10 @@ impl Store {
     pub async fn watch(self: Arc<Self>) {
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&self).watch_credentials());
+        let store = Arc::clone(&self);
+        tasks.spawn(async move {
+            store.credentials.keep_fresh(store.config.store.as_str()).await;
+        });
         for address in &self.addresses {
             if self.config.health.is_some() {
                 tasks.spawn(Arc::clone(&self).watch_address(Arc::clone(address)));
@@ -119,7 +103,8 @@ impl Store {
             state: address.standing.state(now),
             calls: address.standing.calls(),
         });
-        StoreHealth { store: self.config.store.clone(), addresses: addresses.collect() }
+        let (store, addresses) = (self.config.store.clone(), addresses.collect());
+        StoreHealth { store, addresses, trouble: self.credentials.trouble() }
     }
 
     /// What is configured.
@@ -131,8 +116,16 @@ impl Store {
         self.addresses.len()
     }
 
-    pub(super) fn bearer(&self) -> Option<Arc<HeaderValue>> {
-        self.bearer.load_full()
+    pub(super) const fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// Where `address` is, and what is shown there now.
+    pub(super) fn target(&self, address: &Address) -> net::Target {
+        let url = &address.url;
+        let host = url.authority().host().trim_start_matches('[').trim_end_matches(']');
+        let tls = if url.is_tls() { self.credentials.tls() } else { None };
+        net::Target { host: host.into(), port: url.port(), tls }
     }
 
     /// The address to call: the least loaded of the healthy. Avoids `but` when there is another.
@@ -188,7 +181,7 @@ impl Store {
     async fn watch_credentials(self: Arc<Self>) {
         loop {
             tokio::time::sleep(REREAD).await;
-            if let Err(error) = self.reload_credentials() {
+            if let Err(error) = self.credentials.reread(&self.config) {
                 let store = self.config.store.as_str();
                 let error = told(&error);
                 tracing::warn!(store, error, "kept the store's old credentials");
@@ -220,21 +213,11 @@ impl fmt::Debug for Store {
     }
 }
 
-fn address(
-    index: usize,
-    url: &StoreUrl,
-    tls: Option<&ClientTls>,
-) -> Result<Arc<Address>, UpstreamError> {
-    let host = url.authority().host().trim_start_matches('[').trim_end_matches(']');
-    let target = net::Target {
-        host: host.into(),
-        port: url.port(),
-        tls: tls.filter(|_| url.is_tls()).cloned(),
-    };
+fn address(index: usize, url: &StoreUrl) -> Result<Arc<Address>, UpstreamError> {
     let host = HeaderValue::from_str(url.authority().as_str())
         .map_err(|error| UpstreamError::Request(error.into()))?;
     let standing = Standing::default();
-    Ok(Arc::new(Address { index, target, host, url: url.clone(), standing }))
+    Ok(Arc::new(Address { index, host, url: url.clone(), standing }))
 }
 
 /// A call under way to one address, counted while it lives.
