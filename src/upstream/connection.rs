@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::Request;
 use http::Response;
 use http::header;
-use http_body_util::Empty;
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use tokio::time::timeout;
@@ -25,7 +25,7 @@ const MIN_BUFFER: usize = 8 * 1024;
 /// A connection that one call uses at a time.
 #[derive(Debug)]
 pub(super) struct Connection {
-    sender: http1::SendRequest<Empty<Bytes>>,
+    sender: http1::SendRequest<Full<Bytes>>,
     /// Which of the store's certificates it was made with.
     generation: u64,
 }
@@ -67,10 +67,29 @@ impl Connection {
 
     pub(super) async fn send(
         &mut self,
-        request: Request<Empty<Bytes>>,
+        request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, UpstreamError> {
         self.sender.send_request(request).await.map_err(|error| {
             if error.is_parse() { AnswerFault::Head.into() } else { UpstreamError::Broken(error) }
+        })
+    }
+}
+
+impl Connection {
+    /// Sends a request that must not be sent twice. An error comes with the request when no byte
+    /// of it was written.
+    pub(super) async fn send_once(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, (UpstreamError, Option<Request<Full<Bytes>>>)> {
+        self.sender.try_send_request(request).await.map_err(|mut failed| {
+            let unsent = failed.take_message();
+            let error = failed.into_error();
+            if error.is_parse() {
+                (AnswerFault::Head.into(), None)
+            } else {
+                (UpstreamError::Broken(error), unsent)
+            }
         })
     }
 }
@@ -83,7 +102,7 @@ pub(super) async fn probe(store: &Store, address: &Address, check: &HealthCheck)
         if let Some(value) = store.credentials().authorization().await.ok()? {
             request = request.header(header::AUTHORIZATION, value.as_ref());
         }
-        let request = request.body(Empty::new()).ok()?;
+        let request = request.body(Full::default()).ok()?;
         let mut connection = Connection::open(store, address).await.ok()?;
         let answer = connection.send(request).await.ok()?;
         Some(answer.status().as_u16() < 400)

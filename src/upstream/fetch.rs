@@ -8,7 +8,7 @@ use http::Method;
 use http::Request;
 use http::StatusCode;
 use http::header;
-use http_body_util::Empty;
+use http_body_util::Full;
 use tokio::time::timeout;
 
 use crate::policy::Permit;
@@ -40,8 +40,8 @@ pub struct StoreRequest {
 /// One worker's way to a store, with its own pool of connections. Cloning shares the pool.
 #[derive(Clone, Debug)]
 pub struct Upstream {
-    store: Arc<Store>,
-    pool: Arc<Pool>,
+    pub(super) store: Arc<Store>,
+    pub(super) pool: Arc<Pool>,
 }
 
 impl Upstream {
@@ -154,7 +154,11 @@ impl Upstream {
         Ok((head, incoming, connection))
     }
 
-    async fn connection(&self, load: &Load, fresh: bool) -> Result<Connection, UpstreamError> {
+    pub(super) async fn connection(
+        &self,
+        load: &Load,
+        fresh: bool,
+    ) -> Result<Connection, UpstreamError> {
         while !fresh && let Some(mut connection) = self.pool.take(load.address.index) {
             if connection.is_current(&self.store) && connection.is_usable().await {
                 return Ok(connection);
@@ -163,16 +167,16 @@ impl Upstream {
         Connection::open(&self.store, &load.address).await
     }
 
-    fn write(
+    pub(super) fn write(
         &self,
         request: &StoreRequest,
         host: &HeaderValue,
         shown: Option<&HeaderValue>,
-    ) -> Result<Request<Empty<Bytes>>, UpstreamError> {
+    ) -> Result<Request<Full<Bytes>>, UpstreamError> {
         let mut written = Request::builder()
             .method(request.method.clone())
             .uri(request.target.path_and_query())
-            .body(Empty::new())
+            .body(Full::default())
             .map_err(UpstreamError::Request)?;
         let codings = if self.store.config.limits.compression {
             "zstd, br, gzip, deflate"
@@ -199,7 +203,8 @@ impl Upstream {
     }
 }
 
-/// Whether a permit for `action` covers `method`. Only reads are sent so far.
+/// Whether a permit for `action` covers reading with `method`. Who may change or remove a record
+/// needs it read first.
 fn covers(action: Action, method: &Method) -> bool {
-    matches!(action, Action::Read | Action::Export) && method == Method::GET
+    action != Action::Create && method == Method::GET
 }

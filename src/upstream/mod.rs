@@ -16,6 +16,31 @@
 //!     let _answer = upstream.fetch(permit, request).await;
 //! }
 //! ```
+//!
+//! What changes a store needs, beside the permit, the proof that the intent is in the log; a proof
+//! is spent with the write it was made for:
+//!
+//! ```compile_fail
+//! # use privet::upstream::{StoreWrite, Upstream};
+//! async fn unrecorded(upstream: &Upstream, permit: &privet::policy::Permit, write: &StoreWrite) {
+//!     let _answer = upstream.alter(permit, write).await;
+//! }
+//! ```
+//! ```compile_fail
+//! # use privet::{audit::IntentReceipt, policy::Permit};
+//! # use privet::upstream::{StoreWrite, Upstream};
+//! async fn twice(upstream: &Upstream, permit: &Permit, intent: IntentReceipt, write: &StoreWrite) {
+//!     let _first = upstream.alter(permit, intent, write).await;
+//!     let _again = upstream.alter(permit, intent, write).await;
+//! }
+//! ```
+//! ```
+//! # use privet::{audit::IntentReceipt, policy::Permit};
+//! # use privet::upstream::{StoreWrite, Upstream};
+//! async fn recorded(upstream: &Upstream, permit: &Permit, intent: IntentReceipt, write: &StoreWrite) {
+//!     let _answer = upstream.alter(permit, intent, write).await;
+//! }
+//! ```
 
 mod answer;
 mod body;
@@ -31,6 +56,7 @@ mod pool;
 mod store;
 #[cfg(test)]
 mod tests;
+mod write;
 
 pub use self::answer::StoreResponse;
 pub use self::body::StoreBody;
@@ -43,3 +69,4 @@ pub use self::fetch::{StoreRequest, Upstream};
 pub use self::health::{AddressHealth, AddressState, StoreHealth};
 pub use self::metrics::UpstreamMetrics;
 pub use self::store::Store;
+pub use self::write::{Fate, StoreWrite, WriteError, WrittenBody};

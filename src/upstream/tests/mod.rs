@@ -5,6 +5,7 @@ mod bodies;
 mod calls;
 mod credentials;
 mod health;
+mod writes;
 
 use std::sync::Arc;
 use std::sync::Mutex;
