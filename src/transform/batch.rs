@@ -172,6 +172,11 @@ impl Batch {
         }
     }
 
+    /// Record number `record` as it was sent, an object in strict JSON.
+    pub fn text(&self, record: usize) -> Option<&str> {
+        self.record(record).map(|(text, _)| text)
+    }
+
     /// The text and the tape of one record.
     pub(super) fn record(&self, record: usize) -> Option<(&str, &[Entry])> {
         let bounds = self.records.get(record)?;

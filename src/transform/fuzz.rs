@@ -1,8 +1,11 @@
 //! What must hold of the rewriter for every input, in a form that a fuzzer can drive.
 
 use super::batch::Batch;
+use super::edit::Edit;
+use super::edit::Mode;
 use super::error::TransformError;
 use super::reader::Reader;
+use super::rewrite::show;
 use super::rewrite::validate;
 use super::shape::Shape;
 use super::state::Format;
@@ -57,6 +60,64 @@ pub fn rewriter(data: &[u8]) {
     }
     let holds = |text: &[u8]| memchr::memmem::find(text, CANARY).is_some();
     assert!(holds(data) || !holds(&out), "a planted value was shown");
+}
+
+/// Merges what follows the first NUL of `data` into what stands before it, and checks what must
+/// hold of the outcome. The first four bytes choose what may be written, and how.
+///
+/// # Panics
+///
+/// When what was shown cannot come back, when a field changes that may not be written, or when
+/// the outcome is no JSON: a fuzzer reports that as a finding.
+pub fn edit(data: &[u8]) {
+    let Some(([mode, a, b, fixed], data)) = data.split_first_chunk::<4>() else { return };
+    let (Ok((shape, views)), Ok(text)) = (planted_shape(), std::str::from_utf8(data)) else {
+        return;
+    };
+    let (stored, sent) = text.split_once('\0').unwrap_or((text, "{}"));
+    let bits = u16::from_le_bytes([*a, *b]);
+    let writable: Vec<bool> = (0..views.len()).map(|at| bits >> (at % 16) & 1 == 1).collect();
+    let edit = Edit {
+        shape: &shape,
+        stored,
+        sent,
+        views: &views,
+        pseudonyms: &Reversed,
+        writable: &writable,
+        fixed: &[FieldIx(u16::from(*fixed % 16))],
+        mode: if mode % 2 == 0 { Mode::Merge } else { Mode::Replace },
+    };
+    let (mut body, mut whole) = (Vec::new(), Vec::new());
+    let (mut shown, mut out) = (Vec::new(), Vec::new());
+    show(&shape, stored.trim(), (&views, &Reversed), &mut shown);
+    if let Ok(shown) = std::str::from_utf8(&shown)
+        && validate(stored.as_bytes()).is_ok()
+        && stored.trim().starts_with('{')
+    {
+        let back = super::edit(&Edit { sent: shown, ..edit }, &mut body, &mut out);
+        assert!(back.is_ok_and(|it| it.is_unchanged()), "what was shown cannot come back");
+        assert!(out == stored.as_bytes(), "what came back changed something");
+    }
+    let Ok(edited) = super::edit(&edit, &mut body, &mut whole) else { return };
+    assert!(validate(&whole).is_ok(), "the record is no JSON");
+    assert!(edited.is_unchanged() || validate(&body).is_ok(), "what is sent is no JSON");
+    let Ok(whole) = std::str::from_utf8(&whole) else { return };
+    for (field, may) in (0..).map(FieldIx).zip(&writable) {
+        // A container may become there for the sake of other fields in it.
+        let is_nested = shape.path(field).is_none_or(|path| path.as_str().contains('.'));
+        if !is_nested && (!may || edit.fixed.contains(&field)) {
+            let only = |text| shown_alone(&shape, field, text);
+            assert!(only(stored) == only(whole), "a field changed that may not be written");
+        }
+    }
+}
+
+/// One field of a record as it is, and nothing else.
+fn shown_alone(shape: &Shape, field: FieldIx, record: &str) -> Vec<u8> {
+    let (mut views, mut out) = (vec![View::Drop; field.index()], Vec::new());
+    views.push(View::Show);
+    show(shape, record.trim(), (&views, &Reversed), &mut out);
+    out
 }
 
 /// One answer and how it is to be written.

@@ -7,6 +7,7 @@
 
 mod around;
 mod batch;
+mod edit;
 mod error;
 mod escape;
 #[doc(hidden)]
@@ -25,6 +26,7 @@ mod writer;
 
 pub use self::around::Around;
 pub use self::batch::{Batch, Raw};
+pub use self::edit::{Edit, EditError, Edited, Mode, NewRecord, create, edit};
 pub use self::error::{Malformed, TransformError};
 pub use self::reader::Reader;
 pub use self::rewrite::{rewrite_one, validate};

@@ -4,9 +4,11 @@ use super::batch::Batch;
 use super::error::Malformed;
 use super::error::TransformError;
 use super::names::Names;
+use super::parse::Index;
 use super::parse::Parser;
 use super::parse::Stop;
 use super::reader::Reader;
+use super::record::Job;
 use super::shape::Shape;
 use super::state::Format;
 use super::state::Limits;
@@ -40,6 +42,30 @@ pub fn rewrite_one(
     let mut out = Vec::with_capacity(json.len());
     writer.record(&batch, 0, (views, pseudonyms), &mut out);
     Ok(out)
+}
+
+/// Appends `record`, an object in strict JSON without white space around it, as `views` show it;
+/// nothing when it is no such text.
+pub(super) fn show(
+    shape: &Shape,
+    record: &str,
+    (views, pseudonyms): (&[View], &dyn Pseudonyms),
+    out: &mut Vec<u8>,
+) {
+    let (mut names, mut tape) = (Names::default(), Vec::new());
+    let mut parser = Parser {
+        text: record.as_bytes(),
+        pos: 0,
+        is_whole: true,
+        max_depth: Limits::MAX_DEPTH,
+        names: &mut names,
+        index: Some(Index { shape, tape: &mut tape }),
+        has_skipped: false,
+    };
+    if parser.record().is_ok() {
+        let job = Job { shape, text: record, tape: &tape, views, pseudonyms };
+        job.write(&mut Vec::new(), out);
+    }
 }
 
 /// Checks that `text` is one JSON value and nothing more, by the rules records are held to.

@@ -4,6 +4,7 @@ use super::escape;
 use super::names::fingerprint;
 use crate::catalog::DataSet;
 use crate::catalog::FieldIx;
+use crate::types::FieldPath;
 
 /// Where the listed fields of a data set stand in its records.
 ///
@@ -16,6 +17,8 @@ pub struct Shape {
     leaves: Vec<FieldIx>,
     /// What pseudonyms of each field are made under, by [`FieldIx`].
     kinds: Vec<Box<str>>,
+    /// Where each field stands, by [`FieldIx`].
+    paths: Vec<FieldPath>,
 }
 
 /// A place in a record: below the record itself, a member of an object or the items of an array.
@@ -111,8 +114,12 @@ impl Node {
 impl Shape {
     /// The tree of `set`'s fields.
     pub fn new(set: &DataSet) -> Self {
-        let mut shape =
-            Self { nodes: vec![Node::default()], leaves: Vec::new(), kinds: Vec::new() };
+        let mut shape = Self {
+            nodes: vec![Node::default()],
+            leaves: Vec::new(),
+            kinds: Vec::new(),
+            paths: Vec::new(),
+        };
         for (ix, field) in set.indexed() {
             let mut at = NodeIx::RECORD;
             for segment in field.path.as_str().split('.') {
@@ -129,6 +136,7 @@ impl Shape {
                     node.whole = field.whole;
                 }
             }
+            shape.paths.push(field.path.clone());
             let subject = set.subjects.iter().find(|subject| subject.field == ix);
             // One person has one pseudonym in every data set that names them.
             shape.kinds.push(match subject {
@@ -155,6 +163,11 @@ impl Shape {
     /// else the category.
     pub fn pseudonym_kind(&self, field: FieldIx) -> Option<&str> {
         self.kinds.get(field.index()).map(|kind| &**kind)
+    }
+
+    /// Where `field` stands, as policy writes it.
+    pub(super) fn path(&self, field: FieldIx) -> Option<&FieldPath> {
+        self.paths.get(field.index())
     }
 
     fn member_or_new(&mut self, parent: NodeIx, name: &[u8]) -> NodeIx {

@@ -2,6 +2,8 @@
 
 mod around;
 mod attacks;
+mod edit;
+mod editing;
 mod json;
 mod oracle;
 mod reading;

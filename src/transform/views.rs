@@ -155,6 +155,6 @@ fn integer(value: i128, out: &mut Vec<u8>) {
 }
 
 /// What stands for the hidden part.
-const STARS: &[u8] = b"***";
+pub(super) const STARS: &[u8] = b"***";
 /// RFC 1035 §2.3.4.
 const LONGEST_DOMAIN: usize = 253;

@@ -26,6 +26,11 @@ fn rewriter() {
 }
 
 #[test]
+fn edit() {
+    replay("edit", privet::transform::fuzz::edit);
+}
+
+#[test]
 fn path() {
     replay("path", |bytes| text(bytes, privet::protocol::http::fuzz_target));
 }

@@ -16,7 +16,7 @@ use serde::de::Visitor;
 use serde_json::value::RawValue;
 use std::fmt;
 
-const FIELDS: &[(&str, bool)] = &[
+pub(super) const FIELDS: &[(&str, bool)] = &[
     ("id", false),
     ("name", false),
     ("email", false),
@@ -35,7 +35,7 @@ const FIELDS: &[(&str, bool)] = &[
 ];
 
 /// Members of an object in their order, values unread.
-struct Members(Vec<(String, Box<RawValue>)>);
+pub(super) struct Members(pub(super) Vec<(String, Box<RawValue>)>);
 
 impl<'de> Deserialize<'de> for Members {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -63,7 +63,7 @@ struct Oracle<'a> {
 }
 
 impl Oracle<'_> {
-    fn view(&self, path: &str) -> Option<(View, bool)> {
+    pub(super) fn view(&self, path: &str) -> Option<(View, bool)> {
         let field = self.set.find(&FieldPath::parse(path).ok()?)?;
         Some((self.views[field.index()], self.set.get(field)?.whole))
     }
@@ -211,16 +211,16 @@ impl Reversal {
 }
 
 /// A source of choices made from one number, so that a failure is one number.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
+    pub(super) fn roll(&mut self, sides: usize) -> usize {
         self.0 =
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % sides
     }
 
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.roll(from.len())]
     }
 
@@ -228,7 +228,7 @@ impl Dice {
         self.pick(&["", "", "", "", " ", "\n", "\t", "\r\n  "])
     }
 
-    fn view(&mut self) -> View {
+    pub(super) fn view(&mut self) -> View {
         let mask = Mask {
             keep_first: u8::try_from(self.roll(3)).unwrap(),
             keep_last: u8::try_from(self.roll(5)).unwrap(),
@@ -250,7 +250,7 @@ impl Dice {
     }
 
     /// A string, some of its characters escaped.
-    fn string(&mut self, text: &str) -> String {
+    pub(super) fn string(&mut self, text: &str) -> String {
         let mut out = String::from("\"");
         for c in text.chars() {
             let must = c < ' ' || c == '"' || c == '\\';
@@ -265,7 +265,7 @@ impl Dice {
         out + "\""
     }
 
-    fn value(&mut self, depth: usize) -> String {
+    pub(super) fn value(&mut self, depth: usize) -> String {
         match self.roll(if depth > 2 { 9 } else { 13 }) {
             0 => self.pick(&["null", "true", "false"]).into(),
             1..=3 => self
@@ -310,7 +310,7 @@ impl Dice {
         }
     }
 
-    fn object(&mut self, depth: usize) -> String {
+    pub(super) fn object(&mut self, depth: usize) -> String {
         let mut names = vec![
             "id",
             "name",

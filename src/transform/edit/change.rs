@@ -1,0 +1,177 @@
+//! What becomes of a stored value, and how that is written.
+
+use super::tree::Kind;
+use super::tree::Value;
+use crate::transform::escape;
+use std::borrow::Cow;
+
+/// What becomes of one stored value, or of the place where none is.
+#[derive(Debug)]
+pub(super) enum Change<'t> {
+    /// An array of items, each with the stored one it comes from.
+    Array(Vec<(Option<Value<'t>>, Self)>),
+    /// It stays, byte for byte.
+    Keep,
+    /// An object: what becomes of each stored member in order, and new members.
+    Object { members: Vec<Self>, added: Vec<(Cow<'t, [u8]>, Self)> },
+    /// It goes.
+    Remove,
+    /// It becomes what was sent.
+    Set(Value<'t>),
+    /// As [`Self::Set`], without the members that are `null`: they would remove what is not there
+    /// (RFC 7396).
+    SetWithoutNulls(Value<'t>),
+}
+
+impl<'t> Change<'t> {
+    pub(super) fn empty_object() -> Self {
+        Self::Object { members: Vec::new(), added: Vec::new() }
+    }
+
+    pub(super) fn is_keep(&self) -> bool {
+        matches!(self, Self::Keep)
+    }
+
+    /// Appends what becomes of `stored`.
+    pub(super) fn write(&self, stored: Option<Value<'t>>, out: &mut Vec<u8>) {
+        self.append(stored, Removed::LeftOut, out);
+    }
+
+    /// Appends the members of the record that change, each complete. What is removed is `null`:
+    /// a store that merges would keep what is left out.
+    pub(super) fn write_patch(&self, stored: Option<Value<'t>>, out: &mut Vec<u8>) {
+        let mut object = Braces::open(out);
+        let Self::Object { members, added } = self else { return object.close() };
+        for (member, change) in children(stored).zip(members) {
+            if !change.is_keep() {
+                object.raw_name(member.raw_name());
+                change.append(Some(member), Removed::AsNull, object.out);
+            }
+        }
+        for (name, change) in added {
+            object.name(name);
+            change.append(None, Removed::AsNull, object.out);
+        }
+        object.close();
+    }
+
+    fn append(&self, stored: Option<Value<'t>>, removed: Removed, out: &mut Vec<u8>) {
+        match self {
+            Self::Keep => out.extend_from_slice(stored.map_or("null", |s| s.raw()).as_bytes()),
+            Self::Remove => out.extend_from_slice(b"null"),
+            Self::Set(value) => compact(*value, false, out),
+            Self::SetWithoutNulls(value) => compact(*value, true, out),
+            Self::Array(items) => {
+                out.push(b'[');
+                for (at, (stored, change)) in items.iter().enumerate() {
+                    if at > 0 {
+                        out.push(b',');
+                    }
+                    // Arrays are replaced, not merged.
+                    change.append(*stored, Removed::LeftOut, out);
+                }
+                out.push(b']');
+            }
+            Self::Object { members, added } => {
+                let mut object = Braces::open(out);
+                for (member, change) in children(stored).zip(members) {
+                    if removed.shows(change) {
+                        object.raw_name(member.raw_name());
+                        change.append(Some(member), removed, object.out);
+                    }
+                }
+                for (name, change) in added {
+                    if removed.shows(change) {
+                        object.name(name);
+                        change.append(None, removed, object.out);
+                    }
+                }
+                object.close();
+            }
+        }
+    }
+}
+
+/// How a member that goes is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Removed {
+    AsNull,
+    LeftOut,
+}
+
+impl Removed {
+    fn shows(self, change: &Change<'_>) -> bool {
+        self == Self::AsNull || !matches!(change, Change::Remove)
+    }
+}
+
+/// An object that is being written.
+struct Braces<'o> {
+    out: &'o mut Vec<u8>,
+    is_first: bool,
+}
+
+impl<'o> Braces<'o> {
+    fn open(out: &'o mut Vec<u8>) -> Self {
+        out.push(b'{');
+        Self { out, is_first: true }
+    }
+
+    /// Appends a name that is escaped already.
+    fn raw_name(&mut self, name: &str) {
+        self.start();
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+    }
+
+    fn name(&mut self, name: &[u8]) {
+        self.start();
+        escape::escape(name, self.out);
+        self.out.extend_from_slice(b"\":");
+    }
+
+    fn start(&mut self) {
+        if !self.is_first {
+            self.out.push(b',');
+        }
+        self.is_first = false;
+        self.out.push(b'"');
+    }
+
+    fn close(self) {
+        self.out.push(b'}');
+    }
+}
+
+fn children(value: Option<Value<'_>>) -> impl Iterator<Item = Value<'_>> {
+    value.filter(Value::is_object).into_iter().flat_map(|value| value.children())
+}
+
+/// Appends a value that was sent, with structure and names written anew.
+fn compact(value: Value<'_>, without_nulls: bool, out: &mut Vec<u8>) {
+    match value.kind() {
+        Kind::Object => {
+            let mut object = Braces::open(out);
+            for member in value.children() {
+                if !(without_nulls && member.is_null()) {
+                    object.name(&member.name());
+                    compact(member, without_nulls, object.out);
+                }
+            }
+            object.close();
+        }
+        Kind::Array => {
+            out.push(b'[');
+            for (at, item) in value.children().enumerate() {
+                if at > 0 {
+                    out.push(b',');
+                }
+                compact(item, false, out);
+            }
+            out.push(b']');
+        }
+        Kind::Bool | Kind::Null | Kind::Number | Kind::Text => {
+            out.extend_from_slice(value.raw().as_bytes());
+        }
+    }
+}

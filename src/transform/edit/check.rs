@@ -1,0 +1,189 @@
+//! What may be sent, and what of a stored value was not shown.
+
+use super::error::EditError;
+use super::merge::Merge;
+use super::number;
+use super::tree::Kind;
+use super::tree::Value;
+use crate::catalog::FieldIx;
+use crate::policy::Generalize;
+use crate::policy::View;
+use crate::transform::names::fingerprint;
+use crate::transform::shape::Node;
+use crate::transform::shape::NodeIx;
+use crate::transform::views;
+use crate::types::FieldPath;
+
+/// What a stored value holds beyond what the caller was shown as it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Beyond {
+    /// A listed value in another form than its own, or none.
+    pub(super) is_hidden: bool,
+    /// Something that policy does not list.
+    pub(super) is_unlisted: bool,
+}
+
+impl Beyond {
+    pub(super) fn is_nothing(self) -> bool {
+        !self.is_hidden && !self.is_unlisted
+    }
+}
+
+impl Merge<'_> {
+    /// Checks that `value` holds nothing but what is listed at and below `ix`.
+    pub(super) fn check_listed(&self, ix: NodeIx, value: Value<'_>) -> Result<(), EditError> {
+        let node = self.node(ix)?;
+        match value.kind() {
+            Kind::Null => Ok(()),
+            Kind::Object if ix.is_record() || node.has_members() => {
+                value.children().try_for_each(|member| {
+                    let child = member_of(node, &member.name()).ok_or(EditError::Unlisted)?;
+                    self.check_listed(child, member)
+                })
+            }
+            Kind::Array if let Some(item) = node.item => {
+                value.children().try_for_each(|child| self.check_listed(item, child))
+            }
+            Kind::Array | Kind::Object if node.is_one_value() => Ok(()),
+            Kind::Array if node.field.is_some() => {
+                let is_scalar = |item: Value<'_>| !item.is_array() && !item.is_object();
+                if value.children().all(is_scalar) { Ok(()) } else { Err(self.kind(ix)) }
+            }
+            Kind::Bool | Kind::Number | Kind::Text if node.field.is_some() => Ok(()),
+            _ => Err(self.kind(ix)),
+        }
+    }
+
+    /// What the stored `value` at `ix` holds beyond what was shown. A `null` holds nothing.
+    pub(super) fn beyond(&self, ix: NodeIx, value: Value<'_>) -> Beyond {
+        let mut beyond = Beyond::default();
+        self.look(ix, value, &mut beyond);
+        beyond
+    }
+
+    fn look(&self, ix: NodeIx, value: Value<'_>, beyond: &mut Beyond) {
+        let Ok(node) = self.node(ix) else { return };
+        let is_raw = node.field.is_some_and(|field| self.view(field).is_raw());
+        match value.kind() {
+            Kind::Null => {}
+            Kind::Object if node.has_members() => {
+                for member in value.children() {
+                    match member_of(node, &member.name()) {
+                        Some(child) => self.look(child, member, beyond),
+                        None => beyond.is_unlisted = true,
+                    }
+                }
+            }
+            Kind::Array if let Some(item) = node.item => {
+                value.children().for_each(|child| self.look(item, child, beyond));
+            }
+            Kind::Array if node.field.is_some() && !node.is_one_value() => {
+                for item in value.children() {
+                    beyond.is_unlisted |= item.is_array() || item.is_object();
+                    beyond.is_hidden |= !is_raw && !item.is_null();
+                }
+            }
+            Kind::Array | Kind::Object if !node.is_one_value() => beyond.is_unlisted = true,
+            _ if node.field.is_none() => beyond.is_unlisted = true,
+            _ => beyond.is_hidden |= !is_raw,
+        }
+    }
+
+    /// Checks that the caller may set `field`.
+    pub(super) fn may_set(&self, field: FieldIx) -> Result<(), EditError> {
+        let path = || self.edit.shape.path(field).cloned().ok_or(EditError::Unlisted);
+        if self.edit.fixed.contains(&field) {
+            return Err(EditError::Fixed { field: path()? });
+        }
+        if !self.edit.writable.get(field.index()).copied().unwrap_or_default() {
+            return Err(EditError::NotWritable { field: path()? });
+        }
+        Ok(())
+    }
+
+    /// Checks that the caller may set every field at and below `node`.
+    pub(super) fn may_set_all(&self, node: &Node) -> Result<(), EditError> {
+        self.edit.shape.leaves(node).iter().try_for_each(|field| self.may_set(*field))
+    }
+
+    /// Checks that no value in `sent` has the form in which `field` is shown.
+    pub(super) fn is_fresh(&self, field: FieldIx, sent: Value<'_>) -> Result<(), EditError> {
+        let view = self.view(field);
+        let is_stale = match sent.kind() {
+            Kind::Array => sent.children().any(|item| has_form(view, item)),
+            _ => has_form(view, sent),
+        };
+        match self.edit.shape.path(field) {
+            Some(path) if is_stale => Err(EditError::Stale { field: path.clone() }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether anything at or below the node is shown.
+    pub(super) fn is_alive(&self, node: &Node) -> bool {
+        self.edit.shape.leaves(node).iter().any(|field| self.view(*field).reveals())
+    }
+
+    pub(super) fn view(&self, field: FieldIx) -> View {
+        self.edit.views.get(field.index()).copied().unwrap_or(View::Drop)
+    }
+
+    pub(super) fn node(&self, ix: NodeIx) -> Result<&Node, EditError> {
+        self.edit.shape.node(ix).ok_or(EditError::Unlisted)
+    }
+
+    pub(super) fn kind(&self, ix: NodeIx) -> EditError {
+        self.about(ix, |field| EditError::Kind { field })
+    }
+
+    pub(super) fn unseen(&self, ix: NodeIx) -> EditError {
+        self.about(ix, |field| EditError::Unseen { field })
+    }
+
+    /// An error about the first field at or below a node.
+    fn about(&self, ix: NodeIx, error: impl Fn(FieldPath) -> EditError) -> EditError {
+        let shape = self.edit.shape;
+        let first = shape.node(ix).and_then(|node| shape.leaves(node).first());
+        first.and_then(|field| shape.path(*field)).map_or(EditError::Unlisted, |p| error(p.clone()))
+    }
+}
+
+/// The member of `node` with this unescaped name.
+pub(super) fn member_of(node: &Node, name: &[u8]) -> Option<NodeIx> {
+    node.member(fingerprint(name), name, 0).map(|(_, ix)| ix)
+}
+
+/// Whether a value has the form that `view` gives to values, so that it may be an old answer.
+///
+/// Nothing is asked of the stored value: what it is must not show in what is refused.
+fn has_form(view: View, sent: Value<'_>) -> bool {
+    if view.is_raw() || sent.is_null() {
+        return false;
+    }
+    let plain = sent.plain();
+    if sent.kind() == Kind::Text && TOKENS.iter().any(|token| plain.starts_with(token)) {
+        return true;
+    }
+    match view {
+        View::Mask(_) => {
+            sent.kind() == Kind::Text && memchr::memmem::find(&plain, views::STARS).is_some()
+        }
+        View::Generalize(Generalize::Date(_)) => is_part_of_date(&plain),
+        View::Generalize(Generalize::Number { step }) => {
+            sent.kind() == Kind::Number && number::is_multiple(sent.raw(), step)
+        }
+        _ => false,
+    }
+}
+
+/// Whether it is a bare year or month, whichever of the two is shown now.
+fn is_part_of_date(text: &[u8]) -> bool {
+    let are_digits = |text: &[u8]| text.iter().all(u8::is_ascii_digit);
+    match text {
+        [year @ .., b'-', m1, m2] if year.len() == 4 => are_digits(year) && are_digits(&[*m1, *m2]),
+        year => year.len() == 4 && are_digits(year),
+    }
+}
+
+/// How pseudonyms and sealed values begin.
+const TOKENS: [&[u8]; 2] = [b"ps1_", b"pvt1_"];

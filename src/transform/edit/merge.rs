@@ -1,0 +1,319 @@
+//! Goes over what is stored, what was shown and what was sent, side by side.
+
+use super::Edit;
+use super::Mode;
+use super::change::Change;
+use super::check::member_of;
+use super::equal::Nulls;
+use super::equal::equal;
+use super::error::EditError;
+use super::tree::Kind;
+use super::tree::Members;
+use super::tree::Value;
+use crate::catalog::FieldIx;
+use crate::transform::shape::Node;
+use crate::transform::shape::NodeIx;
+
+/// One place of the record in its three texts.
+#[derive(Clone, Copy)]
+pub(super) struct Three<'t> {
+    pub(super) stored: Option<Value<'t>>,
+    pub(super) shown: Option<Value<'t>>,
+    pub(super) sent: Option<Value<'t>>,
+}
+
+/// A merge of one record.
+pub(super) struct Merge<'a> {
+    pub(super) edit: &'a Edit<'a>,
+    /// The fields that the caller sets or removes.
+    fields: Vec<FieldIx>,
+}
+
+impl<'t> Three<'t> {
+    /// A place where nothing is stored.
+    pub(super) fn only(sent: Value<'t>) -> Self {
+        Self { stored: None, shown: None, sent: Some(sent) }
+    }
+
+    /// Whether nothing is stored here, which `null` comes to.
+    pub(super) fn holds_nothing(&self) -> bool {
+        self.stored.is_none_or(|stored| stored.is_null())
+    }
+
+    /// Whether what was sent says what was shown.
+    pub(super) fn is_as_shown(&self, nulls: Nulls) -> bool {
+        matches!((self.shown, self.sent), (Some(shown), Some(sent)) if equal(shown, sent, nulls))
+    }
+}
+
+impl<'a> Merge<'a> {
+    pub(super) fn new(edit: &'a Edit<'a>) -> Self {
+        Self { edit, fields: Vec::new() }
+    }
+
+    /// The fields that the caller sets or removes, in order, each once.
+    pub(super) fn fields(&mut self) -> Vec<FieldIx> {
+        let mut fields = std::mem::take(&mut self.fields);
+        fields.sort_unstable();
+        fields.dedup();
+        fields
+    }
+
+    /// What becomes of the record.
+    pub(super) fn record<'t>(&mut self, three: Three<'t>) -> Result<Change<'t>, EditError> {
+        if let Some(sent) = three.sent {
+            self.check_listed(NodeIx::RECORD, sent)?;
+        }
+        self.members(NodeIx::RECORD, three, self.edit.mode)
+    }
+
+    /// What becomes of the value at `ix`.
+    pub(super) fn value<'t>(
+        &mut self,
+        ix: NodeIx,
+        three: Three<'t>,
+        mode: Mode,
+    ) -> Result<Change<'t>, EditError> {
+        let edit = self.edit;
+        let node = edit.shape.node(ix).ok_or(EditError::Unlisted)?;
+        match node.field {
+            _ if node.item.is_some() => self.array(ix, three, mode),
+            _ if node.has_members() => self.object(ix, three, mode),
+            Some(field) => self.leaf((ix, node, field), three, mode),
+            None => Err(EditError::Unlisted),
+        }
+    }
+
+    /// What becomes of an object of which members are listed.
+    fn object<'t>(
+        &mut self,
+        ix: NodeIx,
+        three: Three<'t>,
+        mode: Mode,
+    ) -> Result<Change<'t>, EditError> {
+        let Some(sent) = three.sent else {
+            return match mode {
+                Mode::Merge => Ok(Change::Keep),
+                Mode::Replace => self.omitted(ix, three),
+            };
+        };
+        match sent.kind() {
+            Kind::Null => self.no_object(ix, three, mode),
+            Kind::Object if three.stored.is_none_or(|s| s.is_null() || s.is_object()) => {
+                let change = self.members(ix, three, mode)?;
+                let is_new_and_empty =
+                    change.is_keep() && three.holds_nothing() && sent.children().next().is_none();
+                if is_new_and_empty { Ok(self.empty(ix)?) } else { Ok(change) }
+            }
+            // Something stands there that is no object, so that nobody is shown it.
+            Kind::Object => match self.members(ix, Three::only(sent), mode)? {
+                Change::Keep => Ok(Change::Keep),
+                _ => Err(self.unseen(ix)),
+            },
+            _ => Err(self.kind(ix)),
+        }
+    }
+
+    /// `{}` where nothing stands: written only where its absence was shown, and where all of it is
+    /// the caller's to write.
+    fn empty<'t>(&mut self, ix: NodeIx) -> Result<Change<'t>, EditError> {
+        let edit = self.edit;
+        let node = edit.shape.node(ix).ok_or(EditError::Unlisted)?;
+        if !self.is_alive(node) || self.may_set_all(node).is_err() {
+            return Ok(Change::Keep);
+        }
+        self.touch_all(node);
+        Ok(Change::empty_object())
+    }
+
+    /// `null` where an object is listed.
+    fn no_object<'t>(
+        &mut self,
+        ix: NodeIx,
+        three: Three<'t>,
+        mode: Mode,
+    ) -> Result<Change<'t>, EditError> {
+        let edit = self.edit;
+        let node = edit.shape.node(ix).ok_or(EditError::Unlisted)?;
+        if three.is_as_shown(Nulls::AsSent) || self.is_nothing_new(node, three, mode) {
+            return Ok(Change::Keep);
+        }
+        self.may_set_all(node)?;
+        if let Some(stored) = three.stored {
+            let beyond = self.beyond(ix, stored);
+            // Members that are shown in another form would go with the object.
+            if beyond.is_unlisted || beyond.is_hidden && three.shown.is_some() {
+                return Err(self.unseen(ix));
+            }
+        }
+        self.touch_all(node);
+        Ok(gone(three.sent, mode))
+    }
+
+    /// Whether a `null` that was sent says no more than what was shown: nothing. Typed clients
+    /// send it for what they were not shown, so that a PUT removes nothing by it.
+    pub(super) fn is_nothing_new(&self, node: &Node, three: Three<'_>, mode: Mode) -> bool {
+        let is_null = three.sent.is_some_and(|sent| sent.is_null());
+        is_null
+            && three.shown.is_none()
+            && (mode == Mode::Replace || self.is_seen(node) && three.holds_nothing())
+    }
+
+    /// Whether what stands at `node` is shown as it is, or not at all because it is not there.
+    fn is_seen(&self, node: &Node) -> bool {
+        match node.field {
+            Some(field) => self.view(field).is_raw(),
+            None => self.is_alive(node),
+        }
+    }
+
+    /// An object that a PUT leaves out: what was shown of it as it is goes, as far as the caller
+    /// may write it; the rest stays.
+    fn omitted<'t>(&mut self, ix: NodeIx, three: Three<'t>) -> Result<Change<'t>, EditError> {
+        let edit = self.edit;
+        let node = edit.shape.node(ix).ok_or(EditError::Unlisted)?;
+        let Some(stored) = three.stored.filter(Value::is_object) else { return Ok(Change::Keep) };
+        if three.shown.is_none() {
+            return Ok(Change::Keep);
+        }
+        let change = self.members(ix, three, Mode::Replace)?;
+        let is_empty = stored.children().next().is_none();
+        Ok(match change {
+            Change::Keep if is_empty && self.may_set_all(node).is_ok() => {
+                self.touch_all(node);
+                Change::Remove
+            }
+            Change::Object { members, .. }
+                if members.iter().all(|member| matches!(member, Change::Remove)) =>
+            {
+                Change::Remove
+            }
+            other => other,
+        })
+    }
+
+    /// What becomes of the members of an object, or of new ones where none stands.
+    fn members<'t>(
+        &mut self,
+        ix: NodeIx,
+        three: Three<'t>,
+        mode: Mode,
+    ) -> Result<Change<'t>, EditError> {
+        let edit = self.edit;
+        let node = edit.shape.node(ix).ok_or(EditError::Unlisted)?;
+        let stored = Members::of(three.stored);
+        let (shown, sent) = (Members::of(three.shown), Members::of(three.sent));
+        let mut members = Vec::new();
+        let inside = three.stored.filter(Value::is_object);
+        for member in inside.into_iter().flat_map(|object| object.children()) {
+            let name = member.name();
+            members.push(match member_of(node, &name) {
+                Some(child) => {
+                    let (shown, sent) = (shown.get(&name), sent.get(&name));
+                    self.value(child, Three { stored: Some(member), shown, sent }, mode)?
+                }
+                None => Change::Keep,
+            });
+        }
+        let mut added = Vec::new();
+        let sent = three.sent.filter(Value::is_object);
+        for member in sent.into_iter().flat_map(|object| object.children()) {
+            let name = member.name();
+            if stored.get(&name).is_none() {
+                let child = member_of(node, &name).ok_or(EditError::Unlisted)?;
+                let change = self.value(child, Three::only(member), mode)?;
+                if !change.is_keep() {
+                    added.push((name, change));
+                }
+            }
+        }
+        let is_keep = added.is_empty() && members.iter().all(Change::is_keep);
+        Ok(if is_keep { Change::Keep } else { Change::Object { members, added } })
+    }
+
+    /// What becomes of a listed value.
+    fn leaf<'t>(
+        &mut self,
+        (ix, node, field): (NodeIx, &Node, FieldIx),
+        three: Three<'t>,
+        mode: Mode,
+    ) -> Result<Change<'t>, EditError> {
+        let Some(sent) = three.sent else {
+            return Ok(self.omitted_leaf((ix, node, field), three, mode));
+        };
+        if three.is_as_shown(Nulls::AsSent) || self.is_nothing_new(node, three, mode) {
+            return Ok(Change::Keep);
+        }
+        self.is_fresh(field, sent)?;
+        self.may_set(field)?;
+        if let Some(stored) = three.stored
+            && !node.is_one_value()
+        {
+            let beyond = self.beyond(ix, stored);
+            let is_array_in_part = stored.is_array() && self.view(field).reveals();
+            if beyond.is_unlisted || beyond.is_hidden && is_array_in_part {
+                return Err(self.unseen(ix));
+            }
+        }
+        self.fields.push(field);
+        let is_raw = self.view(field).is_raw();
+        match three.stored {
+            _ if sent.is_null() => Ok(gone(three.sent, mode)),
+            Some(stored) if is_raw => Ok(self.free(stored, sent, mode)),
+            // A part of what was not shown: the rest stays (RFC 7396), and whether the part is
+            // new shows nowhere.
+            Some(stored) if mode == Mode::Merge && stored.is_object() && sent.is_object() => {
+                Ok(self.free_members(stored, sent, mode))
+            }
+            _ => Ok(set(sent, mode)),
+        }
+    }
+
+    fn omitted_leaf<'t>(
+        &mut self,
+        (ix, node, field): (NodeIx, &Node, FieldIx),
+        three: Three<'t>,
+        mode: Mode,
+    ) -> Change<'t> {
+        let is_shown = three.shown.is_some_and(|shown| !shown.is_null());
+        match three.stored {
+            Some(stored)
+                if mode == Mode::Replace
+                    && is_shown
+                    && self.view(field).is_raw()
+                    && (node.is_one_value() || self.beyond(ix, stored).is_nothing())
+                    && self.may_set(field).is_ok() =>
+            {
+                self.fields.push(field);
+                Change::Remove
+            }
+            _ => Change::Keep,
+        }
+    }
+
+    /// How many times a field was set or removed.
+    pub(super) fn count(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// Notes that the caller sets or removes every field at and below `node`.
+    pub(super) fn touch_all(&mut self, node: &Node) {
+        self.fields.extend_from_slice(self.edit.shape.leaves(node));
+    }
+}
+
+/// What was sent, in place of what stands there.
+pub(super) fn set(sent: Value<'_>, mode: Mode) -> Change<'_> {
+    match mode {
+        Mode::Merge => Change::SetWithoutNulls(sent),
+        Mode::Replace => Change::Set(sent),
+    }
+}
+
+/// What a `null` makes of a value.
+pub(super) fn gone(sent: Option<Value<'_>>, mode: Mode) -> Change<'_> {
+    match (sent, mode) {
+        (Some(sent), Mode::Replace) => Change::Set(sent),
+        _ => Change::Remove,
+    }
+}

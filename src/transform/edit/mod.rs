@@ -1,0 +1,187 @@
+//! Puts together the record a caller wants, out of what the store holds and what the caller sent.
+//!
+//! A caller sees a record through views, changes something and sends it back. What it sends is
+//! compared with what it was shown, never with what it was not: what is equal means "keep", and
+//! whether a guess at a hidden value was right shows nowhere. All that is kept stays byte for byte
+//! as the store wrote it.
+
+mod array;
+mod change;
+mod check;
+mod equal;
+mod error;
+mod free;
+mod merge;
+mod number;
+mod tree;
+
+pub use self::error::EditError;
+
+use self::change::Change;
+use self::merge::Merge;
+use self::merge::Three;
+use self::tree::Tree;
+use crate::catalog::FieldIx;
+use crate::policy::View;
+use crate::transform::Pseudonyms;
+use crate::transform::Shape;
+use crate::transform::rewrite::show;
+use std::fmt;
+
+/// A change of one record that the store has.
+#[derive(Clone, Copy)]
+pub struct Edit<'a> {
+    /// Where the listed fields stand.
+    pub shape: &'a Shape,
+    /// The record as the store has it, an object in strict JSON.
+    pub stored: &'a str,
+    /// What the caller sent, an object in strict JSON.
+    pub sent: &'a str,
+    /// How the caller is shown each field, by [`FieldIx`]; a field without a view is dropped.
+    pub views: &'a [View],
+    /// The tokens of the call's purpose.
+    pub pseudonyms: &'a dyn Pseudonyms,
+    /// Which fields the caller may set, by [`FieldIx`].
+    pub writable: &'a [bool],
+    /// Fields that never change, whoever asks: who the record is about.
+    pub fixed: &'a [FieldIx],
+    /// What it means that the caller left something out.
+    pub mode: Mode,
+}
+
+/// A record that the store does not have yet.
+#[derive(Clone, Copy)]
+pub struct NewRecord<'a> {
+    /// Where the listed fields stand.
+    pub shape: &'a Shape,
+    /// What the caller sent, an object in strict JSON.
+    pub sent: &'a str,
+    /// How the caller is shown each field, by [`FieldIx`]: a copy of a masked value is no value.
+    pub views: &'a [View],
+    /// Which fields the caller may set, by [`FieldIx`].
+    pub writable: &'a [bool],
+}
+
+/// What it means that the caller left something out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Mode {
+    /// It stays; `null` removes (PATCH, RFC 7396).
+    Merge,
+    /// It goes, when the caller was shown it as it is and may set it (PUT). What the caller was
+    /// not shown stays.
+    Replace,
+}
+
+/// What became of a change.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Edited {
+    /// The fields that the caller sets or removes, in order, each once.
+    fields: Vec<FieldIx>,
+}
+
+impl Edited {
+    /// The fields that the caller sets or removes, in order, each once.
+    pub fn fields(&self) -> &[FieldIx] {
+        &self.fields
+    }
+
+    /// Whether the caller asks for nothing but what it was shown.
+    pub fn is_unchanged(&self) -> bool {
+        self.fields.is_empty()
+    }
+}
+
+/// Merges what was sent into what is stored.
+///
+/// `whole` becomes the record as it will be. `body` becomes what the store is sent: in
+/// [`Mode::Replace`] the same, in [`Mode::Merge`] the members of the record that change, each
+/// complete, with `null` for what is removed, so that a store that merges and one that assigns
+/// members come to the same. When nothing changes `whole` is the stored record and `body` is empty.
+///
+/// # Errors
+///
+/// The caller asks for what it may not, or sends what could destroy something it was not shown.
+pub fn edit(edit: &Edit<'_>, body: &mut Vec<u8>, whole: &mut Vec<u8>) -> Result<Edited, EditError> {
+    body.clear();
+    whole.clear();
+    let (stored, sent) = (trim(edit.stored), trim(edit.sent));
+    let mut shown = Vec::new();
+    show(edit.shape, stored, (edit.views, edit.pseudonyms), &mut shown);
+    let shown = std::str::from_utf8(&shown).map_err(|_| EditError::NoRecord)?;
+    let (stored, shown, sent) = (record(stored)?, record(shown)?, record(sent)?);
+    let three = Three { stored: stored.root(), shown: shown.root(), sent: sent.root() };
+    let mut merge = Merge::new(edit);
+    let change = merge.record(three)?;
+    let edited = Edited { fields: merge.fields() };
+    if edited.is_unchanged() {
+        whole.extend_from_slice(edit.stored.as_bytes());
+        return Ok(edited);
+    }
+    change.write(three.stored, whole);
+    match edit.mode {
+        Mode::Merge => change.write_patch(three.stored, body),
+        Mode::Replace => body.extend_from_slice(whole),
+    }
+    Ok(edited)
+}
+
+/// Puts together a new record: only listed members that the caller may set. A `null` for another
+/// listed member is left out, because clients with typed records send one for all they do not know.
+///
+/// # Errors
+///
+/// The caller sends what it may not set.
+pub fn create(new: &NewRecord<'_>, body: &mut Vec<u8>) -> Result<Edited, EditError> {
+    let edit = Edit {
+        shape: new.shape,
+        stored: "{}",
+        sent: new.sent,
+        views: new.views,
+        pseudonyms: &Nobody,
+        writable: new.writable,
+        fixed: &[],
+        mode: Mode::Replace,
+    };
+    body.clear();
+    let (stored, sent) = (record(edit.stored)?, record(trim(edit.sent))?);
+    let three = Three { stored: stored.root(), shown: stored.root(), sent: sent.root() };
+    let mut merge = Merge::new(&edit);
+    let change = merge.record(three)?;
+    let edited = Edited { fields: merge.fields() };
+    let change = if matches!(change, Change::Keep) { Change::empty_object() } else { change };
+    change.write(three.stored, body);
+    Ok(edited)
+}
+
+/// The tree of one record.
+fn record(text: &str) -> Result<Tree<'_>, EditError> {
+    let tree = Tree::read(text).map_err(|_| EditError::NoRecord)?;
+    tree.root().filter(tree::Value::is_object).ok_or(EditError::NoRecord)?;
+    Ok(tree)
+}
+
+fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t', '\r', '\n'])
+}
+
+/// Of a new record nothing was shown, so no token is ever asked for.
+#[derive(Debug)]
+struct Nobody;
+
+impl Pseudonyms for Nobody {
+    fn write(&self, _kind: &str, _value: &[u8], _out: &mut Vec<u8>) {}
+}
+
+/// Shows no value.
+impl fmt::Debug for Edit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Edit").field("mode", &self.mode).finish_non_exhaustive()
+    }
+}
+
+/// Shows no value.
+impl fmt::Debug for NewRecord<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewRecord").finish_non_exhaustive()
+    }
+}
