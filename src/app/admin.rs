@@ -1,6 +1,5 @@
 //! Serving the admin listener: few connections, each with little time.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -14,7 +13,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use hyper_util::service::TowerToHyperService;
-use tokio::sync::Semaphore;
 
 use crate::net::Bound;
 use crate::net::Connection;
@@ -23,12 +21,13 @@ use crate::net::Listener;
 use crate::net::ListenerSetup;
 use crate::net::NetError;
 use crate::net::NetMetrics;
+use crate::net::Places;
 
 /// A listener for operators, on the runtime this is called in.
 pub(super) fn listener(bound: Bound, drain: &Drain) -> Result<Listener, NetError> {
     let setup = ListenerSetup {
         tls: None,
-        connections: Arc::new(Semaphore::new(MOST_CONNECTIONS)),
+        connections: Places::new(MOST_CONNECTIONS, MOST_CONNECTIONS),
         handshake_timeout: HEADERS,
         drain: drain.clone(),
         metrics: NetMetrics::default(),
@@ -72,7 +71,7 @@ pub(super) async fn serve(connection: Connection, pages: Router, drain: Drain) {
     drop(tokio::time::timeout(GRACE, connection).await);
 }
 
-/// Open connections at once; more wait in the kernel's queue.
+/// Open connections at once; more are closed.
 const MOST_CONNECTIONS: usize = 64;
 /// How long a request's headers may take, and how long a connection may be idle.
 const HEADERS: Duration = Duration::from_secs(10);

@@ -17,6 +17,7 @@ use crate::types::told;
 use super::agreement;
 use super::files;
 use super::files::ReadError;
+use super::outside;
 
 /// A configuration whose every file compiles.
 #[derive(Debug)]
@@ -87,6 +88,7 @@ impl Loaded {
             return Err(LoadError::Faults(faults.into_sorted()));
         };
         agreement::check(&config, &policy, &mut faults);
+        outside::descriptors(&config, &mut faults);
         if faults.has_errors() {
             return Err(LoadError::Faults(faults.into_sorted()));
         }

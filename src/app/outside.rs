@@ -16,7 +16,9 @@ use crate::types::Faults;
 use crate::types::told;
 use crate::upstream;
 
+use super::harden;
 use super::load::Loaded;
+use super::running::connections_that_fit;
 use super::running::read_operators;
 
 impl Loaded {
@@ -39,6 +41,18 @@ impl Loaded {
             faults.error(&config.place(&["admin", "operators_file"]), told(&error), "");
         }
         if faults.has_errors() { Err(faults.into_sorted()) } else { Ok(()) }
+    }
+}
+
+/// Warns of more connections than this system lets a process have.
+pub(super) fn descriptors(config: &Config, faults: &mut Faults) {
+    let Some(wanted) = config.gateway.limits.connections else { return };
+    let most = harden::most_descriptors();
+    let fit = connections_that_fit(most, config);
+    if wanted > fit {
+        let what = format!("room for {fit} connections: {most} files may be open");
+        let help = "raise the limit (`ulimit -Hn`, or `LimitNOFILE=` of the service)";
+        faults.warning(&config.place(&["gateway", "limits", "connections"]), what, help);
     }
 }
 

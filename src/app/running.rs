@@ -5,9 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::api;
@@ -19,12 +17,14 @@ use crate::audit::Entry;
 use crate::audit::Kind;
 use crate::audit::Log;
 use crate::authn::AuthnError;
+use crate::config::Config;
 use crate::keys::KeysError;
 use crate::net::Bound;
 use crate::net::Drain;
 use crate::net::ListenerSetup;
 use crate::net::NetError;
 use crate::net::NetMetrics;
+use crate::net::Places;
 use crate::net::ServerTls;
 use crate::proxy::ProxyError;
 use crate::proxy::Shared;
@@ -200,8 +200,8 @@ impl Running {
         };
         let setup = ListenerSetup {
             tls: tls.clone(),
-            connections: Arc::new(Semaphore::new(MOST_CONNECTIONS)),
-            handshake_timeout: HANDSHAKE,
+            connections: places(config),
+            handshake_timeout: config.gateway.limits.head,
             drain: drain.clone(),
             metrics: net,
         };
@@ -338,7 +338,31 @@ pub(super) fn read_operators(path: &std::path::Path) -> Result<Operators, StartE
         .map_err(|source| StartError::Operators { path: path.to_owned(), source })
 }
 
-/// Open connections at once, over all workers.
-const MOST_CONNECTIONS: usize = 16 * 1024;
-/// How long a TLS handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+/// The places for callers' connections: as many as are configured and this process has
+/// descriptors for.
+fn places(config: &Config) -> Arc<Places> {
+    let limits = &config.gateway.limits;
+    let fit = connections_that_fit(harden::raise_descriptors(), config);
+    if let Some(wanted) = limits.connections.filter(|wanted| *wanted > fit) {
+        tracing::warn!(wanted, fit, "the limit on open files leaves room for fewer connections");
+    }
+    let total = limits.connections.unwrap_or(MOST_CONNECTIONS).min(fit);
+    Places::new(total, limits.connections_per_peer.unwrap_or_else(|| total.div_ceil(2)))
+}
+
+/// How many callers may be connected when `descriptors` may be open: a call that is under way
+/// takes one more, towards a store.
+pub(super) fn connections_that_fit(descriptors: u64, config: &Config) -> usize {
+    let addresses = config
+        .stores
+        .iter()
+        .map(|store| store.upstream.urls.len().saturating_mul(store.upstream.limits.calls));
+    let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
+    let to_stores = addresses.fold(0, usize::saturating_add).min(descriptors / 4);
+    descriptors.saturating_sub(to_stores).saturating_sub(OTHER_FILES).max(1)
+}
+
+/// Open connections at once, over all workers, where nothing else is said.
+const MOST_CONNECTIONS: usize = 20_000;
+/// Descriptors for everything that is not a connection.
+const OTHER_FILES: usize = 256;

@@ -141,12 +141,17 @@ fn limits(node: &Node, faults: &mut Faults) -> Option<Limits> {
         None => Some(default),
     };
     let idle = seconds("idle_s", default.idle);
+    let head = seconds("head_s", default.head);
     let client_write = seconds("client_write_s", default.client_write);
     let per_principal = match map.optional("per_principal") {
         Some(n) => per_principal(n, faults),
         None => Some(default.per_principal),
     };
+    let mut count = |key| map.optional(key).map(|n| n.whole(1..=1 << 24, faults));
+    let connections = count("connections");
+    let connections_per_peer = count("connections_per_peer");
     map.finish(faults);
+    let count = |read: Option<Option<u64>>| read.flatten().and_then(|n| usize::try_from(n).ok());
     if let (Some(record), Some(buffer)) = (record_bytes, buffer_bytes)
         && record > buffer
     {
@@ -158,8 +163,11 @@ fn limits(node: &Node, faults: &mut Faults) -> Option<Limits> {
         record_bytes: record_bytes?,
         buffer_bytes: buffer_bytes?,
         idle: idle?,
+        head: head?,
         client_write: client_write?,
         per_principal: per_principal?,
+        connections: count(connections),
+        connections_per_peer: count(connections_per_peer),
     })
 }
 

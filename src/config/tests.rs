@@ -99,6 +99,9 @@ header_bytes = 16384
 record_bytes = 65536
 buffer_bytes = 1_048_576
 idle_s = 5
+head_s = 4
+connections = 5000
+connections_per_peer = 50
 client_write_s = 6
 per_principal = { concurrent = 7, per_second = 8 }"#,
         )
@@ -126,6 +129,9 @@ region = "de"
     assert_eq!(config.gateway.tls.as_ref().unwrap().key_file, Path::new("etc/c.key"));
     assert_eq!(config.gateway.limits.client_write, Duration::from_secs(6));
     assert_eq!(config.gateway.limits.per_principal.per_second, 8);
+    assert_eq!(config.gateway.limits.head, Duration::from_secs(4));
+    assert_eq!(config.gateway.limits.connections, Some(5000));
+    assert_eq!(config.gateway.limits.connections_per_peer, Some(50));
     assert_eq!(config.audit.durability, Durability::Batched);
     assert_eq!(config.authn.issuers[0].may_assert.purposes, Allowed::Any);
     assert_eq!(config.authn.issuers[0].leeway_s, 0);

@@ -13,8 +13,6 @@ use socket2::Socket;
 use socket2::Type;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::TlsStream;
 
@@ -23,6 +21,7 @@ use super::Connection;
 use super::Drain;
 use super::NetError;
 use super::NetMetrics;
+use super::Places;
 use super::ServerTls;
 use super::Slot;
 use super::Stream;
@@ -42,8 +41,8 @@ pub struct Bound {
 pub struct ListenerSetup {
     /// The certificate; without one connections are in the clear.
     pub tls: Option<Arc<ServerTls>>,
-    /// How many connections may be open at once, over every listener that shares it.
-    pub connections: Arc<Semaphore>,
+    /// The connections that may be open at once, over every listener that shares them.
+    pub connections: Arc<Places>,
     /// How long a TLS handshake may take.
     pub handshake_timeout: Duration,
     /// When to stop.
@@ -130,22 +129,23 @@ impl Listener {
         self.address
     }
 
-    /// Waits for the next connection; none once draining. At the connection limit it accepts
-    /// nothing, so that new connections wait in the kernel's queue.
+    /// Waits for the next connection; none once draining. One beyond a limit is closed at once,
+    /// so that nobody waits behind it.
     pub async fn accept(&self) -> Option<Pending> {
-        let permit = tokio::select! {
-            biased;
-            () = self.setup.drain.started() => return None,
-            permit = self.slot() => permit?,
-        };
-        let (socket, peer) = tokio::select! {
-            biased;
-            () = self.setup.drain.started() => return None,
-            accepted = self.next() => accepted,
-        };
         let setup = &self.setup;
+        let (socket, peer, place) = loop {
+            let (socket, peer) = tokio::select! {
+                biased;
+                () = setup.drain.started() => return None,
+                accepted = self.next() => accepted,
+            };
+            match setup.connections.take(peer.ip()) {
+                Some(place) => break (socket, peer, place),
+                None => setup.metrics.limit_reached.inc(),
+            };
+        };
         setup.metrics.accepted.inc();
-        let slot = Slot::new(permit, setup.drain.enter(), setup.metrics.clone());
+        let slot = Slot::new(place, setup.drain.enter(), setup.metrics.clone());
         let local = socket.local_addr().unwrap_or(self.address);
         let tls = setup.tls.clone();
         let handshake_timeout = setup.handshake_timeout;
@@ -171,15 +171,6 @@ impl Listener {
                 }
             });
         }
-    }
-
-    async fn slot(&self) -> Option<OwnedSemaphorePermit> {
-        let connections = &self.setup.connections;
-        if let Ok(permit) = Arc::clone(connections).try_acquire_owned() {
-            return Some(permit);
-        }
-        self.setup.metrics.limit_reached.inc();
-        Arc::clone(connections).acquire_owned().await.ok()
     }
 
     async fn next(&self) -> (TcpStream, SocketAddr) {

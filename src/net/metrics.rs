@@ -13,7 +13,7 @@ pub struct NetMetrics {
     pub open: Gauge,
     /// TLS handshakes that failed or took too long.
     pub handshakes_failed: Counter,
-    /// Times a listener stopped accepting because the connection limit was reached.
+    /// Connections closed at once because there was no place for them.
     pub limit_reached: Counter,
 }
 
@@ -30,7 +30,7 @@ impl NetMetrics {
         );
         registry.register(
             "limit_reached",
-            "Times a listener waited because the connection limit was reached",
+            "Connections closed at once because a limit was reached",
             self.limit_reached.clone(),
         );
     }

@@ -7,6 +7,7 @@ mod error;
 mod fetch;
 mod files;
 mod metrics;
+mod places;
 mod server_tls;
 mod stream;
 #[cfg(test)]
@@ -19,5 +20,6 @@ pub use self::error::NetError;
 pub use self::fetch::{Fetch, Form, https_get, is_this_machine, post_form};
 pub use self::files::{check_folder, read_bounded, read_secret};
 pub use self::metrics::NetMetrics;
+pub use self::places::Places;
 pub use self::server_tls::{NextTls, ServerTls, TlsConfig};
 pub use self::stream::{Alpn, Connection, Slot, Stream, TlsFacts};

@@ -10,11 +10,11 @@ use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::TlsStream;
 
 use super::NetMetrics;
 use super::Open;
+use super::places::Place;
 
 /// A byte stream to a peer.
 #[derive(Debug)]
@@ -70,15 +70,15 @@ pub enum Alpn {
 /// when it is dropped.
 #[derive(Debug)]
 pub struct Slot {
-    _permit: OwnedSemaphorePermit,
+    _place: Place,
     _open: Open,
     metrics: NetMetrics,
 }
 
 impl Slot {
-    pub(super) fn new(permit: OwnedSemaphorePermit, open: Open, metrics: NetMetrics) -> Self {
+    pub(super) fn new(place: Place, open: Open, metrics: NetMetrics) -> Self {
         metrics.open.inc();
-        Self { _permit: permit, _open: open, metrics }
+        Self { _place: place, _open: open, metrics }
     }
 }
 

@@ -24,7 +24,6 @@ use rustls::pki_types::pem::PemObject;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsConnector;
 
 use crate::clock::ManualClock;
@@ -119,7 +118,7 @@ pub(crate) fn clock() -> Arc<ManualClock> {
 pub(crate) fn setup(tls: Option<Arc<ServerTls>>) -> ListenerSetup {
     ListenerSetup {
         tls,
-        connections: Arc::new(Semaphore::new(16)),
+        connections: Places::new(16, 16),
         handshake_timeout: LONG,
         drain: Drain::new(),
         metrics: NetMetrics::default(),
@@ -201,17 +200,24 @@ fn workers_share_a_port_that_nobody_else_can_join() {
 }
 
 #[tokio::test]
-async fn at_the_limit_new_connections_wait() {
+async fn beyond_the_limit_a_connection_is_closed_at_once_and_the_next_is_looked_at() {
     let mut setup = setup(None);
-    setup.connections = Arc::new(Semaphore::new(1));
+    setup.connections = Places::new(1, 1);
     let listener = listen(&setup);
     let to = target(&listener, None);
     let _first = connect(&to, LONG).await.unwrap();
     let accepted = accept(&listener).await.unwrap();
-    let _second = connect(&to, LONG).await.unwrap();
-    assert!(!is_ready(listener.accept()));
-    assert_eq!(setup.metrics.limit_reached.get(), 1);
+    for count in 1..20 {
+        let mut beyond = connect(&to, LONG).await.unwrap();
+        let mut said = Vec::new();
+        tokio::select! {
+            accepted = listener.accept() => panic!("{accepted:?}"),
+            read = beyond.read_to_end(&mut said) => assert_eq!(read.unwrap(), 0),
+        }
+        assert_eq!(setup.metrics.limit_reached.get(), count);
+    }
     drop(accepted);
+    let _next = connect(&to, LONG).await.unwrap();
     assert!(accept(&listener).await.is_ok());
 }
 

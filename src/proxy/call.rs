@@ -76,6 +76,9 @@ pub(crate) async fn answer(
     let inbound = Inbound { worker, peer, head };
     let has_body = !body.is_end_stream();
     let outgoing = Box::pin(serve(&inbound, has_body, &mut trail)).await;
+    if trail.admission.is_some() {
+        activity.know();
+    }
     let answer = respond::finish(&inbound.head, outgoing, trail, activity);
     Ok(answer.map(|body| body.keeping(under_way)))
 }

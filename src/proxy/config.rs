@@ -35,12 +35,19 @@ pub struct Limits {
     pub record_bytes: usize,
     /// All buffers together, in bytes; over it calls wait or get 503.
     pub buffer_bytes: usize,
-    /// How long a connection may be without a call, and how long a request's head may take.
+    /// How long a connection may be without a call.
     pub idle: Duration,
+    /// How long a TLS handshake and the head of a request may take, and how long a connection may
+    /// be without a call as long as nobody has shown who they are on it.
+    pub head: Duration,
     /// How long a client may take no bytes of its answer.
     pub client_write: Duration,
     /// Per credential owner.
     pub per_principal: PerPrincipal,
+    /// Connections at one time; what the system has descriptors for without.
+    pub connections: Option<usize>,
+    /// Of these from one address; half without.
+    pub connections_per_peer: Option<usize>,
 }
 
 impl Default for Limits {
@@ -50,8 +57,11 @@ impl Default for Limits {
             record_bytes: 1024 * 1024,
             buffer_bytes: 256 * 1024 * 1024,
             idle: Duration::from_secs(60),
+            head: Duration::from_secs(10),
             client_write: Duration::from_secs(30),
             per_principal: PerPrincipal::default(),
+            connections: None,
+            connections_per_peer: None,
         }
     }
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU8;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
@@ -20,13 +22,14 @@ use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tokio::time::MissedTickBehavior;
+use tokio::time::Sleep;
 
 use crate::net::Alpn;
 use crate::net::Drain;
 
 use super::call;
 use super::config::Limits;
+use super::heard::Heard;
 use super::patience::Patient;
 use super::worker::Worker;
 
@@ -57,10 +60,22 @@ pub struct Peer {
     pub alpn: Option<Alpn>,
 }
 
+/// How the bytes of a connection are to be read, as its first ones say.
+const UNHEARD: u8 = 0;
+const HTTP_1: u8 = 1;
+const HTTP_2: u8 = 2;
+
 /// What happens on one connection, told by its calls.
 #[derive(Debug)]
 pub(crate) struct Activity {
     opened: Instant,
+    protocol: AtomicU8,
+    /// Whether somebody has shown who they are.
+    known: AtomicBool,
+    /// When the connection was told to close; 0 before.
+    closing_ms: AtomicU64,
+    /// When the head of a request began that has not come to its end; 0 when there is none.
+    head_ms: AtomicU64,
     under_way: AtomicUsize,
     /// Milliseconds from `opened` to when the last call ended.
     last_ms: AtomicU64,
@@ -77,6 +92,10 @@ impl Activity {
     fn new() -> Self {
         Self {
             opened: Instant::now(),
+            protocol: AtomicU8::new(UNHEARD),
+            known: AtomicBool::new(false),
+            closing_ms: AtomicU64::new(0),
+            head_ms: AtomicU64::new(0),
             under_way: AtomicUsize::new(0),
             last_ms: AtomicU64::new(0),
             sending: Mutex::default(),
@@ -86,8 +105,63 @@ impl Activity {
 
     /// Marks the start of a call.
     pub(crate) fn begin(self: &Arc<Self>) -> UnderWay {
+        self.head_ms.store(0, Ordering::Relaxed);
         self.under_way.fetch_add(1, Ordering::Relaxed);
         UnderWay(Arc::clone(self))
+    }
+
+    /// Notes that somebody has shown who they are.
+    pub(crate) fn know(&self) {
+        self.known.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that bytes came. Between calls they are the beginning of a head; under HTTP/2 they may
+    /// be anything.
+    pub(crate) fn heard(&self, bytes: &[u8]) {
+        if self.protocol.load(Ordering::Relaxed) == UNHEARD {
+            let protocol = if bytes.starts_with(b"PRI") { HTTP_2 } else { HTTP_1 };
+            self.protocol.store(protocol, Ordering::Relaxed);
+        }
+        let is_head = self.protocol.load(Ordering::Relaxed) == HTTP_1
+            && self.under_way.load(Ordering::Relaxed) == 0
+            && self.head_ms.load(Ordering::Relaxed) == 0;
+        if is_head {
+            self.head_ms.store(self.now_ms().max(1), Ordering::Relaxed);
+        }
+    }
+
+    /// When the connection is to be looked at next, as far as is known now.
+    fn next_look(&self, limits: &Limits) -> Instant {
+        if self.under_way.load(Ordering::Relaxed) > 0 {
+            return Instant::now() + (limits.client_write / 4).max(OFTEN);
+        }
+        let last = self.last_ms.load(Ordering::Relaxed);
+        let closing = self.closing_ms.load(Ordering::Relaxed);
+        if closing != 0 {
+            return self.opened + Duration::from_millis(last.max(closing)) + GRACE;
+        }
+        let idle_until = self.opened + Duration::from_millis(last) + self.patience(limits);
+        match self.head_ms.load(Ordering::Relaxed) {
+            0 => idle_until,
+            began => idle_until.min(self.opened + Duration::from_millis(began) + limits.head),
+        }
+    }
+
+    /// Notes that the connection was told to close.
+    fn close(&self) {
+        self.closing_ms.store(self.now_ms().max(1), Ordering::Relaxed);
+    }
+
+    /// How long the connection may be without a call.
+    fn patience(&self, limits: &Limits) -> Duration {
+        if self.known.load(Ordering::Relaxed) { limits.idle } else { limits.head.min(limits.idle) }
+    }
+
+    /// Whether the head of a request takes too long.
+    fn is_slow_to_ask(&self, limits: &Limits) -> bool {
+        let began = self.head_ms.load(Ordering::Relaxed);
+        let head = u64::try_from(limits.head.as_millis()).unwrap_or(u64::MAX);
+        began != 0 && self.now_ms().saturating_sub(began) >= head
     }
 
     /// Closes the connection under its calls: the client takes nothing.
@@ -192,7 +266,8 @@ where
     let limits = worker.shared().limits();
     let activity = Arc::new(Activity::new());
     let builder = builder(&limits, peer.alpn);
-    let stream = TokioIo::new(Patient::new(stream, limits.client_write));
+    let stream = Heard::new(Patient::new(stream, limits.client_write), Arc::clone(&activity));
+    let stream = TokioIo::new(stream);
     let service = {
         let activity = Arc::clone(&activity);
         service_fn(move |request| {
@@ -210,49 +285,57 @@ async fn watch<C: GracefulConnection>(
     limits: &Limits,
     drain: &Drain,
 ) {
-    let idle = limits.idle;
     let mut closing = false;
-    let mut looks = tokio::time::interval((limits.client_write / 4).max(OFTEN));
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut timer = std::pin::pin!(tokio::time::sleep(idle));
+    let mut timer = std::pin::pin!(tokio::time::sleep_until(activity.next_look(limits)));
     loop {
         tokio::select! {
             biased;
             _ = connection.as_mut() => return,
             () = activity.cut.notified() => return,
-            _ = looks.tick() => {
-                if activity.is_stalled(limits.client_write) {
-                    return;
-                }
-            }
             () = drain.started(), if !closing => {
                 closing = true;
+                activity.close();
                 connection.as_mut().graceful_shutdown();
-                timer.as_mut().reset(Instant::now() + idle);
             }
-            () = timer.as_mut() => {
+            () = due(timer.as_mut(), activity, limits) => {
                 let idle_for = activity.idle();
-                if closing && idle_for >= GRACE {
+                let is_over = closing && activity.next_look(limits) <= Instant::now();
+                if is_over
+                    || activity.is_stalled(limits.client_write)
+                    || activity.is_slow_to_ask(limits)
+                {
                     return;
                 }
-                if !closing && idle_for >= idle {
+                if !closing && idle_for >= activity.patience(limits) {
                     closing = true;
+                    activity.close();
                     connection.as_mut().graceful_shutdown();
-                    timer.as_mut().reset(Instant::now() + GRACE);
-                } else {
-                    timer.as_mut().reset(Instant::now() + idle.saturating_sub(idle_for).max(GRACE));
                 }
+                timer.as_mut().reset(activity.next_look(limits).max(Instant::now() + OFTEN));
             }
         }
     }
+}
+
+/// Waits until `timer` runs out. Brings it forward when something began meanwhile that is looked
+/// at sooner: whatever happens on a connection wakes the task that drives it, and so this.
+async fn due(mut timer: Pin<&mut Sleep>, activity: &Activity, limits: &Limits) {
+    std::future::poll_fn(|cx| {
+        let next = activity.next_look(limits);
+        if next < timer.deadline() {
+            timer.as_mut().reset(next);
+        }
+        timer.as_mut().poll(cx)
+    })
+    .await;
 }
 
 fn builder(limits: &Limits, alpn: Option<Alpn>) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.idle)
+        // Heads that take too long are seen above, with one timer for everything.
+        .header_read_timeout(None)
         .max_buf_size(limits.header_bytes.max(MIN_BUFFER))
         .max_headers(HEADERS)
         .half_close(false);

@@ -17,6 +17,7 @@ mod config;
 mod connection;
 mod error;
 mod feed;
+mod heard;
 mod file;
 mod file_body;
 mod links;

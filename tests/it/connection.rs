@@ -76,6 +76,73 @@ async fn a_connection_without_calls_is_closed() {
 }
 
 #[tokio::test]
+async fn who_has_not_shown_who_they_are_has_little_time() {
+    let store = FakeStore::always(json(200, BODY)).await;
+    let limits = Limits { head: Duration::from_millis(50), ..Limits::default() };
+    let gateway = gateway(&store, limits);
+    let refused = "GET /shop/customers/1 HTTP/1.1\r\nHost: a\r\n\r\n";
+    // Nothing, a head that does not end, a call without a credential, the beginning of HTTP/2.
+    for sent in ["", "GET /shop/customers HTTP/1.1\r\nHost: a\r\n", refused, "PRI * HT"] {
+        let mut stream = TcpStream::connect(gateway.address).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        let said = rest(&mut stream).await;
+        assert_eq!(said.starts_with(b"HTTP/1.1 401"), sent == refused, "{sent}");
+    }
+    assert!(store.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_head_that_takes_long_ends_a_connection_that_is_known_and_idleness_does_not() {
+    let store = FakeStore::always(json(200, BODY)).await;
+    let limits = Limits { head: Duration::from_millis(200), ..Limits::default() };
+    let gateway = gateway(&store, limits);
+    let token = gateway.token(&["support"], &["care"]);
+    let call = format!(
+        "GET /shop/customers/planted-id-77 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n"
+    );
+    let connect = async || {
+        let mut stream = TcpStream::connect(gateway.address).await.unwrap();
+        stream.write_all(call.as_bytes()).await.unwrap();
+        let mut answer = vec![0; 4096];
+        assert!(stream.read(&mut answer).await.unwrap() > 0);
+        stream
+    };
+    let (mut idle, mut slow) = (connect().await, connect().await);
+    slow.write_all(b"GET /shop/customers HTTP/1.1\r\n").await.unwrap();
+    assert!(rest(&mut slow).await.is_empty());
+    idle.write_all(call.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 4096];
+    let count = idle.read(&mut answer).await.unwrap();
+    assert!(answer[..count].starts_with(b"HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn a_body_nobody_reads_holds_nothing() {
+    let store = FakeStore::always(json(200, BODY)).await;
+    let gateway = gateway(&store, Limits::default());
+    let token = gateway.token(&["support"], &["care"]);
+    // Each announces a long body and sends little of it, or none.
+    for (head, body) in [
+        ("POST /shop/customers/1", ""),
+        ("POST /shop/customers/1", "{"),
+        ("PUT /nowhere", "{"),
+        ("GET /shop/customers/1", "{"),
+    ] {
+        for framing in ["Content-Length: 1000000", "Transfer-Encoding: chunked"] {
+            let mut stream = TcpStream::connect(gateway.address).await.unwrap();
+            let call = format!(
+                "{head} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n{framing}\r\n\r\n{body}"
+            );
+            stream.write_all(call.as_bytes()).await.unwrap();
+            let said = String::from_utf8(rest(&mut stream).await).unwrap();
+            assert!(said.starts_with("HTTP/1.1 4"), "{head} {framing}: {said}");
+            assert_eq!(said.matches("HTTP/1.1 ").count(), 1, "{said}");
+        }
+    }
+    assert!(store.asked().is_empty());
+}
+
+#[tokio::test]
 async fn one_connection_serves_many_calls_and_a_head_that_is_too_long_none() {
     let store = FakeStore::always(json(200, BODY)).await;
     let gateway = gateway(&store, Limits { header_bytes: 8192, ..Limits::default() });

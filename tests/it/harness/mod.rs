@@ -27,7 +27,6 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
-use tokio::sync::Semaphore;
 
 use privet::audit::AuditConfig;
 use privet::audit::Log;
@@ -51,6 +50,7 @@ use privet::net::Drain;
 use privet::net::Listener;
 use privet::net::ListenerSetup;
 use privet::net::NetMetrics;
+use privet::net::Places;
 use privet::policy::PolicyFile;
 use privet::policy::PolicySet;
 use privet::proxy::Limits;
@@ -232,7 +232,7 @@ fn listen(worker: Arc<Worker>, drain: &Drain) -> SocketAddr {
     let address = bound.address();
     let setup = ListenerSetup {
         tls: None,
-        connections: Arc::new(Semaphore::new(1000)),
+        connections: Places::new(1000, 1000),
         handshake_timeout: Duration::from_secs(5),
         drain: drain.clone(),
         metrics: NetMetrics::default(),
