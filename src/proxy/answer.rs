@@ -9,6 +9,7 @@ use http::HeaderValue;
 use http::StatusCode;
 use http::header;
 
+use crate::protocol::http::Accept;
 use crate::protocol::http::MediaType;
 use crate::protocol::http::answer_headers;
 use crate::transform::Format;
@@ -138,6 +139,9 @@ async fn records(
         headers.insert("privet-page", HeaderValue::from_static("may-be-short"));
     }
     let (format, content_type) = format(response.media, is_single)?;
+    if !Accept::of(&inbound.head.headers).takes(response.media) {
+        return Err(CallError::NotAcceptable);
+    }
     let store_headers = response.headers;
     let mut records = read(inbound, decided, (format, response.body), trail)?;
     let last = records.read().await;
@@ -213,12 +217,15 @@ fn read(
     Ok(Box::new(records))
 }
 
-/// How the records of a media type are read. One record is never a line among lines.
+/// How the records of a media type are read. One record is never a line or row among others.
 fn format(media: MediaType, is_single: bool) -> Result<(Format, &'static str), CallError> {
     let format = match media {
+        MediaType::Csv if !is_single => Format::Csv,
         MediaType::Json => Format::Json,
         MediaType::Ndjson if !is_single => Format::Ndjson,
-        MediaType::Ndjson | MediaType::Other => return Err(CallError::Media),
+        MediaType::Csv | MediaType::Form | MediaType::Ndjson | MediaType::Other => {
+            return Err(CallError::Media);
+        }
     };
     media.header().map(|header| (format, header)).ok_or(CallError::Media)
 }

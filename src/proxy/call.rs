@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::audit::AuditError;
 use crate::catalog::Records as Arrangement;
+use crate::catalog::Route;
 use crate::policy::Permit;
 use crate::protocol::http::Accept;
 use crate::protocol::http::HeadError;
@@ -122,7 +123,7 @@ fn decide(
     let routed = route::route(&snapshot, store, &target, &head.method)?;
     trail.facts.route = Some(routed.route.template.as_str().into());
     trail.facts.data_set = Some(routed.set.id.clone());
-    if routed.route.opaque.is_none() && Accept::of(headers) == Accept::Nothing {
+    if routed.route.opaque.is_none() && accepted(&routed.route, headers).is_nothing() {
         return Err(CallError::NotAcceptable);
     }
     let question = Question { caller, routed, purpose: plan::purpose(headers)? };
@@ -156,8 +157,21 @@ async fn fetch(
     trail: &mut Trail,
 ) -> Result<StoreResponse, CallError> {
     let headers = store_headers(inbound, trail);
-    let headers = if decided.is_file() { headers.for_file() } else { headers };
+    let headers = if decided.is_file() {
+        headers.for_file()
+    } else {
+        headers.accepting(accepted(&decided.question.routed.route, &inbound.head.headers))
+    };
     ask(inbound, decided, (decided.target.clone(), headers), trail).await
+}
+
+/// What a route's records can be answered with, of what the client accepts.
+fn accepted(route: &Route, client: &HeaderMap) -> Accept {
+    let accept = Accept::of(client);
+    match &route.records {
+        Some(selector) if selector.records == Arrangement::One => accept.of_one_record(),
+        _ => accept,
+    }
 }
 
 /// The headers of a question to the store.

@@ -198,7 +198,10 @@ impl CallError {
             }
             Self::Method { .. } => "the route answers to the methods under `Allow`",
             Self::NoRoom(_) => "the gateway's buffers are full; try again later",
-            Self::NotAcceptable => "records leave as JSON or NDJSON; accept one of them",
+            Self::NotAcceptable => {
+                "records leave as JSON, or of a list also as NDJSON or CSV, whichever the data \
+                 store answers with: accept that one"
+            }
             Self::PolicyChanged => "the policy changed while the call was under way; call again",
             Self::Route => "no route of the policy matches this path",
             Self::Subjects(_) => "consents and restrictions cannot be read at the moment",
@@ -263,7 +266,7 @@ impl CallError {
     /// The same cause where the client may not learn that there is a record at all.
     pub(crate) fn hidden(self) -> Self {
         match self {
-            Self::Media | Self::Transform(_) => Self::Hidden(Box::new(self)),
+            Self::Media | Self::NotAcceptable | Self::Transform(_) => Self::Hidden(Box::new(self)),
             Self::Status(status) if status.is_redirection() => Self::Hidden(Box::new(self)),
             other => other,
         }

@@ -201,6 +201,9 @@ impl Records {
         };
         let mut out = Vec::with_capacity(self.batch.bytes() + self.batch.bytes() / 4 + 64);
         if !std::mem::replace(&mut self.begun, true) {
+            if let Some(columns) = self.reader.columns() {
+                desk.writer.columns(columns, self.permit.widest());
+            }
             desk.writer.begin(&mut out);
         }
         let mut sealed = Sealed {

@@ -46,8 +46,9 @@ pub enum TransformError {
         /// Records read before this one.
         record: u64,
     },
-    /// The selector names members around the records, which lines of NDJSON do not have.
-    #[error("the route's selector names members, but the answer is NDJSON")]
+    /// The selector names members around the records, or one record: lines of NDJSON and rows of
+    /// CSV stand alone, and are many.
+    #[error("the route's selector names members or one record, but the answer is lines or rows")]
     Unselectable,
 }
 
@@ -64,11 +65,20 @@ impl ClientError for TransformError {
 /// A rule of RFC 8259 that was broken, or one of the rules Privet adds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Malformed {
+    /// A row of CSV without anything in it, which some readers skip and some count.
+    #[error("an empty row")]
+    BlankRow,
     /// A byte order mark (RFC 8259 §8.1 forbids sending one).
     #[error("a byte order mark")]
     Bom,
-    /// A control character inside a string.
-    #[error("a control character in a string")]
+    /// A row of CSV with another number of cells than the first one.
+    #[error("a row with more or fewer cells than the header row")]
+    Cells,
+    /// A column without a name, or with one that another column has.
+    #[error("a column without a name of its own")]
+    Column,
+    /// A control character inside a string or cell.
+    #[error("a control character in a string or cell")]
     Control,
     /// Two members of one object have the same name, compared after unescaping. Readers differ in
     /// which of the two they believe.
@@ -80,6 +90,9 @@ pub enum Malformed {
     /// `NaN`, `True`, a bare word.
     #[error("a word that is neither true, false nor null")]
     Literal,
+    /// CSV without the row that names the columns.
+    #[error("no header row")]
+    Headless,
     /// Half of a surrogate pair; it names no character.
     #[error("an unpaired surrogate")]
     LoneSurrogate,
@@ -89,12 +102,18 @@ pub enum Malformed {
     /// A number with a leading zero, a sign or a point that JSON does not allow.
     #[error("a number that JSON does not have")]
     Number,
+    /// A quote inside a cell that does not begin with one, or something after the closing one.
+    #[error("a quote in the middle of a cell")]
+    Quote,
     /// A bracket, comma, colon or name is missing or stands in the wrong place.
     #[error("a character that may not stand here")]
     Structure,
     /// More brackets inside each other than the limit.
     #[error("too many brackets inside each other")]
     TooDeep,
+    /// More columns than are looked at.
+    #[error("too many columns")]
+    TooManyColumns,
     /// Something after the end of the answer.
     #[error("bytes after the end")]
     Trailing,

@@ -1,8 +1,11 @@
 //! What must hold of the rewriter for every input, in a form that a fuzzer can drive.
 
 use super::batch::Batch;
+use super::csv::Scan;
+use super::csv::is_formula;
 use super::edit::Edit;
 use super::edit::Mode;
+use super::error::Malformed;
 use super::error::TransformError;
 use super::reader::Reader;
 use super::rewrite::show;
@@ -46,12 +49,13 @@ pub fn rewriter(data: &[u8]) {
     let ([how, cut], data) = data.split_first_chunk::<2>().unwrap_or((&[0, 0], data));
     let Ok((shape, views)) = planted_shape() else { return };
     let (format, selector, body) = answer(*how, data);
-    let case = Case { format, selector: &selector, shape: &shape, views: &views };
+    let case = Case { format, selector: &selector, shape: &shape, views: &views, widest: &views };
     let whole = case.rewrite([body.as_slice()].into_iter());
     let cut = 1 + usize::from(*cut);
     assert!(whole == case.rewrite(body.chunks(cut)), "the outcome depends on the cuts");
     let Ok(out) = whole else { return };
     match format {
+        Format::Csv => check_rows(&out),
         Format::Json => assert!(validate(&out).is_ok(), "the outcome is no JSON"),
         Format::Ndjson => {
             let mut lines = out.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
@@ -120,6 +124,63 @@ fn shown_alone(shape: &Shape, field: FieldIx, record: &str) -> Vec<u8> {
     out
 }
 
+/// As [`rewriter`], with `data` as CSV, as rows of it or as one cell.
+///
+/// # Panics
+///
+/// When the outcome depends on how the answer was cut, has rows of different lengths, would be
+/// calculated by a spreadsheet, or shows a planted value.
+pub fn csv(data: &[u8]) {
+    let ([how, cut], data) = data.split_first_chunk::<2>().unwrap_or((&[0, 0], data));
+    let Ok((shape, views)) = planted_shape() else { return };
+    let selector = Selector { steps: Vec::new(), records: Records::Each, around: Vec::new() };
+    let header = b"id,closed,masked,x,name,some.other,number\r\n".as_slice();
+    let planted = [b"c-1,", CANARY, b",", CANARY, b",", CANARY].join(b"".as_slice());
+    let body = match how % 4 {
+        0 => data.to_vec(),
+        1 => [header, data].concat(),
+        2 => [header, &planted, b",", data, b",a@b.example,12\r\n"].concat(),
+        _ => [header, &planted, b",\"", data, b"\",a@b.example,12"].concat(),
+    };
+    let case = Case {
+        format: Format::Csv,
+        selector: &selector,
+        shape: &shape,
+        views: &views,
+        widest: &views,
+    };
+    let whole = case.rewrite([body.as_slice()].into_iter());
+    let cut = 1 + usize::from(*cut);
+    assert!(whole == case.rewrite(body.chunks(cut)), "the outcome depends on the cuts");
+    let Ok(out) = whole else { return };
+    check_rows(&out);
+    let holds = |text: &[u8]| memchr::memmem::find(text, CANARY).is_some();
+    assert!(holds(data) || !holds(&out), "a planted value was shown");
+}
+
+/// Checks that every row has as many cells as the first, and that no cell would be calculated.
+fn check_rows(mut out: &[u8]) {
+    let mut scan = Scan::default();
+    let mut count = None;
+    while !out.is_empty() {
+        scan.clear();
+        let Ok(Some(row)) = scan.advance(out, (usize::MAX, Malformed::Cells)) else {
+            assert!(out.is_empty(), "a row of the outcome is no CSV");
+            return;
+        };
+        let cells = scan.cells();
+        assert!(*count.get_or_insert(cells.len()) == cells.len(), "rows differ in length");
+        let text = std::str::from_utf8(out.get(..row.len).unwrap_or_default());
+        assert!(text.is_ok(), "the outcome is not UTF-8");
+        for cell in cells {
+            let mut plain = String::new();
+            cell.unquote(text.unwrap_or_default(), &mut plain);
+            assert!(plain.starts_with('\'') || !is_formula(&plain), "a cell is a formula");
+        }
+        out = out.get(row.next..).unwrap_or_default();
+    }
+}
+
 /// One answer and how it is to be written.
 #[derive(Debug)]
 pub(super) struct Case<'a> {
@@ -127,6 +188,8 @@ pub(super) struct Case<'a> {
     pub(super) selector: &'a Selector,
     pub(super) shape: &'a Arc<Shape>,
     pub(super) views: &'a [View],
+    /// The most that any record shows.
+    pub(super) widest: &'a [View],
 }
 
 impl Case<'_> {
@@ -140,10 +203,18 @@ impl Case<'_> {
         let mut writer = Writer::new(self.format, self.selector, Arc::clone(self.shape));
         let mut batch = Batch::new(3, 512);
         let mut out = Vec::new();
-        writer.begin(&mut out);
+        let mut has_begun = false;
         let mut pieces = pieces.fuse();
         loop {
             let progress = reader.read(&mut batch)?;
+            // As the gateway does: before the first record, or at the end where there is none.
+            let begins = !batch.is_empty() || progress == Progress::End;
+            if begins && !std::mem::replace(&mut has_begun, true) {
+                if let Some(columns) = reader.columns() {
+                    writer.columns(columns, self.widest);
+                }
+                writer.begin(&mut out);
+            }
             for record in 0..batch.len() {
                 writer.record(&batch, record, (self.views, &Reversed), &mut out);
             }

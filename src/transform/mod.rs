@@ -7,6 +7,8 @@
 
 mod around;
 mod batch;
+mod columns;
+mod csv;
 mod edit;
 mod error;
 mod escape;
@@ -20,12 +22,14 @@ mod rewrite;
 mod scan;
 mod seek;
 mod shape;
+mod sheet;
 mod state;
 mod views;
 mod writer;
 
 pub use self::around::Around;
 pub use self::batch::{Batch, Raw};
+pub use self::columns::Columns;
 pub use self::edit::{Edit, EditError, Edited, Mode, NewRecord, create, edit};
 pub use self::error::{Malformed, TransformError};
 pub use self::reader::Reader;

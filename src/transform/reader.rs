@@ -1,7 +1,12 @@
 //! Finds the records of an answer that arrives in pieces.
 
+mod lines;
+mod rows;
+
+use self::rows::Rows;
 use super::around::Around;
 use super::batch::Batch;
+use super::columns::Columns;
 use super::error::Malformed;
 use super::error::TransformError;
 use super::names::Names;
@@ -43,6 +48,7 @@ pub struct Reader {
     /// The search for the end of a value that is not complete yet.
     seek: Option<Seek>,
     names: Names,
+    rows: Rows,
     around: Around,
     /// Whether anything stood around the records that is not passed on.
     has_skipped: bool,
@@ -62,7 +68,13 @@ impl fmt::Debug for Reader {
 impl Reader {
     /// A reader of an answer in `format`, with its records where `selector` says.
     pub fn new(format: Format, selector: &Selector, shape: Arc<Shape>, limits: Limits) -> Self {
-        let is_lines = format == Format::Ndjson;
+        let state = match format {
+            Format::Csv => State::Row,
+            Format::Json => State::Target { level: 0 },
+            Format::Ndjson => State::Line,
+        };
+        let is_bare = selector.steps.is_empty()
+            && (format != Format::Csv || selector.records == Records::Each);
         Self {
             format,
             steps: selector.steps.clone(),
@@ -74,13 +86,13 @@ impl Reader {
             before: 0,
             count: 0,
             has_ended: false,
-            state: if is_lines { State::Line } else { State::Target { level: 0 } },
+            state,
             seek: None,
             names: Names::default(),
+            rows: Rows::default(),
             around: Around::new(selector),
             has_skipped: false,
-            failure: (is_lines && !selector.steps.is_empty())
-                .then_some(TransformError::Unselectable),
+            failure: (format != Format::Json && !is_bare).then_some(TransformError::Unselectable),
         }
     }
 
@@ -109,6 +121,11 @@ impl Reader {
     /// Records read so far.
     pub fn records(&self) -> u64 {
         self.count
+    }
+
+    /// The columns of CSV, once the header row is read.
+    pub fn columns(&self) -> Option<&Arc<Columns>> {
+        self.rows.columns()
     }
 
     /// The members beside the records that are passed on; complete after [`Progress::End`].
@@ -170,6 +187,7 @@ impl Reader {
         let state = self.state;
         let next = match state {
             State::Line => return self.line(batch),
+            State::Row => return self.row(batch),
             State::Trailing => return Err(Halt::Needs),
             State::Target { level } if level < self.steps.len() => {
                 self.expect(b'{', "an object")?;
@@ -376,62 +394,6 @@ impl Reader {
                 self.seek = Some(seek);
                 Err(Halt::Needs)
             }
-        }
-    }
-
-    /// Reads one line of NDJSON.
-    fn line(&mut self, batch: &mut Batch) -> Result<Option<State>, Halt> {
-        let rest = self.buffer.get(self.pos..).unwrap_or_default();
-        let looked_at = self.seek.map_or(0, |seek| seek.looked_at);
-        let found = memchr::memchr(b'\n', rest.get(looked_at..).unwrap_or_default());
-        let (line, is_last) = match found {
-            Some(at) => (looked_at + at, false),
-            None => (rest.len(), true),
-        };
-        if line > self.limits.record_bytes {
-            let limit = self.limits.record_bytes;
-            return Err(TransformError::TooLong { record: self.count, limit }.into());
-        }
-        if is_last && !self.has_ended {
-            self.seek = Some(Seek::after(line));
-            return Err(Halt::Needs);
-        }
-        self.seek = None;
-        if is_last && line == 0 {
-            return Ok(None);
-        }
-        let blank = rest.iter().take(line).take_while(|b| b" \t\r".contains(b)).count();
-        if blank < line {
-            self.pos += blank;
-            self.line_record(line - blank, is_last, batch)?;
-            self.pos += line - blank;
-        } else {
-            self.pos += line;
-        }
-        self.pos += usize::from(!is_last);
-        Ok(Some(State::Line))
-    }
-
-    /// Reads the record in the `len` bytes at the current place, which are a line.
-    fn line_record(&mut self, len: usize, is_last: bool, batch: &mut Batch) -> Result<(), Halt> {
-        self.is_next(b'{', A_RECORD)?;
-        match self.parse_record(len, true, batch) {
-            Ok(end) => {
-                let after = self.buffer.get(self.pos + end..self.pos + len).unwrap_or_default();
-                match after.iter().position(|byte| !b" \t\r".contains(byte)) {
-                    Some(at) => {
-                        Err(self.malformed(self.pos + end + at, Malformed::Trailing).into())
-                    }
-                    None => Ok(()),
-                }
-            }
-            Err((_, Stop::More)) if is_last => {
-                Err(TransformError::Truncated { record: self.count }.into())
-            }
-            Err((at, Stop::More)) => {
-                Err(self.malformed(self.pos + at, Malformed::Structure).into())
-            }
-            Err((at, Stop::Bad(what))) => Err(self.malformed(self.pos + at, what).into()),
         }
     }
 

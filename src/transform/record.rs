@@ -106,8 +106,8 @@ impl Job<'_> {
         }
     }
 
-    /// Appends another form of a scalar; false when it has none.
-    fn changed(
+    /// Appends another form of a scalar, as JSON; false when it has none.
+    pub(super) fn changed(
         &self,
         entry: &Entry,
         (view, field): (View, FieldIx),

@@ -154,6 +154,18 @@ impl Shape {
         self.nodes.get(ix.index())
     }
 
+    /// The field whose one plain value the cells of a column hold. A column is called by the
+    /// field's path; values of an array or of a whole container are not one plain value.
+    pub(super) fn column(&self, name: &str) -> Option<(NodeIx, FieldIx)> {
+        let mut at = NodeIx::RECORD;
+        for name in name.split('.') {
+            let name = name.as_bytes();
+            at = self.node(at)?.member(fingerprint(name), name, 0)?.1;
+        }
+        let node = self.node(at).filter(|node| !node.repeats && !node.whole)?;
+        Some((at, node.field?))
+    }
+
     /// The fields at and below a node.
     pub(super) fn leaves(&self, node: &Node) -> &[FieldIx] {
         self.leaves.get(node.leaves.0..node.leaves.1).unwrap_or_default()

@@ -5,6 +5,8 @@ use super::error::TransformError;
 /// How the records of an answer follow one another.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Format {
+    /// One record a row, after a row with the names of the columns.
+    Csv,
     /// One JSON text; the selector says where in it.
     Json,
     /// One record a line.
@@ -72,6 +74,8 @@ pub(super) enum State {
     NextItem,
     /// The value of a member around the records.
     OtherValue { level: usize, kept: Option<usize> },
+    /// A row of CSV.
+    Row,
     /// The object, array or record that the steps lead to.
     Target { level: usize },
     /// Nothing but white space.

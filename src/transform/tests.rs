@@ -7,6 +7,7 @@ mod editing;
 mod json;
 mod oracle;
 mod reading;
+mod rows;
 mod views;
 mod writing;
 

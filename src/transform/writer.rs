@@ -2,9 +2,11 @@
 
 use super::around::Around;
 use super::batch::Batch;
+use super::columns::Columns;
 use super::escape;
 use super::record::Job;
 use super::shape::Shape;
+use super::sheet::Sheet;
 use super::state::Format;
 use crate::catalog::Records;
 use crate::catalog::Selector;
@@ -28,6 +30,7 @@ pub struct Writer {
     before: Vec<u8>,
     objects: usize,
     shape: Arc<Shape>,
+    sheet: Sheet,
     is_first: bool,
     /// The unescaped text of the value at hand.
     scratch: Vec<u8>,
@@ -44,7 +47,7 @@ impl Writer {
     pub fn new(format: Format, selector: &Selector, shape: Arc<Shape>) -> Self {
         let steps: &[Box<str>] = match format {
             Format::Json => &selector.steps,
-            Format::Ndjson => &[],
+            Format::Csv | Format::Ndjson => &[],
         };
         let mut before = Vec::new();
         for step in steps {
@@ -58,14 +61,24 @@ impl Writer {
             before,
             objects: steps.len(),
             shape,
+            sheet: Sheet::default(),
             is_first: true,
             scratch: Vec::new(),
         }
     }
 
+    /// Says which columns the answer has, and the most that any record shows: CSV has one header
+    /// row for all of them. To be called before [`Self::begin`]; without it, CSV is empty.
+    pub fn columns(&mut self, columns: &Columns, widest: &[View]) {
+        self.sheet = Sheet::new(columns, widest);
+    }
+
     /// Appends what comes before the first record.
     pub fn begin(&mut self, out: &mut Vec<u8>) {
         self.is_first = true;
+        if self.format == Format::Csv {
+            self.sheet.header(out);
+        }
         out.extend_from_slice(&self.before);
         if self.is_array() {
             out.push(b'[');
@@ -87,6 +100,10 @@ impl Writer {
         }
         self.is_first = false;
         let job = Job { shape: &self.shape, text, tape, views, pseudonyms };
+        if self.format == Format::Csv {
+            self.sheet.row(&job, &mut self.scratch, out);
+            return;
+        }
         job.write(&mut self.scratch, out);
         if self.format == Format::Ndjson {
             out.push(b'\n');

@@ -62,8 +62,8 @@ pub(super) fn check(head: &Parts) -> Result<BodyFacts, AnswerFault> {
         Err(_) if !released => Coding::Identity,
         Err(fault) => return Err(fault.into()),
     };
-    // A cut JSON text is seen to be cut; lines are not.
-    if !delimited && media == MediaType::Ndjson {
+    // A cut JSON text is seen to be cut; lines and rows are not.
+    if !delimited && matches!(media, MediaType::Csv | MediaType::Ndjson) {
         return Err(AnswerFault::Endless);
     }
     Ok(BodyFacts { media, coding })

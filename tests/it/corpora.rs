@@ -31,6 +31,11 @@ fn edit() {
 }
 
 #[test]
+fn csv() {
+    replay("csv", privet::transform::fuzz::csv);
+}
+
+#[test]
 fn path() {
     replay("path", |bytes| text(bytes, privet::protocol::http::fuzz_target));
 }

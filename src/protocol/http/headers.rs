@@ -5,6 +5,7 @@ use http::HeaderName;
 use http::HeaderValue;
 use http::header;
 
+use super::MediaType;
 use super::RequestId;
 use super::TraceParent;
 
@@ -15,17 +16,13 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// The longest `Accept-Language` passed on.
 const MAX_LANGUAGES: usize = 128;
 
-/// What a client accepts, of what a data route can carry.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Accept {
-    /// JSON or NDJSON, whichever the store has.
-    Any,
-    /// JSON alone.
-    Json,
-    /// NDJSON alone.
-    Ndjson,
-    /// Neither: nothing could be answered.
-    Nothing,
+/// What a client accepts, of what a data route can carry, and how much it wants each: in
+/// thousandths, 0 where it does not.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Accept {
+    json: u16,
+    ndjson: u16,
+    csv: u16,
 }
 
 impl Accept {
@@ -33,41 +30,120 @@ impl Accept {
     pub fn of(headers: &HeaderMap) -> Self {
         let mut lines = headers.get_all(header::ACCEPT).iter().peekable();
         if lines.peek().is_none() {
-            return Self::Any;
+            return Self::default().or(Self::ANY);
         }
-        let (mut json, mut ndjson) = (false, false);
+        let (mut named, mut any) = (Self::default(), Self::default());
+        let mut refused = Self::default();
         for range in lines.filter_map(|v| v.to_str().ok()).flat_map(|t| t.split(',')) {
             let mut parts = range.split(';').map(str::trim);
             let name = parts.next().unwrap_or_default().to_ascii_lowercase();
-            if parts.any(refused) {
-                continue;
-            }
-            match name.as_str() {
-                "*/*" | "application/*" => (json, ndjson) = (true, true),
-                "application/x-ndjson" | "application/ndjson" | "application/jsonl" => {
-                    ndjson = true;
-                }
-                "application/json" => json = true,
-                _ if name.starts_with("application/") && name.ends_with("+json") => json = true,
-                _ => {}
+            let weight = parts.find_map(weight).unwrap_or(1000);
+            let kinds = match name.as_str() {
+                "*/*" => Self::ANY,
+                "application/*" => Self { csv: 0, ..Self::ANY },
+                "text/*" => Self { json: 0, ndjson: 0, ..Self::ANY },
+                other => Self::named(other),
+            };
+            match (name.ends_with("/*"), weight) {
+                (true, weight) => any = any.or(kinds.times(weight)),
+                (false, 0) => refused = refused.or(kinds),
+                (false, weight) => named = named.or(kinds.times(weight)),
             }
         }
-        match (json, ndjson) {
-            (true, true) => Self::Any,
-            (true, false) => Self::Json,
-            (false, true) => Self::Ndjson,
-            (false, false) => Self::Nothing,
+        named.or(any).without(refused)
+    }
+
+    /// What a media type names.
+    fn named(media: &str) -> Self {
+        let none = Self::default();
+        match media {
+            "application/json" => Self { json: 1000, ..none },
+            "application/x-ndjson" | "application/ndjson" | "application/jsonl" => {
+                Self { ndjson: 1000, ..none }
+            }
+            "text/csv" => Self { csv: 1000, ..none },
+            _ if media.starts_with("application/") && media.ends_with("+json") => {
+                Self { json: 1000, ..none }
+            }
+            _ => none,
         }
     }
 
-    /// The `Accept` sent to the store.
-    pub const fn for_store(self) -> HeaderValue {
-        match self {
-            Self::Ndjson => HeaderValue::from_static("application/x-ndjson"),
-            Self::Any => HeaderValue::from_static("application/json, application/x-ndjson;q=0.9"),
-            Self::Json | Self::Nothing => HeaderValue::from_static("application/json"),
+    /// Whether there is nothing that could be answered.
+    pub fn is_nothing(self) -> bool {
+        self == Self::default()
+    }
+
+    /// Whether an answer of this type is accepted.
+    pub const fn takes(self, media: MediaType) -> bool {
+        match media {
+            MediaType::Csv => self.csv > 0,
+            // Lines of JSON are given to who accepts JSON: so they were before there was CSV.
+            MediaType::Json | MediaType::Ndjson => self.json > 0 || self.ndjson > 0,
+            MediaType::Form | MediaType::Other => false,
         }
     }
+
+    /// The same when one record is asked for, which is neither a line nor a row among others.
+    #[must_use]
+    pub const fn of_one_record(self) -> Self {
+        Self { csv: 0, ..self }
+    }
+
+    /// The `Accept` sent to the store.
+    pub fn for_store(self) -> HeaderValue {
+        let kinds = [
+            ("application/json", self.json),
+            ("application/x-ndjson", self.ndjson),
+            ("text/csv", self.csv),
+        ];
+        let most = self.json.max(self.ndjson).max(self.csv);
+        let mut text = String::with_capacity(64);
+        for (name, weight) in kinds.into_iter().filter(|(_, weight)| *weight > 0) {
+            if !text.is_empty() {
+                text.push_str(", ");
+            }
+            text.push_str(name);
+            if weight < most {
+                let digits = format!("{weight:03}");
+                text.push_str(";q=0.");
+                text.push_str(digits.trim_end_matches('0'));
+            }
+        }
+        let fallback = HeaderValue::from_static("application/json");
+        if text.is_empty() { fallback } else { HeaderValue::try_from(text).unwrap_or(fallback) }
+    }
+
+    /// Each kind as this says, or as `other` does where this says nothing.
+    fn or(self, other: Self) -> Self {
+        let of = |own: u16, other: u16| if own > 0 { own } else { other };
+        Self {
+            json: of(self.json, other.json),
+            ndjson: of(self.ndjson, other.ndjson),
+            csv: of(self.csv, other.csv),
+        }
+    }
+
+    fn without(self, other: Self) -> Self {
+        let of = |own: u16, other: u16| if other > 0 { 0 } else { own };
+        Self {
+            json: of(self.json, other.json),
+            ndjson: of(self.ndjson, other.ndjson),
+            csv: of(self.csv, other.csv),
+        }
+    }
+
+    fn times(self, weight: u16) -> Self {
+        // Never more than 1000 each, so that the product fits.
+        let of = |own: u16| match u32::from(own) * u32::from(weight) {
+            0 => 0,
+            product => u16::try_from(product / 1000).unwrap_or(1000).max(1),
+        };
+        Self { json: of(self.json), ndjson: of(self.ndjson), csv: of(self.csv) }
+    }
+
+    /// When anything goes: JSON first, as it can be checked best.
+    const ANY: Self = Self { json: 1000, ndjson: 900, csv: 800 };
 }
 
 /// The headers of a call to a store.
@@ -104,6 +180,13 @@ impl StoreHeaders {
     pub fn for_file(mut self) -> Self {
         self.0.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
         self.0.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        self
+    }
+
+    /// The same for what the call can be answered with.
+    #[must_use]
+    pub fn accepting(mut self, accept: Accept) -> Self {
+        self.0.insert(header::ACCEPT, accept.for_store());
         self
     }
 
@@ -151,9 +234,19 @@ pub(super) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'
     values.next().is_none().then_some(first)
 }
 
-fn refused(parameter: &str) -> bool {
-    let weight = parameter.split_once('=').filter(|(name, _)| name.trim() == "q");
-    weight.is_some_and(|(_, q)| q.trim().parse::<f32>().is_ok_and(|q| q <= 0.0))
+/// The weight that a parameter states, in thousandths. What is no weight counts as none stated.
+fn weight(parameter: &str) -> Option<u16> {
+    let (name, q) = parameter.split_once('=')?;
+    let q = name.trim().eq_ignore_ascii_case("q").then(|| q.trim())?;
+    let fraction = match q.split_once('.') {
+        Some(("0", fraction)) => fraction,
+        _ if q == "0" => "",
+        _ => return None,
+    };
+    let mut digits = fraction.bytes().chain(std::iter::repeat(b'0')).take(3);
+    digits.try_fold(0_u16, |sum, digit| {
+        digit.is_ascii_digit().then(|| sum * 10 + u16::from(digit - b'0'))
+    })
 }
 
 fn is_language_list(value: &&HeaderValue) -> bool {

@@ -11,6 +11,10 @@ use crate::types::ErrorKind;
 /// The kinds of body Privet tells apart.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum MediaType {
+    /// `text/csv` with a header row.
+    Csv,
+    /// `application/x-www-form-urlencoded`: what a client may send, and no store may answer.
+    Form,
     /// `application/json` or `application/*+json`.
     Json,
     /// One JSON text a line.
@@ -20,9 +24,11 @@ pub enum MediaType {
 }
 
 impl MediaType {
-    /// The `Content-Type` the gateway states for it, or `None` for [`Other`](Self::Other).
+    /// The `Content-Type` stated for it, or `None` for [`Other`](Self::Other).
     pub const fn header(self) -> Option<&'static str> {
         match self {
+            Self::Csv => Some("text/csv; charset=utf-8; header=present"),
+            Self::Form => Some("application/x-www-form-urlencoded"),
             Self::Json => Some("application/json"),
             Self::Ndjson => Some("application/x-ndjson"),
             Self::Other => None,
@@ -46,6 +52,9 @@ pub enum MediaError {
     /// A charset other than UTF-8.
     #[error("the body's charset is not UTF-8")]
     Charset,
+    /// CSV that says it has no header row, without which nobody knows what its columns hold.
+    #[error("the body is CSV without a header row")]
+    Header,
     /// More than one `Content-Type`, or a parameter given twice.
     #[error("`Content-Type` says it twice")]
     Repeated,
@@ -74,6 +83,8 @@ fn parse(text: &str) -> Result<MediaType, MediaError> {
     let media = match (kind, subtype) {
         ("application", "json") => MediaType::Json,
         ("application", "x-ndjson" | "ndjson" | "jsonl") => MediaType::Ndjson,
+        ("application", "x-www-form-urlencoded") => MediaType::Form,
+        ("text", "csv") => MediaType::Csv,
         ("application", other) if other.len() > 5 && other.ends_with("+json") => MediaType::Json,
         _ => return Ok(MediaType::Other),
     };
@@ -95,6 +106,9 @@ fn check_parameters<'a>(parts: impl Iterator<Item = &'a str>) -> Result<(), Medi
         }
         if name == "charset" && !value.eq_ignore_ascii_case("utf-8") {
             return Err(MediaError::Charset);
+        }
+        if name == "header" && value.eq_ignore_ascii_case("absent") {
+            return Err(MediaError::Header);
         }
         if seen.contains(&name) {
             return Err(MediaError::Repeated);

@@ -451,18 +451,45 @@ fn odd_values_of_listed_headers_stay_behind() {
 
 #[test]
 fn accept_is_narrowed_to_what_can_be_carried() {
-    for (lines, accept) in [
-        (vec![], Accept::Any),
-        (vec![("accept", "*/*")], Accept::Any),
-        (vec![("accept", "application/json")], Accept::Json),
-        (vec![("accept", "application/hal+json; q=0.8")], Accept::Json),
-        (vec![("accept", "application/x-ndjson")], Accept::Ndjson),
-        (vec![("accept", "text/html"), ("accept", "application/*;q=0.1")], Accept::Any),
-        (vec![("accept", "application/json;q=0")], Accept::Nothing),
-        (vec![("accept", "text/csv, image/*")], Accept::Nothing),
+    for (lines, sent) in [
+        (vec![], "application/json, application/x-ndjson;q=0.9, text/csv;q=0.8"),
+        (vec!["*/*"], "application/json, application/x-ndjson;q=0.9, text/csv;q=0.8"),
+        (vec!["application/json"], "application/json"),
+        (vec!["application/hal+json; q=0.8"], "application/json"),
+        (vec!["application/x-ndjson"], "application/x-ndjson"),
+        (vec!["text/html", "application/*;q=0.1"], "application/json, application/x-ndjson;q=0.09"),
+        (vec!["text/csv, image/*"], "text/csv"),
+        (vec!["TEXT/CSV;Q=1, application/json;q=0.5"], "application/json;q=0.5, text/csv"),
+        (vec!["text/*;q=0.25"], "text/csv"),
+        (vec!["text/csv;q=0, */*"], "application/json, application/x-ndjson;q=0.9"),
+        (vec!["text/csv;q=x;header=present"], "text/csv"),
+        (vec!["*/*;q=0.001"], "application/json, application/x-ndjson, text/csv"),
     ] {
-        assert_eq!(Accept::of(&headers(&lines)), accept, "{lines:?}");
+        let lines: Vec<_> = lines.into_iter().map(|line| ("accept", line)).collect();
+        let accept = Accept::of(&headers(&lines));
+        assert_eq!(
+            (accept.for_store(), accept.is_nothing()),
+            (HeaderValue::from_static(sent), false),
+            "{lines:?}"
+        );
     }
+    for nothing in
+        ["application/json;q=0", "application/json;q=0.000, text/html", "", "image/*", "*/*;q=0"]
+    {
+        assert!(Accept::of(&headers(&[("accept", nothing)])).is_nothing(), "{nothing}");
+    }
+    let csv = Accept::of(&headers(&[("accept", "text/csv")]));
+    assert!(
+        csv.takes(MediaType::Csv)
+            && !csv.takes(MediaType::Json)
+            && csv.of_one_record().is_nothing()
+    );
+    let json = Accept::of(&headers(&[("accept", "application/json")]));
+    assert!(
+        json.takes(MediaType::Ndjson)
+            && !json.takes(MediaType::Csv)
+            && !json.takes(MediaType::Form)
+    );
 }
 
 #[test]

@@ -13,8 +13,13 @@ fn page(text: &str) -> Result<String, TransformError> {
     let mut selector = selector(&["data", "items"], Records::Each);
     selector.around = LISTED.map(Into::into).to_vec();
     let (shape, views) = listed(&[("id", View::Show)]);
-    let case =
-        fuzz::Case { format: Format::Json, selector: &selector, shape: &shape, views: &views };
+    let case = fuzz::Case {
+        format: Format::Json,
+        selector: &selector,
+        shape: &shape,
+        views: &views,
+        widest: &views,
+    };
     let whole = case.rewrite(std::iter::once(text.as_bytes()));
     for size in [1, 2, 7, 40] {
         assert_eq!(case.rewrite(text.as_bytes().chunks(size)), whole, "pieces of {size}: {text}");

@@ -112,8 +112,13 @@ fn depth_does_not_exhaust_the_stack() {
 fn an_array_of_records_refuses_what_is_no_record() {
     let (shape, views) = listed(&fields());
     let selector = selector(&[], Records::Each);
-    let case =
-        fuzz::Case { format: Format::Json, selector: &selector, shape: &shape, views: &views };
+    let case = fuzz::Case {
+        format: Format::Json,
+        selector: &selector,
+        shape: &shape,
+        views: &views,
+        widest: &views,
+    };
     let run = |json: &str| case.rewrite(std::iter::once(json.as_bytes()));
     for json in [
         "[1]",

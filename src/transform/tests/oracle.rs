@@ -404,7 +404,7 @@ proptest! {
         let oracle = Oracle { set: &set, views: &views };
         let (format, selector, text, expected) = answer(&mut dice, &oracle);
         let shape = Arc::new(Shape::new(&set));
-        let case = fuzz::Case { format, selector: &selector, shape: &shape, views: &views };
+        let case = fuzz::Case { format, selector: &selector, shape: &shape, views: &views, widest: &views };
         let run = |cut: usize| {
             let (start, end) = text.as_bytes().split_at(cut);
             case.rewrite([start, end].into_iter()).map(|out| String::from_utf8(out).unwrap())
@@ -430,7 +430,7 @@ proptest! {
             if byte % 2 == 0 { text[at] = byte / 2; } else { text.remove(at); }
         }
         let shape = Arc::new(Shape::new(&set));
-        let case = fuzz::Case { format, selector: &selector, shape: &shape, views: &views };
+        let case = fuzz::Case { format, selector: &selector, shape: &shape, views: &views, widest: &views };
         let whole = case.rewrite(std::iter::once(text.as_slice()));
         for size in [1, 2, 3, 7, 64] {
             prop_assert_eq!(case.rewrite(text.chunks(size)), whole.clone(), "pieces of {}", size);
@@ -439,7 +439,7 @@ proptest! {
         let is_json = |text: &[u8]| text.is_empty() || validate(text).is_ok();
         match format {
             Format::Json => prop_assert!(is_json(&out)),
-            Format::Ndjson => prop_assert!(out.split(|byte| *byte == b'\n').all(is_json)),
+            Format::Csv | Format::Ndjson => prop_assert!(out.split(|byte| *byte == b'\n').all(is_json)),
         }
     }
 

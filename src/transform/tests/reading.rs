@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 fn rewrite_all(format: Format, selector: &Selector, text: &str) -> Result<String, TransformError> {
     let (shape, views) = listed(&[("id", View::Show)]);
-    let case = fuzz::Case { format, selector, shape: &shape, views: &views };
+    let case = fuzz::Case { format, selector, shape: &shape, views: &views, widest: &views };
     let whole = case.rewrite(std::iter::once(text.as_bytes()));
     for size in 1..=text.len() {
         assert_eq!(case.rewrite(text.as_bytes().chunks(size)), whole, "pieces of {size}: {text}");
