@@ -12,7 +12,7 @@ use super::{log, serve};
 /// Shows the table; without `--once` keeps running until Ctrl-C.
 pub(super) fn run(wish: &DemoArgs) -> Result<(), Failure> {
     // The demo's own talk is the page; the log says only what went wrong.
-    log::start("warn");
+    let _access_log = log::start("warn");
     let wrong = |e: &dyn std::error::Error| Failure::caused(Exit::Failed, e);
     let scratch = match &wish.dir {
         Some(_) => None,

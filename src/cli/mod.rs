@@ -1,5 +1,6 @@
 //! The command line: parse arguments, run a command, choose the exit code.
 
+mod access;
 mod admin;
 mod args;
 mod audit;

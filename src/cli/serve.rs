@@ -19,7 +19,7 @@ use super::log;
 pub(super) fn run(config: &Path) -> Result<(), Failure> {
     let loaded = check::load(config)?;
     loaded.require_files().map_err(|faults| check::refused(&faults))?;
-    log::start("info");
+    let _access_log = log::start("info");
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
