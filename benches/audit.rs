@@ -120,13 +120,14 @@ fn entry(subjects: u32) -> Entry {
         level: Level::Sensitive,
         view,
     };
-    entry.fields = Arc::new([
+    entry.fields = vec![
         view("user.contact.address", Shown::Generalize),
         view("user.contact.email", Shown::Mask),
         view("user.contact.phone_number", Shown::Mask),
         view("user.name", Shown::Show),
         view("user.unique_id", Shown::Show),
-    ]);
+    ]
+    .into();
     entry.policy = Some([9; 32]);
     entry.purpose = PurposeId::parse("order_support").ok();
     entry.records = Some(subjects);

@@ -20,6 +20,7 @@ use super::shared::Job;
 use super::shared::Part;
 use super::shared::Sealed;
 use super::shared::Shared;
+use super::waiter;
 
 /// The committer's state.
 pub(super) struct Committer {
@@ -121,7 +122,7 @@ impl Committer {
         }
         for append in entries {
             match append.waiter {
-                Some(waiter) => drop(waiter.send(Err(self.shared.refusal()))),
+                Some(waiter) => waiter.tell(Err(self.shared.refusal())),
                 None if self.held.len() < self.shared.config.max_waiting => {
                     self.held.push_back(append);
                 }
@@ -151,13 +152,11 @@ impl Committer {
         if let Some(oldest) = entries.front() {
             metrics.commit_seconds.observe(oldest.since.elapsed().as_secs_f64());
         }
-        for (index, append) in (first..).zip(entries.drain(..count)) {
-            if let Some(waiter) = append.waiter {
-                // Who no longer listens has hung up; the entry stands.
-                drop(waiter.send(Ok(index)));
-            }
-            self.unsynced.push(append.entry);
-        }
+        let unsynced = &mut self.unsynced;
+        waiter::tell_all((first..).zip(entries.drain(..count)).filter_map(|(index, append)| {
+            unsynced.push(append.entry);
+            append.waiter.map(|waiter| (index, waiter))
+        }));
         metrics.appended.inc_by(count as u64);
         metrics.bytes.inc_by(bytes as u64);
         metrics.size.set(i64::try_from(self.journal.next()).unwrap_or(i64::MAX));

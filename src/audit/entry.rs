@@ -11,9 +11,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::types::Action;
-use crate::types::CategoryId;
 use crate::types::DataSetId;
-use crate::types::Level;
 use crate::types::PurposeId;
 use crate::types::Region;
 use crate::types::RoleId;
@@ -23,6 +21,7 @@ use crate::types::SubjectToken;
 use crate::types::Timestamp;
 
 use super::AuditError;
+use super::FieldViews;
 use super::token;
 use super::token::ActorToken;
 use super::words;
@@ -116,21 +115,6 @@ words! {
     }
 }
 
-/// A kind of data and the form it was shown in.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct FieldView {
-    /// What the field is.
-    #[serde(with = "words::one")]
-    pub category: CategoryId,
-    /// How protected it is.
-    #[serde(with = "words::one")]
-    pub level: Level,
-    /// The form it was shown in.
-    #[serde(with = "words::one")]
-    pub view: Shown,
-}
-
 /// One entry of the log. Start from [`Entry::new`] and set what is known; what is absent is not
 /// written. The log itself sets `time`, `node` and `v`.
 ///
@@ -169,7 +153,7 @@ pub struct Entry {
     pub facts: BTreeMap<Cow<'static, str>, Arc<str>>,
     /// The kinds of data concerned and the form each was shown in, without repetition.
     #[serde(default, skip_serializing_if = "is_empty")]
-    pub fields: Arc<[FieldView]>,
+    pub fields: FieldViews,
     /// What the entry records.
     #[serde(with = "words::one")]
     pub kind: Kind,
@@ -246,10 +230,10 @@ impl Entry {
             decision: None,
             decision_id: None,
             facts: BTreeMap::new(),
-            fields: Arc::new([]),
+            fields: FieldViews::default(),
             kind,
             left_out: None,
-            node: "".into(),
+            node: Arc::default(),
             on_behalf_of: None,
             outcome: None,
             policy: None,
@@ -273,7 +257,8 @@ impl Entry {
 
     /// The one written form: JSON without spaces, names in order, at most [`MAX_ENTRY_BYTES`].
     pub fn to_bytes(&self) -> Result<Vec<u8>, AuditError> {
-        let mut bytes = Vec::with_capacity(512 + self.subjects.len() * 36);
+        let mut bytes =
+            Vec::with_capacity(1024 + self.fields.len() * 80 + self.subjects.len() * 48);
         serde_json::to_writer(&mut bytes, self)
             .map_err(|source| AuditError::Encode { source: Arc::new(source) })?;
         if bytes.len() > MAX_ENTRY_BYTES {
@@ -293,6 +278,6 @@ pub const MAX_ENTRY_BYTES: usize = 65_535;
 
 const VERSION: u16 = 1;
 
-fn is_empty(fields: &Arc<[FieldView]>) -> bool {
+fn is_empty(fields: &FieldViews) -> bool {
     fields.is_empty()
 }

@@ -27,6 +27,7 @@ use super::shared::Job;
 use super::shared::Sealed;
 use super::shared::Shared;
 use super::shared::held;
+use super::waiter;
 
 /// Proof that an entry is recorded.
 #[derive(Debug)]
@@ -188,11 +189,11 @@ impl Log {
             return Err(shared.refusal());
         }
         let entry = self.seal(entry)?;
-        let (waiter, wait) = oneshot::channel();
+        let (waiter, wait) = waiter::pair();
         let append = Append { entry, waiter: Some(waiter), since: Instant::now() };
         let room = shared.config.max_waiting;
         shared.push(Job::Append(append), room)?;
-        wait.await.unwrap_or(Err(AuditError::Closed))
+        wait.await
     }
 
     fn seal(&self, mut entry: Entry) -> Result<Sealed, AuditError> {

@@ -11,6 +11,7 @@ mod disk;
 mod entry;
 mod error;
 mod folder;
+mod fields;
 mod frame;
 #[doc(hidden)]
 pub mod fuzz;
@@ -24,14 +25,16 @@ mod search;
 mod shared;
 mod token;
 mod verify;
+mod waiter;
 mod words;
 
 #[cfg(test)]
 mod tests;
 
 pub use self::config::{AuditConfig, Durability};
-pub use self::entry::{Ending, Entry, FieldView, Kind, MAX_ENTRY_BYTES, Shown, Strength, Verdict};
+pub use self::entry::{Ending, Entry, Kind, MAX_ENTRY_BYTES, Shown, Strength, Verdict};
 pub use self::error::AuditError;
+pub use self::fields::{FieldView, FieldViews};
 pub use self::log::{IntentReceipt, Log, Receipt, ReleaseReceipt};
 pub use self::metrics::AuditMetrics;
 pub use self::search::{Filter, Search, SearchError, search};

@@ -270,7 +270,7 @@ impl Publisher {
 }
 
 /// The least time between two checkpoints: under load, one checkpoint covers thousands of entries.
-const MIN_PAUSE: Duration = Duration::from_millis(100);
+const MIN_PAUSE: Duration = Duration::from_millis(500);
 
 /// When nothing is due.
 const IDLE: Duration = Duration::from_secs(3600);

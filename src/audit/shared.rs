@@ -19,6 +19,7 @@ use crate::crypto::merkle::Hash;
 use super::AuditConfig;
 use super::AuditError;
 use super::AuditMetrics;
+use super::waiter::Waiter;
 
 /// An entry as it is written, with its hash; both are made by the caller, off the committer.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ pub(super) struct Sealed {
 #[derive(Debug)]
 pub(super) struct Append {
     pub(super) entry: Sealed,
-    pub(super) waiter: Option<oneshot::Sender<Result<u64, AuditError>>>,
+    pub(super) waiter: Option<Waiter>,
     pub(super) since: Instant,
 }
 
@@ -43,6 +44,13 @@ pub(super) type Done = oneshot::Sender<Result<(), AuditError>>;
 pub(super) enum Job {
     Append(Append),
     Flush(Done),
+}
+
+impl Job {
+    /// Whether somebody waits for it.
+    fn is_awaited(&self) -> bool {
+        !matches!(self, Self::Append(Append { waiter: None, .. }))
+    }
 }
 
 /// The parts of the log that may be in trouble.
@@ -67,8 +75,19 @@ struct Queue {
     jobs: Vec<Job>,
     closers: Vec<Done>,
     stage: Stage,
-    /// The committer sleeps and must be woken.
-    asleep: bool,
+    sleep: Sleep,
+}
+
+/// What wakes the committer.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Sleep {
+    /// It is at work.
+    #[default]
+    Awake,
+    /// Any job.
+    Idle,
+    /// A job somebody waits for: there are others, which are in no hurry.
+    Gathering,
 }
 
 /// See the module.
@@ -176,8 +195,14 @@ impl Shared {
         if waiting >= max_waiting || full {
             return Err(AuditError::Overloaded { waiting });
         }
+        let wakes = match queue.sleep {
+            Sleep::Awake => false,
+            Sleep::Idle => true,
+            Sleep::Gathering => job.is_awaited(),
+        };
         queue.jobs.push(job);
-        if std::mem::take(&mut queue.asleep) {
+        if wakes {
+            queue.sleep = Sleep::Awake;
             drop(queue);
             self.wake.notify_one();
         }
@@ -185,23 +210,38 @@ impl Shared {
     }
 
     /// Moves every waiting job to `jobs`, which is empty; waits for one for at most `limit`.
-    /// `false` when the log is closing and nothing waits.
+    /// `false` when the log is closing and nothing waits. Entries nobody waits for do not go to
+    /// the disk by themselves before [`GATHER`] has passed: mostly one that is waited for follows.
     pub(super) fn take(&self, jobs: &mut Vec<Job>, limit: Option<Duration>) -> bool {
         let mut queue = held(&self.queue);
         if queue.jobs.is_empty() && queue.stage == Stage::Open {
-            queue.asleep = true;
-            queue = match limit {
-                Some(limit) => {
-                    self.wake.wait_timeout(queue, limit).unwrap_or_else(PoisonError::into_inner).0
-                }
-                None => self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner),
-            };
-            queue.asleep = false;
+            queue = self.sleep(queue, Sleep::Idle, limit);
+        }
+        let is_patient = !queue.jobs.is_empty() && !queue.jobs.iter().any(Job::is_awaited);
+        if is_patient && queue.stage == Stage::Open {
+            queue = self.sleep(queue, Sleep::Gathering, Some(limit.unwrap_or(GATHER).min(GATHER)));
         }
         std::mem::swap(&mut queue.jobs, jobs);
         let waiting = i64::try_from(jobs.len()).unwrap_or(i64::MAX);
         self.metrics.waiting.set(waiting);
         queue.stage == Stage::Open || !jobs.is_empty()
+    }
+
+    fn sleep<'a>(
+        &'a self,
+        mut queue: MutexGuard<'a, Queue>,
+        sleep: Sleep,
+        limit: Option<Duration>,
+    ) -> MutexGuard<'a, Queue> {
+        queue.sleep = sleep;
+        let mut queue = match limit {
+            Some(limit) => {
+                self.wake.wait_timeout(queue, limit).unwrap_or_else(PoisonError::into_inner).0
+            }
+            None => self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner),
+        };
+        queue.sleep = Sleep::Awake;
+        queue
     }
 
     /// Entries of so many bytes are durable and wait for the publisher.
@@ -239,7 +279,7 @@ impl Shared {
         }
         queue.stage = Stage::Closing;
         queue.closers.extend(done);
-        queue.asleep = false;
+        queue.sleep = Sleep::Awake;
         drop(queue);
         self.wake.notify_one();
     }
@@ -279,6 +319,9 @@ const CLOSED: u8 = 1 << 7;
 
 /// More than this in memory, and the committer waits for the publisher.
 const MAX_BACKLOG_BYTES: usize = 32 << 20;
+
+/// How long entries nobody waits for may stay in memory.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// How often a waiting committer asks whether the log is closing.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);

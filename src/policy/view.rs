@@ -55,6 +55,9 @@ pub enum DatePart {
 }
 
 impl View {
+    /// How many ranks there are.
+    pub const RANKS: usize = 6;
+
     /// The position in the order `show < generalize < mask < pseudonymize < ciphertext < drop`.
     pub const fn rank(self) -> u8 {
         match self {

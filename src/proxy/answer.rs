@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use bytes::BytesMut;
 use http::HeaderMap;
+use http::HeaderName;
 use http::HeaderValue;
 use http::StatusCode;
 use http::header;
@@ -28,7 +29,6 @@ use super::feed::Feed;
 use super::file;
 use super::file::OpenFile;
 use super::links::Links;
-use super::plan;
 use super::records::Records;
 use super::records::Source;
 use super::trail::Trail;
@@ -39,6 +39,9 @@ const WHOLE: usize = 64 * 1024;
 pub(super) const DEPTH: usize = 128;
 /// As much of a body nobody wants is read, so that its connection can be used again.
 const DISCARD: usize = 64 * 1024;
+
+/// How many fields the plan shows in which form.
+pub(crate) const PRIVET_FIELDS: HeaderName = HeaderName::from_static("privet-fields");
 
 /// What the client gets.
 pub(crate) struct Outgoing {
@@ -84,16 +87,9 @@ async fn open(
     response: StoreResponse,
     trail: &mut Trail,
 ) -> Result<Outgoing, CallError> {
-    let fields = if decided.is_file() {
-        Ok(HeaderValue::from_static(plan::FILE_FIELDS))
-    } else {
-        HeaderValue::try_from(plan::privet_fields(&decided.permit))
-    };
     let mut headers = HeaderMap::with_capacity(12);
-    if let Ok(fields) = fields {
-        headers.insert("privet-fields", fields);
-    }
-    trail.plan = headers.get("privet-fields").cloned();
+    headers.insert(PRIVET_FIELDS, decided.facts.header.clone());
+    trail.plan = Some(decided.facts.header.clone());
     let has_records = decided.question.routed.route.records.is_some();
     match response.status {
         status if call::carries_records(status) && has_records => {
@@ -200,7 +196,7 @@ fn read(
     trail: &Trail,
 ) -> Result<Box<Records>, CallError> {
     let links = Links::new(&decided);
-    let Decided { question, permit, shape, generation, share, .. } = decided;
+    let Decided { question, permit, facts, shape, generation, share, .. } = decided;
     let shared = inbound.worker.shared();
     let record_bytes = shared.limits().record_bytes;
     let selector = question.routed.route.records.as_ref().ok_or(CallError::Route)?;
@@ -212,6 +208,7 @@ fn read(
         links,
         share,
         generation,
+        plan: facts,
     };
     let records = Records::new(Arc::clone(shared), question, permit, &trail.facts, source);
     Ok(Box::new(records))

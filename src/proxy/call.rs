@@ -37,6 +37,7 @@ use super::error::CallError;
 use super::file;
 use super::file::Known;
 use super::plan;
+use super::plan::PlanFacts;
 use super::plan::Question;
 use super::respond;
 use super::route;
@@ -54,6 +55,7 @@ pub(crate) struct Inbound {
 pub(crate) struct Decided {
     pub(crate) question: Question,
     pub(crate) permit: Permit,
+    pub(crate) facts: Arc<PlanFacts>,
     pub(crate) shape: Arc<Shape>,
     pub(crate) generation: u64,
     pub(crate) target: Target,
@@ -128,13 +130,15 @@ fn decide(
     }
     let question = Question { caller, routed, purpose: plan::purpose(headers)? };
     let permit = question.ask(&snapshot, shared.clock.now())?;
-    match &question.routed.route.opaque {
+    let facts = match &question.routed.route.opaque {
         Some(opaque) => {
             file::may_show(&permit, opaque)?;
-            plan::describe_file(&permit, opaque.field, &mut trail.facts);
+            Arc::new(PlanFacts::of_file(&permit, opaque.field))
         }
-        None => plan::describe(&permit, &mut trail.facts),
-    }
+        None => snapshot.plan_facts(&permit),
+    };
+    plan::describe(&permit, &mut trail.facts);
+    trail.facts.fields = facts.fields.clone();
     for owner in question.caller.owners() {
         if let Some(rule) = shared.bulk.denied(owner, permit.bulk(), shared.clock.uptime_ms()) {
             return Err(CallError::Bulk { rule });
@@ -147,7 +151,7 @@ fn decide(
     let owner = &question.caller.principal.identity.owner;
     let share = shared.budget.begin(owner).map_err(CallError::NoRoom)?;
     let generation = snapshot.generation;
-    Ok(Decided { question, permit, shape, generation, target, share, known: None })
+    Ok(Decided { question, permit, facts, shape, generation, target, share, known: None })
 }
 
 /// Asks the store.

@@ -9,12 +9,10 @@ use bytes::Bytes;
 use crate::audit::Entry;
 use crate::audit::Kind;
 use crate::policy::BulkLimit;
-use crate::policy::View;
 use crate::types::SubjectToken;
 
 use super::budget::Share;
 use super::error::CallError;
-use super::metrics::FieldLabels;
 use super::records::Records;
 use super::records::Sealed;
 use super::shared::Shared;
@@ -118,33 +116,20 @@ impl Feed {
         self.tally.left_out = self.tally.left_out.saturating_add(left_out);
         self.tally.bytes =
             self.tally.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
-        let mut counts = [0_u64; 6];
-        for view in self.records.permit.widest() {
-            if let Some(count) = counts.get_mut(usize::from(view.rank())) {
-                *count += u64::from(records);
+        let fields = &self.records.shared.metrics.by_view;
+        for (counter, count) in fields.iter().zip(self.records.plan.counts) {
+            if count > 0 {
+                counter.inc_by(u64::from(records) * u64::from(count));
             }
-        }
-        let fields = &self.records.shared.metrics.fields;
-        for (view, count) in VIEWS.iter().zip(counts).filter(|(_, count)| *count > 0) {
-            fields.get_or_create(&FieldLabels { view }).inc_by(count);
         }
     }
 }
 
 /// Counts a field that is shown as it is.
 pub(crate) fn count_shown(shared: &Shared) {
-    shared.metrics.fields.get_or_create(&FieldLabels { view: View::Show.word() }).inc();
+    let [shown, ..] = &shared.metrics.by_view;
+    shown.inc();
 }
-
-/// The words of the views, by rank.
-const VIEWS: [&str; 6] = [
-    View::Show.word(),
-    "generalize",
-    "mask",
-    View::Pseudonymize.word(),
-    View::Ciphertext.word(),
-    View::Drop.word(),
-];
 
 /// Counts a batch against the limits on how many people are shown, records it, and opens it.
 async fn release(shared: &Shared, owners: &[Arc<str>], sealed: Sealed) -> Result<Bytes, CallError> {

@@ -49,7 +49,6 @@ use super::call::Inbound;
 use super::error::CallError;
 use super::feed;
 use super::people;
-use super::plan;
 use super::plan::Question;
 use super::records;
 use super::route::Routed;
@@ -297,7 +296,6 @@ impl File {
 
     async fn judge(&mut self) -> Result<Shown, CallError> {
         self.question.caller.still_valid(&self.shared)?;
-        let before = self.generation;
         let now = self.shared.clock.now();
         records::recheck(
             &self.shared,
@@ -305,9 +303,6 @@ impl File {
             (&mut self.generation, &mut self.facts, &mut self.bulk),
             now,
         )?;
-        if self.generation != before {
-            plan::describe_file(&self.permit, self.field, Arc::make_mut(&mut self.facts));
-        }
         let (routed, permit) = (&self.question.routed, &self.permit);
         let asked = Asked { shared: &self.shared, routed, permit };
         asked.judge(&self.known, self.field, &mut self.scratch).await

@@ -1,13 +1,23 @@
 //! What the traffic side counts.
 
+use std::fmt;
+use std::fmt::Debug;
+use std::fmt::Display;
+use std::fmt::Write;
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::EncodeLabelValue;
+use prometheus_client::encoding::LabelValueEncoder;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+
+use crate::policy::View;
+use crate::types::PurposeId;
+use crate::types::StoreId;
 
 /// What is counted about calls. Labels are words of the policy and the product, never the
 /// caller's.
@@ -17,8 +27,13 @@ pub struct ProxyMetrics {
     pub(crate) overhead: Histogram,
     pub(crate) upstream: Histogram,
     pub(crate) under_way: Gauge,
-    pub(crate) records: Family<RecordLabels, Counter<u64, AtomicU64>>,
-    pub(crate) fields: Family<FieldLabels, Counter<u64, AtomicU64>>,
+    records: Family<RecordLabels, Counter<u64, AtomicU64>>,
+    /// Of `records`: looked up once.
+    pub(crate) released: Counter<u64, AtomicU64>,
+    pub(crate) left_out: Counter<u64, AtomicU64>,
+    fields: Family<FieldLabels, Counter<u64, AtomicU64>>,
+    /// Of `fields`, by the rank of the view: looked up once.
+    pub(crate) by_view: [Counter<u64, AtomicU64>; View::RANKS],
     pub(crate) bytes: Counter<u64, AtomicU64>,
     pub(crate) alerts: Counter<u64, AtomicU64>,
 }
@@ -27,13 +42,23 @@ pub struct ProxyMetrics {
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(crate) struct CallLabels {
     /// The store, or nothing when none was found.
-    pub(crate) store: String,
+    pub(crate) store: Word<StoreId>,
     /// The purpose, once decided.
-    pub(crate) purpose: String,
+    pub(crate) purpose: Word<PurposeId>,
     /// `permit`, or why not.
     pub(crate) decision: &'static str,
     /// How it ended.
     pub(crate) outcome: &'static str,
+}
+
+/// An identifier as a label; nothing when there is none.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct Word<T>(pub(crate) Option<T>);
+
+impl<T: Display + Debug> EncodeLabelValue for Word<T> {
+    fn encode(&self, to: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
+        self.0.as_ref().map_or(Ok(()), |id| write!(to, "{id}"))
+    }
 }
 
 /// What happened to records.
@@ -53,13 +78,20 @@ pub(crate) struct FieldLabels {
 impl ProxyMetrics {
     /// All at zero.
     pub(crate) fn new() -> Self {
+        let records: Family<RecordLabels, Counter<u64, AtomicU64>> = Family::default();
+        let verdict = |verdict| records.get_or_create(&RecordLabels { verdict }).clone();
+        let fields: Family<FieldLabels, Counter<u64, AtomicU64>> = Family::default();
+        let by_view = VIEWS.map(|view| fields.get_or_create(&FieldLabels { view }).clone());
         Self {
             requests: Family::default(),
             overhead: Histogram::new(OVERHEAD_S),
             upstream: Histogram::new(UPSTREAM_S),
             under_way: Gauge::default(),
-            records: Family::default(),
-            fields: Family::default(),
+            released: verdict("released"),
+            left_out: verdict("left_out"),
+            records,
+            fields,
+            by_view,
             bytes: Counter::default(),
             alerts: Counter::default(),
         }
@@ -87,6 +119,15 @@ impl ProxyMetrics {
     }
 }
 
+/// The words of the views, by rank.
+const VIEWS: [&str; View::RANKS] = [
+    View::Show.word(),
+    "generalize",
+    "mask",
+    View::Pseudonymize.word(),
+    View::Ciphertext.word(),
+    View::Drop.word(),
+];
 const OVERHEAD_S: [f64; 12] =
     [0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 1.0, 10.0];
 const UPSTREAM_S: [f64; 12] =

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use http::HeaderMap;
+use http::HeaderValue;
 
 use crate::audit::Entry;
 use crate::audit::FieldView;
+use crate::audit::FieldViews;
 use crate::audit::Shown;
 use crate::audit::Verdict;
 use crate::catalog::DataSet;
@@ -128,7 +130,45 @@ fn same_fields(a: &DataSet, b: &DataSet) -> bool {
     fields && subjects && a.region == b.region
 }
 
-/// Writes what was permitted into what becomes the call's entries.
+/// What of a plan is written down and told, whatever the call: made once, for many calls.
+#[derive(Debug)]
+pub(crate) struct PlanFacts {
+    /// The kinds of data, with the form each is shown in.
+    pub(crate) fields: FieldViews,
+    /// The `Privet-Fields` header.
+    pub(crate) header: HeaderValue,
+    /// How many fields have a view, by its rank.
+    pub(crate) counts: [u16; View::RANKS],
+}
+
+impl PlanFacts {
+    /// What the plan of `permit` comes to.
+    pub(crate) fn of(permit: &Permit) -> Self {
+        let mut counts = [0; View::RANKS];
+        for view in permit.widest() {
+            if let Some(count) = counts.get_mut(usize::from(view.rank())) {
+                *count += 1;
+            }
+        }
+        let header = HeaderValue::try_from(privet_fields(&counts));
+        let header = header.unwrap_or(HeaderValue::from_static(""));
+        Self { fields: field_views(permit).into(), header, counts }
+    }
+
+    /// What it comes to for a file: of all fields only its own leaves, as it is.
+    pub(crate) fn of_file(permit: &Permit, field: FieldIx) -> Self {
+        let shown = permit.set().get(field).map(|field| FieldView {
+            category: field.category.clone(),
+            level: field.level,
+            view: Shown::Show,
+        });
+        let fields = shown.into_iter().collect::<Vec<_>>().into();
+        let header = HeaderValue::from_static("shown=1");
+        Self { fields, header, counts: [1, 0, 0, 0, 0, 0] }
+    }
+}
+
+/// Writes what was permitted into what becomes the call's entries, but for the kinds of data.
 pub(crate) fn describe(permit: &Permit, entry: &mut Entry) {
     entry.decision = Some(Verdict::Permit);
     entry.purpose = Some(permit.purpose().clone());
@@ -136,21 +176,9 @@ pub(crate) fn describe(permit: &Permit, entry: &mut Entry) {
     entry.action = Some(permit.action());
     entry.rules = permit.grants().to_vec();
     entry.policy = Some(permit.policy_hash());
-    entry.fields = field_views(permit);
 }
 
-/// As [`describe`], for a file: of all fields only its own leaves.
-pub(crate) fn describe_file(permit: &Permit, field: FieldIx, entry: &mut Entry) {
-    describe(permit, entry);
-    let shown = permit.set().get(field).map(|field| FieldView {
-        category: field.category.clone(),
-        level: field.level,
-        view: Shown::Show,
-    });
-    entry.fields = shown.into_iter().collect();
-}
-
-fn field_views(permit: &Permit) -> Arc<[FieldView]> {
+fn field_views(permit: &Permit) -> Vec<FieldView> {
     let mut views: Vec<FieldView> = Vec::with_capacity(permit.widest().len());
     for (field, view) in permit.set().fields.iter().zip(permit.widest()) {
         let view =
@@ -159,7 +187,7 @@ fn field_views(permit: &Permit) -> Arc<[FieldView]> {
             views.push(view);
         }
     }
-    views.into()
+    views
 }
 
 const fn shown(view: View) -> Shown {
@@ -173,20 +201,11 @@ const fn shown(view: View) -> Shown {
     }
 }
 
-/// The `Privet-Fields` of a file: one field, as it is.
-pub(crate) const FILE_FIELDS: &str = "shown=1";
-
 /// The `Privet-Fields` of a plan: how many fields are shown in which way.
-pub(crate) fn privet_fields(permit: &Permit) -> String {
-    let mut counts = [0_u16; 6];
-    for view in permit.widest() {
-        if let Some(count) = counts.get_mut(usize::from(view.rank())) {
-            *count += 1;
-        }
-    }
+fn privet_fields(counts: &[u16; View::RANKS]) -> String {
     let words = ["shown", "generalized", "masked", "pseudonymized", "ciphertext", "dropped"];
     let mut text = String::with_capacity(64);
-    for (word, count) in words.iter().zip(counts).filter(|(_, count)| *count > 0) {
+    for (word, count) in words.iter().zip(counts).filter(|(_, count)| **count > 0) {
         if !text.is_empty() {
             text.push_str(", ");
         }

@@ -35,6 +35,7 @@ use super::people::People;
 use super::people::fact_values;
 use super::people::scalar;
 use super::plan;
+use super::plan::PlanFacts;
 use super::plan::Question;
 use super::shared::Shared;
 
@@ -59,6 +60,7 @@ pub(crate) struct Records {
     scratch: Scratch,
     pseudonyms: PurposePseudonyms,
     facts: Arc<Entry>,
+    pub(crate) plan: Arc<PlanFacts>,
     bulk: Arc<[BulkLimit]>,
     share: Share,
     read: usize,
@@ -74,6 +76,8 @@ pub(crate) struct Source {
     pub(crate) share: Share,
     /// The snapshot that decided.
     pub(crate) generation: u64,
+    /// What its plan comes to.
+    pub(crate) plan: Arc<PlanFacts>,
 }
 
 /// A batch as it may leave, but for its entry in the log.
@@ -135,11 +139,12 @@ impl Records {
         facts: &Entry,
         source: Source,
     ) -> Self {
-        let Source { body, links, reader, writer, share, generation } = source;
+        let Source { body, links, reader, writer, share, generation, plan } = source;
         Self {
             pseudonyms: shared.keys.pseudonyms(permit.purpose()),
             bulk: permit.bulk().into(),
             facts: Arc::new(facts.clone()),
+            plan,
             shared,
             question,
             permit,
@@ -270,6 +275,7 @@ pub(super) fn recheck(
     *permit = question.ask_again(&snapshot, permit, now)?;
     *generation = snapshot.generation;
     let mut entry = Entry::clone(facts);
+    // The kinds of data and their forms are those of before, or it would have been refused.
     plan::describe(permit, &mut entry);
     *facts = Arc::new(entry);
     *bulk = permit.bulk().into();

@@ -22,6 +22,7 @@ use crate::protocol::http::ProblemKind;
 
 use super::answer::Content;
 use super::answer::Outgoing;
+use super::answer::PRIVET_FIELDS;
 use super::body::AnswerBody;
 use super::body::Hold;
 use super::body::Piece;
@@ -83,7 +84,7 @@ fn refuse(head: &Parts, error: &CallError, mut trail: Box<Trail>) -> Response<An
     common(&mut headers, &trail, word);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Problem::MEDIA_TYPE));
     if let (ProblemKind::NotFound, Some(plan)) = (error.kind(), &trail.plan) {
-        headers.insert("privet-fields", plan.clone());
+        headers.insert(PRIVET_FIELDS, plan.clone());
     }
     advise(&mut headers, error);
     if error.closes_connection() && head.version < Version::HTTP_2 {

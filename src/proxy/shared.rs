@@ -15,7 +15,9 @@ use crate::catalog::Router;
 use crate::clock::Clock;
 use crate::clock::Entropy;
 use crate::keys::KeyRing;
+use crate::policy::Permit;
 use crate::policy::PolicySet;
+use crate::policy::View;
 use crate::protocol::http::RequestId;
 use crate::protocol::http::TraceParent;
 use crate::subjects::Cards;
@@ -33,6 +35,7 @@ use super::config::Limits;
 use super::config::Place;
 use super::error::ProxyError;
 use super::metrics::ProxyMetrics;
+use super::plan::PlanFacts;
 
 /// A store the gateway stands in front of, and where.
 #[derive(Clone, Debug)]
@@ -100,6 +103,16 @@ pub(crate) struct Snapshot {
     /// One per store, in the order of [`Shared::stores`].
     pub(crate) routers: Vec<Router>,
     shapes: HashMap<DataSetId, Arc<Shape>>,
+    /// What was made of plans so far, by data set and views.
+    plans: ArcSwap<Vec<KnownPlan>>,
+}
+
+/// A plan, and what it comes to.
+#[derive(Clone, Debug)]
+struct KnownPlan {
+    set: Arc<DataSet>,
+    views: Box<[View]>,
+    facts: Arc<PlanFacts>,
 }
 
 impl Shared {
@@ -199,12 +212,35 @@ impl Snapshot {
         }
         let shapes =
             policy.sets().iter().map(|set| (set.id.clone(), Arc::new(Shape::new(set)))).collect();
-        Ok(Self { generation, policy, routers, shapes })
+        Ok(Self { generation, policy, routers, shapes, plans: ArcSwap::default() })
     }
 
     /// The shape of a data set's records.
     pub(crate) fn shape(&self, set: &DataSetId) -> Option<&Arc<Shape>> {
         self.shapes.get(set)
+    }
+
+    /// What is written down and told of the plan of a permit this policy gave.
+    pub(crate) fn plan_facts(&self, permit: &Permit) -> Arc<PlanFacts> {
+        let plans = self.plans.load();
+        let is_it = |plan: &&KnownPlan| {
+            Arc::ptr_eq(&plan.set, permit.set()) && *plan.views == *permit.widest()
+        };
+        if let Some(known) = plans.iter().find(is_it) {
+            return Arc::clone(&known.facts);
+        }
+        let facts = Arc::new(PlanFacts::of(permit));
+        let known = KnownPlan {
+            set: Arc::clone(permit.set()),
+            views: permit.widest().into(),
+            facts: Arc::clone(&facts),
+        };
+        // Two that come at the same time keep one or both; a look-up finds the first.
+        let mut more = Vec::clone(&plans);
+        more.truncate(MAX_PLANS - 1);
+        more.push(known);
+        self.plans.store(Arc::new(more));
+        facts
     }
 
     /// The data set of that name, as this policy describes it.
@@ -232,3 +268,6 @@ impl Ids {
         [c, d, e, f, g, h, i, j, a, b]
     }
 }
+
+/// More plans than this are not kept: a look-up compares with each.
+const MAX_PLANS: usize = 64;

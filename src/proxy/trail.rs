@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::audit::Ending;
 use crate::audit::Entry;
+use crate::audit::FieldViews;
 use crate::audit::Kind;
 use crate::audit::Verdict;
 use crate::protocol::http::RequestId;
@@ -20,7 +21,7 @@ use crate::types::told;
 use super::admission::Admission;
 use super::error::CallError;
 use super::metrics::CallLabels;
-use super::metrics::RecordLabels;
+use super::metrics::Word;
 use super::shared::Shared;
 
 /// What left, so far.
@@ -59,7 +60,7 @@ impl Trail {
     /// The start of a call.
     pub(crate) fn begin(shared: Arc<Shared>, id: RequestId, method: &'static str) -> Box<Self> {
         let mut facts = Entry::new(Kind::Outcome);
-        let text: Arc<str> = id.as_str().into();
+        let text = id.shared();
         facts.request_id = Some(Arc::clone(&text));
         facts.decision_id = Some(text);
         shared.metrics.under_way.inc();
@@ -136,8 +137,10 @@ impl Trail {
         if !self.is_permitted() {
             return;
         }
-        let mut entry = self.facts.clone();
+        // What was shown, and in which form, stands in the release entries of the call.
+        let mut entry = std::mem::replace(&mut self.facts, Entry::new(Kind::Outcome));
         entry.kind = Kind::Outcome;
+        entry.fields = FieldViews::default();
         entry.outcome = Some(ending);
         entry.status = Some(self.status.as_u16());
         entry.records = Some(self.tally.records);
@@ -163,24 +166,17 @@ impl Trail {
     fn count(&self, ending: Ending) {
         let metrics = &self.shared.metrics;
         metrics.under_way.dec();
-        let word = |id: Option<&str>| id.unwrap_or_default().to_owned();
         let decision = if self.is_permitted() { "permit" } else { "refuse" };
         let labels = CallLabels {
-            store: word(self.facts.store.as_ref().map(|store| store.as_str())),
-            purpose: word(self.facts.purpose.as_ref().map(|purpose| purpose.as_str())),
+            store: Word(self.facts.store.clone()),
+            purpose: Word(self.facts.purpose.clone()),
             decision,
             outcome: ending.as_str(),
         };
         metrics.requests.get_or_create(&labels).inc();
         metrics.bytes.inc_by(self.tally.bytes);
-        let records = |verdict, count: u32| {
-            if count > 0 {
-                let labels = RecordLabels { verdict };
-                metrics.records.get_or_create(&labels).inc_by(count.into());
-            }
-        };
-        records("released", self.tally.records);
-        records("left_out", self.tally.left_out);
+        metrics.released.inc_by(self.tally.records.into());
+        metrics.left_out.inc_by(self.tally.left_out.into());
     }
 
     /// INVARIANT: names a route by its template and everything else by words of the product.

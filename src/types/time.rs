@@ -57,7 +57,33 @@ impl fmt::Display for Timestamp {
         let year = yoe + era * 400 + u64::from(month <= 2);
         let (hour, minute) = (rest / 3_600_000, rest / 60_000 % 60);
         let (second, milli) = (rest / 1000 % 60, rest % 1000);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
+        if year > 9999 {
+            return write!(
+                f,
+                "{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z"
+            );
+        }
+        // Every entry of the log has a time, so it is put together without the formatter.
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let parts =
+            [(4, year), (7, month), (10, day), (13, hour), (16, minute), (19, second), (23, milli)];
+        for (end, number) in parts {
+            put(&mut text, end, number);
+        }
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+    }
+}
+
+/// Puts the digits of `number` before place `end`, as far as they go.
+fn put(text: &mut [u8; 24], end: usize, number: u64) {
+    let mut left = number;
+    for place in text.get_mut(..end).unwrap_or_default().iter_mut().rev() {
+        if left == 0 {
+            return;
+        }
+        // A digit is below ten.
+        *place = b'0' + u8::try_from(left % 10).unwrap_or(0);
+        left /= 10;
     }
 }
 

@@ -17,11 +17,12 @@ fn full() -> Entry {
     entry.decision = Some(Verdict::Permit);
     entry.decision_id = Some("d-1".into());
     entry.facts.insert("file".into(), "hash".into());
-    entry.fields = Arc::new([FieldView {
+    entry.fields = vec![FieldView {
         category: CategoryId::parse("user.contact.email").unwrap(),
         level: Level::Sensitive,
         view: Shown::Mask,
-    }]);
+    }]
+    .into();
     entry.left_out = Some(2);
     entry.node = "node-1".into();
     entry.on_behalf_of = Some(ActorToken([1; 16]));

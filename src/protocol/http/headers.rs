@@ -167,7 +167,7 @@ impl StoreHeaders {
         if let Ok(value) = HeaderValue::from_str(id.as_str()) {
             headers.insert(REQUEST_ID, value);
         }
-        if let Ok(value) = HeaderValue::from_str(&trace.to_string()) {
+        if let Ok(value) = HeaderValue::from_bytes(&trace.written()) {
             headers.insert(TRACEPARENT, value);
         }
         headers.insert(header::USER_AGENT, HeaderValue::from_static("privet"));

@@ -1,6 +1,7 @@
 //! Ids that tie one call together across systems.
 
 use std::fmt;
+use std::sync::Arc;
 
 use http::HeaderMap;
 
@@ -53,6 +54,23 @@ impl TraceParent {
         Self { span: never_zero(span), ..self }
     }
 
+    /// The context as it stands in a header.
+    pub fn written(&self) -> [u8; 55] {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+        let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
+        let mut put = |from: usize, bytes: &[u8]| {
+            let places = text.get_mut(from..).unwrap_or_default().chunks_exact_mut(2);
+            for (place, byte) in places.zip(bytes) {
+                place.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+            }
+        };
+        put(3, &self.trace);
+        put(36, &self.span);
+        put(53, &[u8::from(self.sampled)]);
+        text
+    }
+
     /// The id of the whole trace.
     pub const fn trace_id(&self) -> [u8; 16] {
         self.trace
@@ -66,23 +84,24 @@ impl TraceParent {
 
 impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("00-")?;
-        self.trace.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
-        f.write_str("-")?;
-        self.span.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
-        write!(f, "-{:02x}", u8::from(self.sampled))
+        f.write_str(std::str::from_utf8(&self.written()).unwrap_or_default())
     }
 }
 
 /// The id of one request: a UUID of version 7. Privet's own, never the client's.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct RequestId(String);
+pub struct RequestId(Arc<str>);
 
 impl RequestId {
     /// The id of a request at `now`, made unique by `random`.
     pub fn new(now: Timestamp, random: &[u8; 10]) -> Self {
         let id = uuid::Builder::from_unix_timestamp_millis(now.unix_ms(), random).into_uuid();
-        Self(id.hyphenated().to_string())
+        Self((&*id.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer())).into())
+    }
+
+    /// The id as text that is shared.
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 
     /// The id as text.
