@@ -82,6 +82,9 @@ pub(super) struct Site {
     clock: Arc<dyn Clock>,
     tls: Option<Arc<ServerTls>>,
     path: PathBuf,
+    /// Whether callers come through sockets that were handed over, whatever the file says.
+    handed_over: bool,
+    drain: Drain,
     /// What the gateway was started with.
     config: Config,
     /// Parts of privet.toml that changed since and wait for a restart.
@@ -184,6 +187,7 @@ impl Parts {
         loaded: &Loaded,
         operators: Operators,
         tls: Option<Arc<ServerTls>>,
+        (drain, handed_over): (&Drain, bool),
     ) -> Arc<Site> {
         let Self { shared, authenticator, cards, keys, log, witness, stores, registry, clock } =
             self;
@@ -199,6 +203,8 @@ impl Parts {
             clock,
             tls,
             path: loaded.path.clone(),
+            handed_over,
+            drain: drain.clone(),
             config: loaded.config.clone(),
             at_restart: ArcSwap::default(),
             operators: Arc::new(ArcSwap::from_pointee(operators)),
@@ -291,7 +297,11 @@ impl Site {
     }
 
     fn replace(&self) -> Result<Reloaded, String> {
-        let loaded = Loaded::read(&self.path).map_err(|e| e.to_string())?;
+        let mut loaded = Loaded::read(&self.path).map_err(|e| e.to_string())?;
+        if self.handed_over {
+            loaded.config.gateway.listen.clone_from(&self.config.gateway.listen);
+            loaded.config.gateway.drain = self.config.gateway.drain;
+        }
         let at_restart = self.config.needs_restart(&loaded.config);
         // Told whatever comes of the rest: the file differs from what is running.
         self.at_restart.store(Arc::new(at_restart.clone()));
@@ -374,6 +384,9 @@ impl Site {
 impl api::Gateway for Site {
     fn checks(&self) -> Vec<Check> {
         let mut checks = vec![Check::passed("policy", hex(&self.shared.policy().hash()))];
+        if self.drain.is_leaving() {
+            checks.push(Check::failed("drain", "the gateway is about to stop"));
+        }
         checks.push(match self.log.trouble() {
             Some(trouble) => Check::failed("audit", &*trouble),
             None if !self.log.writable() => Check::failed("audit", "closed"),

@@ -18,6 +18,6 @@ pub use self::files::ReadError;
 pub use self::gateway::public_key_file;
 pub use self::init::{InitError, Plan, init, random_token};
 pub use self::load::{LoadError, Loaded};
-pub use self::running::{Addresses, Running, StartError, Trust};
+pub use self::running::{Addresses, Heart, Running, StartError, Trust};
 pub use self::stores::move_store;
 pub use self::witness::HistoryError;

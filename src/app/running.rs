@@ -19,15 +19,16 @@ use crate::audit::Log;
 use crate::authn::AuthnError;
 use crate::config::Config;
 use crate::keys::KeysError;
+use crate::net;
 use crate::net::Bound;
 use crate::net::Drain;
+use crate::net::Inherited;
 use crate::net::ListenerSetup;
 use crate::net::NetError;
 use crate::net::NetMetrics;
 use crate::net::Places;
 use crate::net::ServerTls;
 use crate::proxy::ProxyError;
-use crate::proxy::Shared;
 use crate::state::StateError;
 use crate::types::told;
 use crate::upstream::UpstreamError;
@@ -42,6 +43,8 @@ use super::load::LoadError;
 use super::load::Loaded;
 use super::witness::HistoryError;
 use super::worker;
+use super::worker::Duty;
+use super::worker::Pulse;
 
 /// Where the gateway listens, with the ports that were picked.
 #[derive(Clone, Copy, Debug)]
@@ -109,6 +112,12 @@ pub enum StartError {
     /// A listener.
     #[error(transparent)]
     Net(#[from] NetError),
+    /// A socket that was handed over shows plain HTTP to the network.
+    #[error(
+        "plain HTTP on the {0} socket that was handed over, `{1}`, which is not this machine alone; \
+         add `tls` to [gateway], and let operators come to 127.0.0.1"
+    )]
+    Open(&'static str, SocketAddr),
     /// A port.
     #[error("no port for {section}")]
     Listen {
@@ -178,6 +187,10 @@ pub struct Running {
     drain: Drain,
     admin_drain: Drain,
     workers: Vec<JoinHandle<()>>,
+    pulses: Vec<Pulse>,
+    /// How long calls are still taken while `/readyz` says no, and how long they may then take.
+    notice: Duration,
+    finish: Duration,
     tasks: JoinSet<()>,
     site: Arc<Site>,
     log: Log,
@@ -187,8 +200,13 @@ impl Running {
     /// Opens everything, starts the workers, and gives the gateway when all listeners accept.
     ///
     /// Opening reads disks and derives keys, which blocks the calling thread for a moment.
-    pub async fn start(loaded: Loaded, trust: Trust) -> Result<Self, StartError> {
+    pub async fn start(
+        mut loaded: Loaded,
+        trust: Trust,
+        inherited: &Inherited,
+    ) -> Result<Self, StartError> {
         harden::no_core_dumps();
+        listen_where_handed_over(&mut loaded.config, inherited)?;
         loaded.require_tests().map_err(StartError::Tests)?;
         let drain = Drain::new();
         let net = NetMetrics::default();
@@ -205,15 +223,19 @@ impl Running {
             drain: drain.clone(),
             metrics: net,
         };
-        let (gateway, workers) =
-            start_workers(&config.gateway.listen, &setup, parts.shared()).await?;
+        let (notice, finish) = (config.gateway.notice(), config.gateway.drain.finish);
+        let sockets = gateway_sockets(&config.gateway.listen, inherited)?;
+        let duty = Duty { setup, shared: Arc::clone(parts.shared()), finish };
+        let (gateway, workers, pulses) = start_workers(sockets, &duty).await?;
 
         let mut tasks = JoinSet::new();
         parts.watch(&mut tasks, &drain);
         let operators = read_operators(&config.admin.operators_file)?;
-        let site = parts.into_site(&loaded, operators, tls);
+        let handed_over = !inherited.gateway().is_empty();
+        let site = parts.into_site(&loaded, operators, tls, (&drain, handed_over));
         let admin_drain = Drain::new();
-        let admin = serve_admin(&loaded, &site, &admin_drain, &mut tasks)?;
+        let sockets = admin_sockets(&config.admin.listen, inherited)?;
+        let admin = serve_admin(sockets, &site, &admin_drain, &mut tasks)?;
         let addresses = Addresses { gateway, admin };
         let log = site.log().clone();
         let witness = site.witness();
@@ -221,7 +243,18 @@ impl Running {
         witness.begin(&log).await?;
         tasks.spawn(witness.clone().watch(log.clone(), drain.clone()));
         tracing::info!(index = first.index(), "started");
-        Ok(Self { addresses, drain, admin_drain, workers, tasks, site, log })
+        Ok(Self {
+            addresses,
+            drain,
+            admin_drain,
+            workers,
+            pulses,
+            notice,
+            finish,
+            tasks,
+            site,
+            log,
+        })
     }
 
     /// Where it listens.
@@ -243,11 +276,23 @@ impl Running {
         self.site.speaks_tls()
     }
 
-    /// Takes no new calls, lets those under way end, and closes the log. Gives how many
-    /// connections had to be cut.
+    /// Sees whether the workers run; each look covers the time since the last.
+    pub fn heart(&self) -> Heart {
+        Heart { pulses: self.pulses.clone(), seen: Vec::new() }
+    }
+
+    /// The longest a stop takes.
+    pub fn longest_stop(&self) -> Duration {
+        self.notice + self.finish + CLOSING
+    }
+
+    /// Says for a while that it is not ready, then takes no new calls, lets those under way end,
+    /// and closes the log. Gives how many connections had to be cut.
     pub async fn stop(mut self) -> usize {
+        self.drain.leave();
+        tokio::time::sleep(self.notice).await;
         self.drain.start();
-        let cut = self.drain.finished(worker::GRACE).await;
+        let cut = self.drain.finished(self.finish).await;
         self.admin_drain.start();
         let workers = std::mem::take(&mut self.workers);
         // Workers end by themselves once nothing is open; joining blocks, so not on this runtime.
@@ -275,37 +320,101 @@ impl Running {
     }
 }
 
-async fn start_workers(
+/// The workers of a gateway, seen from outside.
+#[derive(Debug)]
+pub struct Heart {
+    pulses: Vec<Pulse>,
+    seen: Vec<u64>,
+}
+
+impl Heart {
+    /// Whether every worker has run since the last look. The first look is about the start.
+    pub fn beats(&mut self) -> bool {
+        let now: Vec<u64> = self.pulses.iter().map(Pulse::beats).collect();
+        let stuck = now.iter().zip(&self.seen).any(|(now, seen)| now == seen);
+        self.seen = now;
+        !stuck
+    }
+}
+
+/// Sockets that were handed over take the place of `listen`, under the same rules.
+fn listen_where_handed_over(config: &mut Config, inherited: &Inherited) -> Result<(), StartError> {
+    let beyond = |found: &[SocketAddr]| found.iter().find(|a| !a.ip().is_loopback()).copied();
+    let (gateway, admin) =
+        (net::addresses(inherited.gateway())?, net::addresses(inherited.admin())?);
+    match (beyond(&gateway), beyond(&admin)) {
+        (Some(open), _) if config.gateway.tls.is_none() => {
+            return Err(StartError::Open("gateway", open));
+        }
+        (_, Some(open)) => return Err(StartError::Open("admin", open)),
+        _ => {}
+    }
+    if !gateway.is_empty() {
+        config.gateway.listen = gateway;
+        // New connections wait in the socket; those that are open end with their next answer.
+        config.gateway.drain.notice.get_or_insert(HANDOVER);
+    }
+    if !admin.is_empty() {
+        config.admin.listen = admin;
+    }
+    Ok(())
+}
+
+/// The sockets of each worker.
+fn gateway_sockets(
     listen: &[SocketAddr],
-    setup: &ListenerSetup,
-    shared: &Arc<Shared>,
-) -> Result<(SocketAddr, Vec<JoinHandle<()>>), StartError> {
+    inherited: &Inherited,
+) -> Result<Vec<Vec<Bound>>, StartError> {
     let count = worker::count();
     let mut sockets: Vec<Vec<Bound>> = (0..count).map(|_| Vec::new()).collect();
-    let mut first = None;
-    for address in listen {
-        let bound = Bound::bind_shared(*address, count)
-            .map_err(|source| StartError::Listen { section: "[gateway]", source })?;
-        first = first.or_else(|| bound.first().map(Bound::address));
+    let mut spread = |bound: Vec<Bound>| {
         for (mine, socket) in sockets.iter_mut().zip(bound) {
             mine.push(socket);
         }
+    };
+    for socket in inherited.gateway() {
+        spread(Bound::inherited(socket, count)?);
     }
+    for address in listen.iter().filter(|_| inherited.gateway().is_empty()) {
+        let bound = Bound::bind_shared(*address, count);
+        spread(bound.map_err(|source| StartError::Listen { section: "[gateway]", source })?);
+    }
+    Ok(sockets)
+}
+
+fn admin_sockets(listen: &[SocketAddr], inherited: &Inherited) -> Result<Vec<Bound>, StartError> {
+    if inherited.admin().is_empty() {
+        let bind = |address: &SocketAddr| {
+            Bound::bind(*address)
+                .map_err(|source| StartError::Listen { section: "[admin]", source })
+        };
+        return listen.iter().map(bind).collect();
+    }
+    let handles = inherited.admin().iter().map(|socket| Bound::inherited(socket, 1));
+    Ok(handles.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+async fn start_workers(
+    sockets: Vec<Vec<Bound>>,
+    duty: &Duty,
+) -> Result<(SocketAddr, Vec<JoinHandle<()>>, Vec<Pulse>), StartError> {
+    let first = sockets.first().and_then(|mine| mine.first()).map(Bound::address);
     let first = first.ok_or(StartError::NoListener("[gateway]"))?;
-    let mut workers = Vec::new();
+    let (mut workers, mut pulses) = (Vec::new(), Vec::new());
     for (number, sockets) in sockets.into_iter().enumerate() {
-        workers.push(worker::start(number, sockets, setup, shared).await?);
+        let (worker, pulse) = worker::start(number, sockets, duty).await?;
+        workers.push(worker);
+        pulses.push(pulse);
     }
-    Ok((first, workers))
+    Ok((first, workers, pulses))
 }
 
 fn serve_admin(
-    loaded: &Loaded,
+    sockets: Vec<Bound>,
     site: &Arc<Site>,
     drain: &Drain,
     tasks: &mut JoinSet<()>,
 ) -> Result<SocketAddr, StartError> {
-    let config = &loaded.config.admin;
     let parts = Arc::new(Admin {
         gateway: Arc::clone(site) as Arc<dyn api::Gateway>,
         cards: site.cards().clone(),
@@ -313,11 +422,8 @@ fn serve_admin(
         log: site.log().clone(),
         operators: site.operators(),
     });
-    let mut first = None;
-    for address in &config.listen {
-        let bound = Bound::bind(*address)
-            .map_err(|source| StartError::Listen { section: "[admin]", source })?;
-        first = first.or(Some(bound.address()));
+    let first = sockets.first().map(Bound::address);
+    for bound in sockets {
         let listener = admin::listener(bound, drain)?;
         let (pages, drain) = (api::router(Arc::clone(&parts)), drain.clone());
         tasks.spawn(
@@ -366,3 +472,7 @@ pub(super) fn connections_that_fit(descriptors: u64, config: &Config) -> usize {
 const MOST_CONNECTIONS: usize = 20_000;
 /// Descriptors for everything that is not a connection.
 const OTHER_FILES: usize = 256;
+/// How long open connections are waited for before sockets go back to who handed them over.
+const HANDOVER: Duration = Duration::from_secs(1);
+/// Time for the log and the state to be closed.
+const CLOSING: Duration = Duration::from_secs(15);

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -22,21 +24,48 @@ pub(super) fn count() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
+/// What every worker is started with.
+#[derive(Clone, Debug)]
+pub(super) struct Duty {
+    pub(super) setup: ListenerSetup,
+    pub(super) shared: Arc<Shared>,
+    /// How long calls under way may take, once draining.
+    pub(super) finish: Duration,
+}
+
+/// Beats while the runtime of a worker runs its tasks.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pulse(Arc<AtomicU64>);
+
+impl Pulse {
+    /// How often it has beaten.
+    pub(super) fn beats(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    async fn beat(self) {
+        loop {
+            tokio::time::sleep(BEAT).await;
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
 /// Starts worker `number` and waits until it listens.
 pub(super) async fn start(
     number: usize,
     sockets: Vec<Bound>,
-    setup: &ListenerSetup,
-    shared: &Arc<Shared>,
-) -> Result<JoinHandle<()>, StartError> {
-    let (setup, shared) = (setup.clone(), Arc::clone(shared));
+    duty: &Duty,
+) -> Result<(JoinHandle<()>, Pulse), StartError> {
+    let (duty, pulse) = (duty.clone(), Pulse::default());
     let (report, started) = oneshot::channel();
+    let beating = pulse.clone();
     let thread = std::thread::Builder::new()
         .name(format!("worker-{number}"))
-        .spawn(move || run(sockets, &setup, shared, report))
+        .spawn(move || run(sockets, duty, beating, report))
         .map_err(StartError::Thread)?;
     match started.await {
-        Ok(Ok(())) => Ok(thread),
+        Ok(Ok(())) => Ok((thread, pulse)),
         Ok(Err(error)) => Err(error),
         Err(_) => Err(StartError::Thread(io::Error::other("a worker ended at its start"))),
     }
@@ -44,8 +73,8 @@ pub(super) async fn start(
 
 fn run(
     sockets: Vec<Bound>,
-    setup: &ListenerSetup,
-    shared: Arc<Shared>,
+    duty: Duty,
+    pulse: Pulse,
     report: oneshot::Sender<Result<(), StartError>>,
 ) {
     let runtime = match Builder::new_current_thread().enable_all().build() {
@@ -53,9 +82,10 @@ fn run(
         Err(error) => return drop(report.send(Err(StartError::Thread(error)))),
     };
     runtime.block_on(async move {
-        let drain = setup.drain.clone();
-        match listen(sockets, setup, shared) {
+        let (drain, finish) = (duty.setup.drain.clone(), duty.finish);
+        match listen(sockets, &duty.setup, duty.shared) {
             Ok(tasks) => {
+                tokio::spawn(pulse.beat());
                 drop(report.send(Ok(())));
                 for task in tasks {
                     // A listener ends when the drain starts.
@@ -63,7 +93,7 @@ fn run(
                 }
                 // Connections are tasks of this runtime: it goes on until they have ended. The
                 // one who drains sets the limit.
-                drain.finished(GRACE).await;
+                drain.finished(finish).await;
             }
             Err(error) => drop(report.send(Err(error))),
         }
@@ -88,5 +118,5 @@ fn listen(
         .collect()
 }
 
-/// How long a worker waits for calls under way, once draining.
-pub(super) const GRACE: Duration = Duration::from_secs(30);
+/// How often a worker shows that it runs.
+const BEAT: Duration = Duration::from_secs(1);

@@ -1,15 +1,18 @@
 //! `privet serve`: the gateway until it is told to stop.
 
 use std::path::Path;
+use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 
+use crate::app::Heart;
 use crate::app::Running;
 use crate::app::StartError;
 use crate::app::Trust;
+use crate::net::Inherited;
 
 use super::check;
 use super::exit::{Exit, Failure, tell};
@@ -17,6 +20,8 @@ use super::log;
 
 /// Runs until SIGTERM or SIGINT; SIGHUP reloads.
 pub(super) fn run(config: &Path) -> Result<(), Failure> {
+    // Before any file is opened: the numbers of sockets are taken at their word.
+    let inherited = Inherited::take().map_err(|e| Failure::caused(Exit::Failed, &e))?;
     let loaded = check::load(config)?;
     loaded.require_files().map_err(|faults| check::refused(&faults))?;
     let _access_log = log::start("info");
@@ -24,13 +29,21 @@ pub(super) fn run(config: &Path) -> Result<(), Failure> {
         tracing::warn!("{warning}");
     }
     block_on(async {
-        let running = Running::start(loaded, Trust::Real).await.map_err(|e| started(&e))?;
+        let running = Running::start(loaded, Trust::Real, &inherited).await;
+        let running = running.map_err(|e| started(&e))?;
+        // The workers have handles of their own.
+        drop(inherited);
         let at = running.addresses();
         let tls = if running.speaks_tls() { "https" } else { "http" };
         tell(&format!("ready gateway={tls}://{} admin=http://{}", at.gateway, at.admin));
         notify(&[NotifyState::Ready]);
+        if let Some(limit) = sd_notify::watchdog_enabled() {
+            tokio::spawn(watchdog(running.heart(), limit));
+        }
         until_told_to_stop(&running).await?;
-        notify(&[NotifyState::Stopping]);
+        let longest = running.longest_stop().as_micros();
+        let longest = NotifyState::ExtendTimeoutUsec(u32::try_from(longest).unwrap_or(u32::MAX));
+        notify(&[NotifyState::Stopping, longest]);
         let cut = running.stop().await;
         if cut > 0 {
             tracing::warn!(cut, "connections were cut at the end of the drain");
@@ -69,11 +82,31 @@ async fn until_told_to_stop(running: &Running) -> Result<(), Failure> {
         tokio::select! {
             stopped = &mut stop => return stopped,
             _ = hup.recv() => {
-                notify(&[NotifyState::Reloading]);
+                reloading();
                 // The outcome, good or bad, is logged by the reload itself.
                 drop(running.reload().await);
                 notify(&[NotifyState::Ready]);
             }
+        }
+    }
+}
+
+/// Tells systemd that a reload has begun, and when: it waits for the `READY=1` after it.
+fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => notify(&[NotifyState::Reloading, now]),
+        Err(_) => notify(&[NotifyState::Reloading]),
+    }
+}
+
+/// Tells systemd that every worker runs, twice in each `limit`.
+async fn watchdog(mut heart: Heart, limit: Duration) {
+    loop {
+        tokio::time::sleep(limit / 2).await;
+        if heart.beats() {
+            notify(&[NotifyState::Watchdog]);
+        } else {
+            tracing::error!("a worker has not run for {} s", limit.as_secs() / 2);
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::types::doc::MapReader;
 use crate::types::doc::Node;
 
 use super::AdminListener;
+use super::DrainTimes;
 use super::Gateway;
 use super::paths::Paths;
 
@@ -23,6 +24,7 @@ pub(super) fn gateway(node: &Node, paths: &Paths, faults: &mut Faults) -> Option
     let tls = map.optional("tls").and_then(|n| tls(n, paths, faults));
     let limits =
         map.optional("limits").map_or_else(|| Some(Limits::default()), |n| limits(n, faults));
+    let drain = map.optional("drain").map_or(Some(DRAIN), |n| drain(n, faults));
     if let Some(proxies) = map.optional("trusted_proxies") {
         // Nothing is decided by a client's address yet, so naming proxies would change nothing.
         if !proxies.list(faults).unwrap_or_default().is_empty() {
@@ -43,7 +45,20 @@ pub(super) fn gateway(node: &Node, paths: &Paths, faults: &mut Faults) -> Option
         );
     }
     let listen = listen.into_iter().map(|(_, address)| address).collect();
-    Some(Gateway { listen, tls, limits: limits? })
+    Some(Gateway { listen, tls, limits: limits?, drain: drain? })
+}
+
+/// `drain`: how much time a stop takes.
+fn drain(node: &Node, faults: &mut Faults) -> Option<DrainTimes> {
+    let mut map = MapReader::new(node, "`drain`", faults)?;
+    let mut seconds = |key, range| {
+        let node = map.optional(key)?;
+        node.whole(range, faults).map(Duration::from_secs)
+    };
+    let notice = seconds("notice_s", 0..=300);
+    let finish = seconds("finish_s", 1..=3600).unwrap_or(DRAIN.finish);
+    map.finish(faults);
+    Some(DrainTimes { notice, finish })
 }
 
 /// `[admin]`.
@@ -183,3 +198,5 @@ fn per_principal(node: &Node, faults: &mut Faults) -> Option<PerPrincipal> {
     map.finish(faults);
     Some(PerPrincipal { concurrent: concurrent?, per_second: per_second? })
 }
+
+const DRAIN: DrainTimes = DrainTimes { notice: None, finish: Duration::from_secs(30) };

@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::audit::AuditConfig;
 use crate::audit::Durability;
@@ -78,6 +79,28 @@ pub struct Gateway {
     pub tls: Option<TlsConfig>,
     /// Limits.
     pub limits: Limits,
+    /// How it stops.
+    pub drain: DrainTimes,
+}
+
+/// How much time a stop takes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct DrainTimes {
+    /// How long calls are still taken while `/readyz` says no, so that whoever spreads the load
+    /// sends them elsewhere. When it is not set: see [`Gateway::notice`].
+    pub notice: Option<Duration>,
+    /// How long calls under way may take to end.
+    pub finish: Duration,
+}
+
+impl Gateway {
+    /// How long calls are still taken once the gateway is to stop: as configured, else a few
+    /// seconds where somebody outside this machine may send calls, else not at all.
+    pub fn notice(&self) -> Duration {
+        let is_local = self.listen.iter().all(|address| address.ip().is_loopback());
+        let usual = if is_local { Duration::ZERO } else { NOTICE };
+        self.drain.notice.unwrap_or(usual)
+    }
 }
 
 /// The admin listener.
@@ -122,6 +145,7 @@ impl Config {
             ("tenant", self.keys.tenant == next.keys.tenant),
             ("[gateway] listen", self.gateway.listen == next.gateway.listen),
             ("[gateway] tls", self.gateway.tls == next.gateway.tls),
+            ("[gateway] drain", self.gateway.drain == next.gateway.drain),
             ("[gateway.limits]", self.gateway.limits == next.gateway.limits),
             ("[admin] listen", self.admin.listen == next.admin.listen),
             ("[state]", self.state == next.state),
@@ -288,4 +312,6 @@ fn conflict(place: &Place, what: &str, help: &str, faults: &mut Faults) {
     faults.error(place, what, help);
 }
 
+/// Health checks of load balancers come every few seconds.
+const NOTICE: Duration = Duration::from_secs(5);
 const FORMAT: &str = "config/v1";

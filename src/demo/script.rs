@@ -23,6 +23,7 @@ use crate::authn::Wanted;
 use crate::clock::Clock;
 use crate::clock::SystemClock;
 use crate::clock::SystemEntropy;
+use crate::net::Inherited;
 
 use super::call::{self, CallError};
 use super::people;
@@ -147,7 +148,7 @@ impl Demo {
         }
         let loaded = Loaded::read(&config).map_err(StartError::from)?;
         let tokens = mint_all(&options.dir, &loaded.config.authn.issuers)?;
-        let running = Running::start(loaded, Trust::Demo).await?;
+        let running = Running::start(loaded, Trust::Demo, &Inherited::default()).await?;
         let demo = Self { dir: options.dir.clone(), running, tokens, shop };
         demo.write_files().map_err(io("the demo's files"))?;
         Ok(demo)

@@ -92,6 +92,19 @@ impl Bound {
         std::iter::once(Ok(first)).chain(rest).collect()
     }
 
+    /// One handle for each of `workers` on a socket that was open before this process. They share
+    /// its queue; closing them leaves it to whoever handed the socket over.
+    pub fn inherited(socket: &StdListener, workers: usize) -> Result<Vec<Self>, NetError> {
+        let one = || {
+            let socket = socket.try_clone()?;
+            socket.set_nonblocking(true)?;
+            let address = socket.local_addr()?;
+            Ok(Self { socket, address })
+        };
+        let wrong = |source| NetError::Inherited { name: "".into(), source };
+        (0..workers.max(1)).map(|_| one().map_err(wrong)).collect()
+    }
+
     /// The address, with the port that was picked.
     pub fn address(&self) -> SocketAddr {
         self.address

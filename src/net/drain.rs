@@ -11,8 +11,19 @@ pub struct Drain(Arc<State>);
 
 #[derive(Debug)]
 struct State {
-    started: watch::Sender<bool>,
+    stage: watch::Sender<Stage>,
     open: watch::Sender<usize>,
+}
+
+/// How far a drain is.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Stage {
+    /// Not begun.
+    Open,
+    /// Calls are still taken; who sends them is told to go elsewhere.
+    Leaving,
+    /// Nothing new is taken.
+    Started,
 }
 
 /// One connection that a drain waits for, until dropped.
@@ -22,25 +33,44 @@ pub struct Open(Arc<State>);
 impl Drain {
     /// A drain that has not started.
     pub fn new() -> Self {
-        let (started, _) = watch::channel(false);
+        let (stage, _) = watch::channel(Stage::Open);
         let (open, _) = watch::channel(0);
-        Self(Arc::new(State { started, open }))
+        Self(Arc::new(State { stage, open }))
+    }
+
+    /// Tells everybody that the drain is near: connections end with their next answer.
+    pub fn leave(&self) {
+        self.0.stage.send_modify(|stage| *stage = (*stage).max(Stage::Leaving));
+    }
+
+    /// Whether the drain is near or has started.
+    pub fn is_leaving(&self) -> bool {
+        *self.0.stage.borrow() >= Stage::Leaving
+    }
+
+    /// Waits until the drain is near.
+    pub async fn leaving(&self) {
+        self.reached(Stage::Leaving).await;
     }
 
     /// Tells everybody to finish what they have and take nothing new.
     pub fn start(&self) {
-        self.0.started.send_replace(true);
+        self.0.stage.send_replace(Stage::Started);
     }
 
     /// Whether the drain has started.
     pub fn is_started(&self) -> bool {
-        *self.0.started.borrow()
+        *self.0.stage.borrow() == Stage::Started
     }
 
     /// Waits until the drain starts.
     pub async fn started(&self) {
-        let mut started = self.0.started.subscribe();
-        if started.wait_for(|started| *started).await.is_err() {
+        self.reached(Stage::Started).await;
+    }
+
+    async fn reached(&self, wanted: Stage) {
+        let mut stage = self.0.stage.subscribe();
+        if stage.wait_for(|stage| *stage >= wanted).await.is_err() {
             // INVARIANT: the sender lives in `self`, so it cannot be gone.
             std::future::pending().await
         }

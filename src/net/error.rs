@@ -44,6 +44,24 @@ pub enum NetError {
     /// A TLS handshake failed.
     #[error("the TLS handshake failed")]
     Handshake(#[source] io::Error),
+    /// A socket that was handed over cannot be used.
+    #[error("the socket `{name}` that was handed over cannot be used")]
+    Inherited {
+        /// Its name.
+        name: Box<str>,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A socket was handed over under a name that says nothing.
+    #[error(
+        "a socket was handed over under the name `{name}`; \
+         write FileDescriptorName=gateway (or admin) into its systemd socket unit"
+    )]
+    SocketName {
+        /// The name in `LISTEN_FDNAMES`.
+        name: Box<str>,
+    },
     /// A private file can be read by others.
     #[error("`{}` can be read by others (mode {mode:04o}); run: chmod 600 {}", path.display(), path.display())]
     Readable {

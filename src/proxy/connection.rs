@@ -44,6 +44,8 @@ const MIN_BUFFER: usize = 8192;
 /// How long a connection that was told to close may still take.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// How long after it was opened a connection may wait for its first call, though draining.
+const FRESH: Duration = Duration::from_secs(1);
 /// Answers that do not move are not looked for more often.
 const OFTEN: Duration = Duration::from_millis(10);
 /// Stands for the time at which an answer last moved when it did not for too long.
@@ -82,6 +84,7 @@ pub(crate) struct Activity {
     /// When each answer on its way last moved, in milliseconds from `opened`.
     sending: Mutex<Vec<Arc<AtomicU64>>>,
     cut: Notify,
+    begun: Notify,
 }
 
 /// One call of a connection, until dropped.
@@ -100,6 +103,7 @@ impl Activity {
             last_ms: AtomicU64::new(0),
             sending: Mutex::default(),
             cut: Notify::new(),
+            begun: Notify::new(),
         }
     }
 
@@ -107,6 +111,7 @@ impl Activity {
     pub(crate) fn begin(self: &Arc<Self>) -> UnderWay {
         self.head_ms.store(0, Ordering::Relaxed);
         self.under_way.fetch_add(1, Ordering::Relaxed);
+        self.begun.notify_waiters();
         UnderWay(Arc::clone(self))
     }
 
@@ -292,7 +297,7 @@ async fn watch<C: GracefulConnection>(
             biased;
             _ = connection.as_mut() => return,
             () = activity.cut.notified() => return,
-            () = drain.started(), if !closing => {
+            () = told_to_close(drain, activity), if !closing => {
                 closing = true;
                 activity.close();
                 connection.as_mut().graceful_shutdown();
@@ -328,6 +333,24 @@ async fn due(mut timer: Pin<&mut Sleep>, activity: &Activity, limits: &Limits) {
         timer.as_mut().poll(cx)
     })
     .await;
+}
+
+/// Waits until a drain concerns this connection: with its next answer once the drain is near, and
+/// whatever it does once that has started. Who has just connected has a call on its way, and
+/// would never learn what became of it.
+async fn told_to_close(drain: &Drain, activity: &Activity) {
+    drain.leaving().await;
+    if activity.under_way.load(Ordering::Relaxed) > 0 {
+        return;
+    }
+    let started = async {
+        drain.started().await;
+        tokio::time::sleep_until(activity.opened + FRESH).await;
+    };
+    tokio::select! {
+        () = activity.begun.notified() => {}
+        () = started => {}
+    }
 }
 
 fn builder(limits: &Limits, alpn: Option<Alpn>) -> Builder<TokioExecutor> {

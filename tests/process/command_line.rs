@@ -506,7 +506,7 @@ fn a_reload_that_fails_leaves_no_wider_policy_in_force() {
     assert_eq!(phone(), "+447700900007");
 }
 
-fn post(to: std::net::SocketAddr, path: &str, token: &str) -> u16 {
+pub(crate) fn post(to: std::net::SocketAddr, path: &str, token: &str) -> u16 {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(to).unwrap();
     let request = format!(

@@ -14,6 +14,7 @@ mod audit_cli;
 mod command_line;
 mod harness;
 mod kill9;
+mod operation;
 mod planted;
 mod rollback;
 mod third_party_store;

@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -73,10 +74,30 @@ impl Site {
 
     /// Starts the gateway and waits until it says that it is ready.
     pub(crate) fn serve(&self) -> Gateway {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_privet"))
-            .arg("serve")
+        let mut command = Command::new(env!("CARGO_BIN_EXE_privet"));
+        command.arg("serve").stdin(Stdio::null());
+        self.serve_by(command)
+    }
+
+    /// The same, on a socket that is handed over under a name, as systemd does it.
+    pub(crate) fn serve_on(&self, socket: &TcpListener, name: &str) -> Gateway {
+        self.serve_by(Self::on(socket, name))
+    }
+
+    /// The command that starts the gateway on a socket that is handed over.
+    pub(crate) fn on(socket: &TcpListener, name: &str) -> Command {
+        let mut command = Command::new("sh");
+        let script = "exec 3<&0 </dev/null; export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$0\" serve";
+        command.args(["-c", script, env!("CARGO_BIN_EXE_privet")]);
+        command.env("LISTEN_FDNAMES", name);
+        command.stdin(OwnedFd::from(socket.try_clone().unwrap()));
+        command
+    }
+
+    /// Starts the gateway by a command of the test's, and waits until it says that it is ready.
+    pub(crate) fn serve_by(&self, mut command: Command) -> Gateway {
+        let mut child = command
             .current_dir(self.dir())
-            .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -96,7 +117,7 @@ impl Site {
         let log = std::thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<_>>());
         let address = |name: &str| {
             let word = ready.split(' ').find_map(|w| w.strip_prefix(name)).unwrap();
-            word.trim_start_matches("http://").parse().unwrap()
+            word.split("://").last().unwrap().parse().unwrap()
         };
         Gateway {
             child,
