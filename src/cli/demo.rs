@@ -34,7 +34,7 @@ pub(super) fn run(wish: &DemoArgs) -> Result<(), Failure> {
                 let kept =
                     if wish.dir.is_some() { "everything is kept" } else { "nothing is kept" };
                 tell(&format!("  Stop with Ctrl-C; {kept}."));
-                serve::told_to_stop().await?;
+                serve::Signals::listen()?.any().await;
             }
         }
         demo.stop().await;

@@ -33,6 +33,8 @@ pub(super) fn run(config: &Path) -> Result<(), Failure> {
         let running = running.map_err(|e| started(&e))?;
         // The workers have handles of their own.
         drop(inherited);
+        // Who hears `ready` may send signals at once; without a handler they would kill.
+        let mut signals = Signals::listen()?;
         let at = running.addresses();
         let tls = if running.speaks_tls() { "https" } else { "http" };
         tell(&format!("ready gateway={tls}://{} admin=http://{}", at.gateway, at.admin));
@@ -40,7 +42,7 @@ pub(super) fn run(config: &Path) -> Result<(), Failure> {
         if let Some(limit) = sd_notify::watchdog_enabled() {
             tokio::spawn(watchdog(running.heart(), limit));
         }
-        until_told_to_stop(&running).await?;
+        until_told_to_stop(&running, &mut signals).await;
         let longest = running.longest_stop().as_micros();
         let longest = NotifyState::ExtendTimeoutUsec(u32::try_from(longest).unwrap_or(u32::MAX));
         notify(&[NotifyState::Stopping, longest]);
@@ -61,33 +63,53 @@ pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
         .block_on(work)
 }
 
-/// Waits for SIGTERM or SIGINT.
-pub(super) async fn told_to_stop() -> Result<(), Failure> {
-    let (mut term, mut int) = (on(SignalKind::terminate())?, on(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+/// What this process is told by signals.
+pub(super) struct Signals {
+    hup: Signal,
+    term: Signal,
+    int: Signal,
+}
+
+/// One thing a signal asks for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Told {
+    Reload,
+    Stop,
+}
+
+impl Signals {
+    /// From now on signals are heard.
+    pub(super) fn listen() -> Result<Self, Failure> {
+        let on = |kind| {
+            signal(kind).map_err(|e| Failure::new(Exit::Failed, format_args!("signals: {e}")))
+        };
+        Ok(Self {
+            hup: on(SignalKind::hangup())?,
+            term: on(SignalKind::terminate())?,
+            int: on(SignalKind::interrupt())?,
+        })
     }
-    Ok(())
-}
 
-fn on(kind: SignalKind) -> Result<Signal, Failure> {
-    signal(kind).map_err(|e| Failure::new(Exit::Failed, format_args!("signals: {e}")))
-}
+    /// Waits for any of them.
+    pub(super) async fn any(&mut self) {
+        self.next().await;
+    }
 
-async fn until_told_to_stop(running: &Running) -> Result<(), Failure> {
-    let mut hup = on(SignalKind::hangup())?;
-    let mut stop = std::pin::pin!(told_to_stop());
-    loop {
+    async fn next(&mut self) -> Told {
         tokio::select! {
-            stopped = &mut stop => return stopped,
-            _ = hup.recv() => {
-                reloading();
-                // The outcome, good or bad, is logged by the reload itself.
-                drop(running.reload().await);
-                notify(&[NotifyState::Ready]);
-            }
+            _ = self.term.recv() => Told::Stop,
+            _ = self.int.recv() => Told::Stop,
+            _ = self.hup.recv() => Told::Reload,
         }
+    }
+}
+
+async fn until_told_to_stop(running: &Running, signals: &mut Signals) {
+    while signals.next().await == Told::Reload {
+        reloading();
+        // The outcome, good or bad, is logged by the reload itself.
+        drop(running.reload().await);
+        notify(&[NotifyState::Ready]);
     }
 }
 

@@ -44,6 +44,9 @@ use super::route;
 use super::trail::Trail;
 use super::worker::Worker;
 
+/// How often a call is decided anew because the policy changed under it.
+const CHANGES: u32 = 3;
+
 /// What a call is served with.
 pub(crate) struct Inbound {
     pub(crate) worker: Arc<Worker>,
@@ -102,7 +105,25 @@ async fn serve(
     let owner = &caller.principal.identity.owner;
     let uptime_ms = shared.clock.uptime_ms();
     trail.admission = Some(shared.admissions.admit(owner, uptime_ms).map_err(CallError::Busy)?);
-    let mut decided = decide(inbound, &head, caller, trail)?;
+    let is_read = matches!(head.method, Method::GET | Method::HEAD);
+    let mut again = if is_read { CHANGES } else { 0 };
+    loop {
+        match Box::pin(attempt(inbound, &head, caller.clone(), trail)).await {
+            // Nothing has left, so the call may be decided as if it had come a moment later.
+            Err(CallError::PolicyChanged) if again > 0 && trail.tally.is_nothing() => again -= 1,
+            answer => return answer,
+        }
+    }
+}
+
+/// The stages from the decision on.
+async fn attempt(
+    inbound: &Inbound,
+    head: &RequestHead,
+    caller: Caller,
+    trail: &mut Trail,
+) -> Result<Outgoing, CallError> {
+    let mut decided = decide(inbound, head, caller, trail)?;
     if decided.is_file() {
         decided.known = Some(Box::pin(file::known(inbound, &mut decided, trail)).await?);
     }

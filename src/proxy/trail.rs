@@ -35,6 +35,13 @@ pub(crate) struct Tally {
     pub(crate) bytes: u64,
 }
 
+impl Tally {
+    /// Whether nothing has left.
+    pub(crate) const fn is_nothing(&self) -> bool {
+        self.records == 0 && self.bytes == 0
+    }
+}
+
 /// What is written down about one call. It is written exactly once, at the end; a trail that is
 /// dropped before is one whose client went away.
 pub(crate) struct Trail {
