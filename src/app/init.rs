@@ -75,7 +75,7 @@ pub enum InitError {
 pub(super) const DEMO_PASSPHRASE: &str = "privet demo: everybody knows this passphrase";
 
 /// The development issuer's name.
-const DEV_ISSUER: &str = "https://dev-issuer.privet.invalid";
+pub(super) const DEV_ISSUER: &str = "https://dev-issuer.privet.invalid";
 
 /// Fills `folder` and lists the files written, in order. Nothing that exists is overwritten.
 pub fn init(folder: &Path, plan: &Plan, entropy: &dyn Entropy) -> Result<Vec<PathBuf>, InitError> {
@@ -99,6 +99,7 @@ pub fn init(folder: &Path, plan: &Plan, entropy: &dyn Entropy) -> Result<Vec<Pat
     out.file("operators", line.as_bytes(), 0o600)?;
     out.file("operator.token", format!("{token}\n").as_bytes(), 0o600)?;
     out.file("privet.service", unit(folder).as_bytes(), 0o644)?;
+    out.file("privet.socket", socket(plan).as_bytes(), 0o644)?;
     // Last, because its presence says that the folder is complete.
     out.file("privet.toml", settings(plan).as_bytes(), 0o644)?;
     Ok(out.written)
@@ -133,6 +134,11 @@ fn unit(folder: &Path) -> String {
     include_str!("../../dist/privet.service")
         .replace("@DIR@", &folder.display().to_string())
         .replace("@BINARY@", &binary.display().to_string())
+        .replace("@USER@", &rustix::process::geteuid().as_raw().to_string())
+}
+
+fn socket(plan: &Plan) -> String {
+    include_str!("../../dist/privet.socket").replace("@GATEWAY@", &plan.gateway.to_string())
 }
 
 /// A local certificate authority and a certificate for the gateway on this machine.

@@ -18,6 +18,7 @@ use super::agreement;
 use super::files;
 use super::files::ReadError;
 use super::outside;
+use super::risks;
 
 /// A configuration whose every file compiles.
 #[derive(Debug)]
@@ -89,6 +90,7 @@ impl Loaded {
         };
         agreement::check(&config, &policy, &mut faults);
         outside::descriptors(&config, &mut faults);
+        risks::check(&config, &policy, &mut faults);
         if faults.has_errors() {
             return Err(LoadError::Faults(faults.into_sorted()));
         }

@@ -9,6 +9,7 @@ mod init;
 mod load;
 mod outside;
 mod policy_tests;
+mod risks;
 mod running;
 mod stores;
 mod witness;

@@ -1,9 +1,12 @@
 //! Calls to the admin listener of the running gateway.
 
+use std::net::SocketAddr;
+use std::path::Path;
 use std::path::PathBuf;
 
 use bytes::Bytes;
 use http::Request;
+use http::StatusCode;
 use http_body_util::BodyExt;
 use http_body_util::Full;
 use http_body_util::Limited;
@@ -11,19 +14,18 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
+use crate::app::Loaded;
 use crate::net::read_secret;
 
 use super::args::AdminArgs;
 use super::check;
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, Failure, data};
 use super::serve;
 
 /// Sends `body` to `path` with the operator's token, and gives the answer.
 pub(super) fn post(at: &AdminArgs, path: &str, body: &Value) -> Result<Value, Failure> {
     let loaded = check::load(&at.config.config)?;
-    let Some(address) = loaded.config.admin.listen.first().copied() else {
-        return Err(Failure::new(Exit::Config, "`[admin]` lists no address"));
-    };
+    let address = address(&loaded)?;
     let token = token(at)?;
     let request = Request::post(path)
         .header("host", address.to_string())
@@ -31,6 +33,38 @@ pub(super) fn post(at: &AdminArgs, path: &str, body: &Value) -> Result<Value, Fa
         .header("content-type", "application/json")
         .body(Full::new(Bytes::from(body.to_string())))
         .map_err(|e| Failure::new(Exit::Failed, e))?;
+    let (status, body) = ask(address, request)?;
+    let value: Value = serde_json::from_slice(&body).unwrap_or_default();
+    if status.is_success() {
+        return Ok(value);
+    }
+    let detail = value.get("detail").and_then(Value::as_str).unwrap_or("no reason was given");
+    Err(Failure::new(Exit::Failed, format_args!("the gateway refused ({status}): {detail}")))
+}
+
+/// Asks the running gateway whether protected data may leave.
+pub(super) fn ready(config: &Path) -> Result<(), Failure> {
+    let loaded = check::load(config)?;
+    let address = address(&loaded)?;
+    let request = Request::get("/readyz?verbose")
+        .header("host", address.to_string())
+        .body(Full::new(Bytes::new()))
+        .map_err(|e| Failure::new(Exit::Failed, e))?;
+    let (status, body) = ask(address, request)?;
+    data(&String::from_utf8_lossy(&body))?;
+    if status.is_success() {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Failed, "the gateway is not ready"))
+}
+
+fn address(loaded: &Loaded) -> Result<SocketAddr, Failure> {
+    let first = loaded.config.admin.listen.first().copied();
+    first.ok_or_else(|| Failure::new(Exit::Config, "`[admin]` lists no address"))
+}
+
+/// Sends one request to the admin listener and reads its whole answer.
+fn ask(address: SocketAddr, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), Failure> {
     serve::block_on(async {
         let stream = TcpStream::connect(address).await.map_err(|e| {
             let help = "is `privet serve` running with this configuration?";
@@ -49,12 +83,7 @@ pub(super) fn post(at: &AdminArgs, path: &str, body: &Value) -> Result<Value, Fa
         let body =
             Limited::new(answer.into_body(), 1 << 20).collect().await.map_err(|e| broken(&*e))?;
         driver.abort();
-        let value: Value = serde_json::from_slice(&body.to_bytes()).unwrap_or_default();
-        if status.is_success() {
-            return Ok(value);
-        }
-        let detail = value.get("detail").and_then(Value::as_str).unwrap_or("no reason was given");
-        Err(Failure::new(Exit::Failed, format_args!("the gateway refused ({status}): {detail}")))
+        Ok((status, body.to_bytes()))
     })
 }
 

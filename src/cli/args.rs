@@ -27,7 +27,7 @@ pub(super) enum Command {
     /// Writes a first configuration: privet.toml, policies, certificates, keys.
     Init(InitArgs),
     /// Lists every problem of the configuration and its policies.
-    Check(ConfigArgs),
+    Check(CheckArgs),
     /// Runs the gateway.
     Serve(ConfigArgs),
     /// Tries policies before they are deployed.
@@ -59,6 +59,15 @@ pub(super) struct ConfigArgs {
     /// The configuration file.
     #[arg(long, default_value = "privet.toml", value_name = "FILE")]
     pub(super) config: PathBuf,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
+    /// Ask the running gateway whether it is ready, instead; exit code 1 when it is not.
+    #[arg(long)]
+    pub(super) live: bool,
 }
 
 #[derive(Args, Clone, Debug)]

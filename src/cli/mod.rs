@@ -43,7 +43,8 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Audit(AuditCommand::Verify { folder, since }) => {
             audit::verify(&folder, since.as_deref())
         }
-        Command::Check(at) => check::run(&at.config),
+        Command::Check(wish) if wish.live => admin::ready(&wish.config.config),
+        Command::Check(wish) => check::run(&wish.config.config),
         Command::Completions { shell } => pages::completions(shell),
         Command::Demo(wish) => demo::run(&wish),
         Command::Init(wish) => init::run(&wish.dir),

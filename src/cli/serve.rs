@@ -21,7 +21,7 @@ use super::log;
 /// Runs until SIGTERM or SIGINT; SIGHUP reloads.
 pub(super) fn run(config: &Path) -> Result<(), Failure> {
     // Before any file is opened: the numbers of sockets are taken at their word.
-    let inherited = Inherited::take().map_err(|e| Failure::caused(Exit::Failed, &e))?;
+    let inherited = inherited()?;
     let loaded = check::load(config)?;
     loaded.require_files().map_err(|faults| check::refused(&faults))?;
     let _access_log = log::start("info");
@@ -52,6 +52,13 @@ pub(super) fn run(config: &Path) -> Result<(), Failure> {
         }
         Ok(())
     })
+}
+
+/// The sockets that systemd hands over.
+#[expect(clippy::disallowed_methods, reason = "the command line is where the environment is read")]
+fn inherited() -> Result<Inherited, Failure> {
+    let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+    Inherited::take(&names).map_err(|e| Failure::caused(Exit::Failed, &e))
 }
 
 /// Runs a command's future on this thread.

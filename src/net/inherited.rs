@@ -18,16 +18,16 @@ pub struct Inherited {
 }
 
 impl Inherited {
-    /// Takes the sockets that the environment announces (`LISTEN_FDS`, `LISTEN_FDNAMES`).
+    /// Takes the sockets that the environment announces (`LISTEN_FDS`). `names` is what its
+    /// `LISTEN_FDNAMES` says.
     ///
     /// To be called before anything else opens a file: the numbers are taken at their word.
     ///
     /// # Errors
     /// When one is no listening TCP socket, or its name says neither `gateway` nor `admin`:
     /// guessing could show answers where only operators should be.
-    pub fn take() -> Result<Self, NetError> {
+    pub fn take(names: &str) -> Result<Self, NetError> {
         let mut sockets = ListenFd::from_env();
-        let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
         let mut names = names.split(':');
         let mut found = Self::default();
         for number in 0..sockets.len() {

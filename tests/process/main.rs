@@ -12,6 +12,7 @@
 
 mod audit_cli;
 mod command_line;
+mod delivery;
 mod harness;
 mod kill9;
 mod operation;

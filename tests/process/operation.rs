@@ -235,7 +235,7 @@ fn change(
         2 => site.edit("policies/customer-care.yaml", |text| {
             text.replacen("phone: tail-4", "phone: show", 1)
         }),
-        3 => site.edit("certs/gateway.pem", |text| format!("broken\n{}", &text[40..])),
+        3 => site.edit("certs/gateway.pem", |text| text.replace("BEGIN", "BROKEN")),
         _ => site.edit("policies/customer-care.yaml", |text| {
             text.replacen("phone: show", "phone: tail-4", 1)
         }),
