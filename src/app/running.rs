@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 
@@ -225,7 +226,9 @@ impl Running {
         };
         let (notice, finish) = (config.gateway.notice(), config.gateway.drain.finish);
         let sockets = gateway_sockets(&config.gateway.listen, inherited)?;
-        let duty = Duty { setup, shared: Arc::clone(parts.shared()), finish };
+        // A little longer than those are counted for who are cut.
+        let until_cut = finish + COUNTING;
+        let duty = Duty { setup, shared: Arc::clone(parts.shared()), finish: until_cut };
         let (gateway, workers, pulses) = start_workers(sockets, &duty).await?;
 
         let mut tasks = JoinSet::new();
@@ -299,9 +302,8 @@ impl Running {
         let joined = tokio::task::spawn_blocking(move || {
             workers.into_iter().for_each(|worker| drop(worker.join()));
         });
-        if cut == 0 {
-            drop(joined.await);
-        }
+        // Calls that are cut write down that they were, so the log is closed after them.
+        drop(tokio::time::timeout(CLOSING, joined).await);
         self.tasks.shutdown().await;
         if let Err(error) = self.close_log().await {
             let error = told(&error);
@@ -474,5 +476,7 @@ const MOST_CONNECTIONS: usize = 20_000;
 const OTHER_FILES: usize = 256;
 /// How long open connections are waited for before sockets go back to who handed them over.
 const HANDOVER: Duration = Duration::from_secs(1);
+/// How long the connections that are cut stay to be counted.
+const COUNTING: Duration = Duration::from_millis(200);
 /// Time for the log and the state to be closed.
 const CLOSING: Duration = Duration::from_secs(15);
