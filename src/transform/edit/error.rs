@@ -8,8 +8,8 @@ use std::borrow::Cow;
 /// A change that is refused. Names fields as policy writes them, never what was sent or is stored.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum EditError {
-    /// The field says who the record is about.
-    #[error("`{field}` says who the record is about")]
+    /// The field says which record it is, or whom it is about.
+    #[error("`{field}` says which record it is or whom it is about")]
     Fixed {
         /// The field.
         field: FieldPath,
@@ -61,8 +61,8 @@ impl ClientError for EditError {
     fn client_message(&self) -> Cow<'static, str> {
         match self {
             Self::Fixed { field } => format!(
-                "`{field}` says who the record is about and never changes; leave it out or send \
-                 it as it was shown"
+                "`{field}` says which record it is or whom it is about, and never changes; leave \
+                 it out or send it as it was shown"
             )
             .into(),
             Self::Kind { field } => {

@@ -43,7 +43,7 @@ pub struct Edit<'a> {
     pub pseudonyms: &'a dyn Pseudonyms,
     /// Which fields the caller may set, by [`FieldIx`].
     pub writable: &'a [bool],
-    /// Fields that never change, whoever asks: who the record is about.
+    /// Fields that never change, whoever asks: which record it is, and whom it is about.
     pub fixed: &'a [FieldIx],
     /// What it means that the caller left something out.
     pub mode: Mode,

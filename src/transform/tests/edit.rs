@@ -268,8 +268,8 @@ fn what_may_not_be_written_is_refused_by_its_name() {
         patch(r#"{"orders":[{"id":8,"note":"b"},{"id":7,"note":"a"}]}"#),
         not("orders[*].id")
     );
-    assert_eq!(patch(r#"{"id":"c2"}"#), "`id` says who the record is about");
-    assert_eq!(patch(r#"{"id":null}"#), "`id` says who the record is about");
+    assert_eq!(patch(r#"{"id":"c2"}"#), "`id` says which record it is or whom it is about");
+    assert_eq!(patch(r#"{"id":null}"#), "`id` says which record it is or whom it is about");
     assert_eq!(patch(r#"{"unlisted":null}"#), "a member is not listed in the data set");
     assert_eq!(patch(r#"{"address":{"x":1}}"#), "a member is not listed in the data set");
     assert_eq!(patch(r#"{"cards":[{"cvv":"1"}]}"#), "a member is not listed in the data set");
