@@ -192,11 +192,11 @@ impl Listed {
 
     /// Appends name and value.
     fn write(&self, out: &mut Vec<u8>) {
-        string(&self.name, out);
+        escape::string(&self.name, out);
         out.push(b':');
         match &self.value {
             Some(Value::Plain(value)) => out.extend_from_slice(value),
-            Some(Value::Link { routed: Some(routed), .. }) => string(routed, out),
+            Some(Value::Link { routed: Some(routed), .. }) => escape::string(routed, out),
             Some(Value::Link { routed: None, .. }) => out.extend_from_slice(b"null"),
             None => {
                 let mut before = b'{';
@@ -230,13 +230,6 @@ fn reads_as_link(text: &str) -> bool {
         || text.contains("://")
         || text.starts_with("./")
         || text.starts_with("../")
-}
-
-/// Appends a JSON string.
-fn string(text: &str, out: &mut Vec<u8>) {
-    out.push(b'"');
-    escape::escape(text.as_bytes(), out);
-    out.push(b'"');
 }
 
 /// What a remembered name costs beside its bytes, so that many short ones are bounded too.

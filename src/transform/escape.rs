@@ -78,3 +78,10 @@ pub(super) fn escape(text: &[u8], out: &mut Vec<u8>) {
 
 /// What stands in for half a pair; the validator lets none through.
 const REPLACEMENT: u16 = 0xFFFD;
+
+/// Appends a JSON string.
+pub(super) fn string(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    escape(text.as_bytes(), out);
+    out.push(b'"');
+}

@@ -7,6 +7,7 @@ use super::edit::Edit;
 use super::edit::Mode;
 use super::error::Malformed;
 use super::error::TransformError;
+use super::flat::Flat;
 use super::reader::Reader;
 use super::rewrite::show;
 use super::rewrite::validate;
@@ -26,6 +27,7 @@ use crate::policy::DatePart;
 use crate::policy::Generalize;
 use crate::policy::Mask;
 use crate::policy::View;
+use crate::protocol::http::parse_form;
 use crate::types::CategoryId;
 use crate::types::DataSetId;
 use crate::types::DomainId;
@@ -156,6 +158,33 @@ pub fn csv(data: &[u8]) {
     check_rows(&out);
     let holds = |text: &[u8]| memchr::memmem::find(text, CANARY).is_some();
     assert!(holds(data) || !holds(&out), "a planted value was shown");
+}
+
+/// Reads `data` as CSV and as a form that a client sends, says it as JSON and flat again.
+///
+/// # Panics
+///
+/// When what is said as JSON is none, or when the store would be told something else.
+pub fn flat(data: &[u8]) {
+    let Ok((shape, _)) = planted_shape() else { return };
+    let read_csv =
+        |text: &[u8]| Flat::csv(Bytes::copy_from_slice(text), &shape, Limits::default(), 100).ok();
+    let read_form = |text: &[u8]| Some(Flat::form(parse_form(text).ok()?, &shape));
+    check_flat(data, read_csv);
+    check_flat(data, read_form);
+}
+
+fn check_flat(data: &[u8], read: impl Fn(&[u8]) -> Option<Flat>) {
+    let Some(flat) = read(data) else { return };
+    let json = flat.to_json(None);
+    let records: Vec<&[u8]> =
+        json.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+    assert!(records.len() == flat.len(), "another number of records");
+    assert!(records.iter().all(|line| validate(line).is_ok()), "a record is no JSON");
+    // What is not listed is refused before anything is written.
+    let Some(again) = flat.write(records).filter(|again| !again.is_empty()) else { return };
+    let Some(again) = read(&again) else { return assert!(flat.is_empty(), "it cannot be read") };
+    assert!(again.to_json(None) == json, "the store is told something else");
 }
 
 /// Checks that every row has as many cells as the first, and that no cell would be calculated.

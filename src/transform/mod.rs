@@ -12,6 +12,7 @@ mod csv;
 mod edit;
 mod error;
 mod escape;
+mod flat;
 #[doc(hidden)]
 pub mod fuzz;
 mod names;
@@ -32,6 +33,7 @@ pub use self::batch::{Batch, Raw};
 pub use self::columns::Columns;
 pub use self::edit::{Edit, EditError, Edited, Mode, NewRecord, create, edit};
 pub use self::error::{Malformed, TransformError};
+pub use self::flat::Flat;
 pub use self::reader::Reader;
 pub use self::rewrite::{rewrite_one, validate};
 pub use self::shape::Shape;

@@ -5,6 +5,7 @@ mod attacks;
 mod edit;
 mod editing;
 mod json;
+mod flat;
 mod oracle;
 mod reading;
 mod rows;

@@ -36,6 +36,11 @@ fn csv() {
 }
 
 #[test]
+fn flat() {
+    replay("flat", privet::transform::fuzz::flat);
+}
+
+#[test]
 fn path() {
     replay("path", |bytes| text(bytes, privet::protocol::http::fuzz_target));
 }

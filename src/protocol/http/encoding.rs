@@ -78,6 +78,15 @@ pub(super) fn push_segment(raw: &str, out: &mut String) -> Result<(), TargetErro
 
 /// Decodes one raw query name or value, once; `+` is a space, as forms write it.
 pub(super) fn decode_query(raw: &str) -> Result<String, TargetError> {
+    let text = decode_form(raw)?;
+    if text.chars().any(char::is_control) {
+        return Err(TargetError::ControlCharacter);
+    }
+    Ok(text)
+}
+
+/// As [`decode_query`], for text of several lines: the caller looks at control characters.
+pub(super) fn decode_form(raw: &str) -> Result<String, TargetError> {
     let mut decoded = Vec::with_capacity(raw.len());
     let mut bytes = raw.bytes();
     while let Some(byte) = bytes.next() {
@@ -88,11 +97,7 @@ pub(super) fn decode_query(raw: &str) -> Result<String, TargetError> {
             _ => return Err(raw_fault(byte)),
         }
     }
-    let text = String::from_utf8(decoded).map_err(|_| TargetError::NotUtf8)?;
-    if text.chars().any(char::is_control) {
-        return Err(TargetError::ControlCharacter);
-    }
-    Ok(text)
+    String::from_utf8(decoded).map_err(|_| TargetError::NotUtf8)
 }
 
 /// The text one segment of a normalised path stands for.

@@ -887,3 +887,57 @@ fn links_keep_their_target_and_relation_only() {
     );
     assert_eq!(reroute_link("nonsense", &[], route), None);
 }
+
+#[test]
+fn a_form_has_one_meaning_or_none() {
+    let read = |text: &str| {
+        let members = parse_form(text.as_bytes())?;
+        Ok(members.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>())
+    };
+    assert_eq!(
+        read("a=1&address.city=S%C3%A3o+Paulo&b="),
+        Ok(vec!["a=1".to_owned(), "address.city=S\u{e3}o Paulo".to_owned(), "b=".to_owned(),])
+    );
+    assert_eq!(
+        read("a=%26%3d%2B%25&b=x%0D%0Ay"),
+        Ok(vec!["a=&=+%".to_owned(), "b=x\r\ny".to_owned()])
+    );
+    for (text, error) in [
+        ("", FormError::Member),
+        ("a", FormError::Member),
+        ("=1", FormError::Member),
+        ("a=1&", FormError::Member),
+        ("&a=1", FormError::Member),
+        ("a=1&&b=2", FormError::Member),
+        ("a=1&a=2", FormError::Repeated),
+        ("a=1&%61=2", FormError::Repeated),
+        ("a=%", FormError::Escape),
+        ("a=%4", FormError::Escape),
+        ("a=%zz", FormError::Escape),
+        ("a=%ff", FormError::NotUtf8),
+        ("a=%C0%80", FormError::NotUtf8),
+        ("a=%00", FormError::Control),
+        ("a=%1b", FormError::Control),
+        ("a=1;b=2", FormError::Unencoded),
+        ("a=x y", FormError::Unencoded),
+        ("a=\u{e9}", FormError::Unencoded),
+        ("a=1#b", FormError::Unencoded),
+    ] {
+        assert_eq!(read(text), Err(error), "{text}");
+    }
+    assert_eq!(parse_form(b"a=\xff"), Err(FormError::Unencoded));
+    let many: Vec<String> = (0..5000).map(|n| format!("a{n}=1")).collect();
+    assert_eq!(parse_form(many.join("&").as_bytes()), Err(FormError::TooMany));
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_form_is_written_as_others_read_it(members in proptest::collection::btree_map("[^\\p{Cc}]{1,5}", "[^\\p{Cc}]{0,9}|a\r\nb\t", 1..6)) {
+        let written = write_form(members.iter().map(|(name, value)| (&**name, &**value)));
+        let read = parse_form(written.as_bytes()).unwrap();
+        let theirs: Vec<(String, String)> =
+            form_urlencoded::parse(written.as_bytes()).into_owned().collect();
+        proptest::prop_assert_eq!(&read, &theirs);
+        proptest::prop_assert_eq!(read, members.into_iter().collect::<Vec<_>>());
+    }
+}
