@@ -24,4 +24,4 @@ pub use self::inherited::{Inherited, addresses};
 pub use self::metrics::NetMetrics;
 pub use self::places::Places;
 pub use self::server_tls::{NextTls, ServerTls, TlsConfig};
-pub use self::stream::{Alpn, Connection, Slot, Stream, TlsFacts};
+pub use self::stream::{Alpn, Connection, Cut, Slot, Stream, TlsFacts};

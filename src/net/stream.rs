@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::Context;
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
+use tokio::io::DuplexStream;
 use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
@@ -23,6 +25,28 @@ pub enum Stream {
     Plain(TcpStream),
     /// Under TLS, from either side.
     Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// A byte stream that can end without the peer taking what is left.
+pub trait Cut {
+    /// Makes the stream end with a reset when it is dropped: what a peer does not take would
+    /// otherwise stay in the system's buffers for minutes.
+    fn cut(&self);
+}
+
+impl Cut for Stream {
+    fn cut(&self) {
+        let socket = match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        };
+        // Without it the end is only slower.
+        drop(socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO)));
+    }
+}
+
+impl Cut for DuplexStream {
+    fn cut(&self) {}
 }
 
 /// An accepted connection whose handshake is done.

@@ -25,6 +25,7 @@ use tokio::time::Instant;
 use tokio::time::Sleep;
 
 use crate::net::Alpn;
+use crate::net::Cut;
 use crate::net::Drain;
 
 use super::call;
@@ -76,6 +77,8 @@ pub(crate) struct Activity {
     known: AtomicBool,
     /// When the connection was told to close; 0 before.
     closing_ms: AtomicU64,
+    /// Whether the connection ends under its calls.
+    is_cut: AtomicBool,
     /// When the head of a request began that has not come to its end; 0 when there is none.
     head_ms: AtomicU64,
     under_way: AtomicUsize,
@@ -98,6 +101,7 @@ impl Activity {
             protocol: AtomicU8::new(UNHEARD),
             known: AtomicBool::new(false),
             closing_ms: AtomicU64::new(0),
+            is_cut: AtomicBool::new(false),
             head_ms: AtomicU64::new(0),
             under_way: AtomicUsize::new(0),
             last_ms: AtomicU64::new(0),
@@ -148,7 +152,10 @@ impl Activity {
         let idle_until = self.opened + Duration::from_millis(last) + self.patience(limits);
         match self.head_ms.load(Ordering::Relaxed) {
             0 => idle_until,
-            began => idle_until.min(self.opened + Duration::from_millis(began) + limits.head),
+            began => {
+                let head = limits.head.min(limits.idle);
+                idle_until.min(self.opened + Duration::from_millis(began) + head)
+            }
         }
     }
 
@@ -165,13 +172,19 @@ impl Activity {
     /// Whether the head of a request takes too long.
     fn is_slow_to_ask(&self, limits: &Limits) -> bool {
         let began = self.head_ms.load(Ordering::Relaxed);
-        let head = u64::try_from(limits.head.as_millis()).unwrap_or(u64::MAX);
+        let head = u64::try_from(limits.head.min(limits.idle).as_millis()).unwrap_or(u64::MAX);
         began != 0 && self.now_ms().saturating_sub(began) >= head
     }
 
     /// Closes the connection under its calls: the client takes nothing.
     pub(crate) fn cut(&self) {
+        self.is_cut.store(true, Ordering::Relaxed);
         self.cut.notify_one();
+    }
+
+    /// Whether the connection ends under its calls.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.is_cut.load(Ordering::Relaxed)
     }
 
     /// Marks an answer as on its way to the client.
@@ -190,7 +203,11 @@ impl Activity {
             let moved = it.load(Ordering::Relaxed);
             moved < PAUSED && now.saturating_sub(moved) >= patience
         });
-        late.map(|it| it.store(STALLED, Ordering::Relaxed)).count() > 0
+        let is_stalled = late.map(|it| it.store(STALLED, Ordering::Relaxed)).count() > 0;
+        if is_stalled {
+            self.is_cut.store(true, Ordering::Relaxed);
+        }
+        is_stalled
     }
 
     fn all_sending(&self) -> MutexGuard<'_, Vec<Arc<AtomicU64>>> {
@@ -266,7 +283,7 @@ impl Drop for UnderWay {
 /// Serves a connection until it ends, is idle for too long, or the gateway drains.
 pub(crate) async fn serve<S>(worker: Arc<Worker>, stream: S, peer: Peer, drain: Drain)
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Cut + Unpin + Send + 'static,
 {
     let limits = worker.shared().limits();
     let activity = Arc::new(Activity::new());

@@ -1,4 +1,4 @@
-//! A byte stream that notes when the peer begins to say something.
+//! A byte stream that notes when the peer begins to say something, and ends as its connection does.
 
 use std::io;
 use std::pin::Pin;
@@ -10,23 +10,33 @@ use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
 
+use crate::net::Cut;
+
 use super::connection::Activity;
 
 /// A byte stream whose reads are told to the connection's [`Activity`].
 #[derive(Debug)]
-pub(crate) struct Heard<S> {
+pub(crate) struct Heard<S: Cut> {
     stream: S,
     activity: Arc<Activity>,
 }
 
-impl<S> Heard<S> {
+impl<S: Cut> Heard<S> {
     /// Tells `activity` of every read.
     pub(crate) fn new(stream: S, activity: Arc<Activity>) -> Self {
         Self { stream, activity }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {
+impl<S: Cut> Drop for Heard<S> {
+    fn drop(&mut self) {
+        if self.activity.is_cut() {
+            self.stream.cut();
+        }
+    }
+}
+
+impl<S: AsyncRead + Cut + Unpin> AsyncRead for Heard<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -42,7 +52,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
+impl<S: AsyncWrite + Cut + Unpin> AsyncWrite for Heard<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -14,6 +14,8 @@ use tokio::io::ReadBuf;
 use tokio::time::Instant;
 use tokio::time::Sleep;
 
+use crate::net::Cut;
+
 /// A byte stream whose writes fail once the peer has taken no byte for a while. Reads wait as long
 /// as they like: who has nothing to say is idle, not slow.
 #[derive(Debug)]
@@ -25,7 +27,7 @@ pub(crate) struct Patient<S> {
     waiting: bool,
 }
 
-impl<S> Patient<S> {
+impl<S: Cut> Patient<S> {
     /// Gives up after `limit`.
     pub(crate) fn new(stream: S, limit: Duration) -> Self {
         Self { stream, limit, timer: None, waiting: false }
@@ -53,6 +55,7 @@ impl<S> Patient<S> {
         };
         self.waiting = true;
         ready!(timer.as_mut().poll(cx));
+        self.stream.cut();
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -67,7 +70,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: Cut> Cut for Patient<S> {
+    fn cut(&self) {
+        self.stream.cut();
+    }
+}
+
+impl<S: AsyncWrite + Cut + Unpin> AsyncWrite for Patient<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -7,6 +7,7 @@ use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 
 use crate::net::Connection;
+use crate::net::Cut;
 use crate::net::Drain;
 use crate::upstream::Upstream;
 
@@ -50,7 +51,7 @@ impl Worker {
     /// As [`serve`](Self::serve), over any stream of bytes.
     pub async fn serve_stream<S>(self: Arc<Self>, stream: S, peer: Peer, drain: Drain)
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: AsyncRead + AsyncWrite + Cut + Unpin + Send + 'static,
     {
         connection::serve(self, stream, peer, drain).await;
     }

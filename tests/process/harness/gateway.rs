@@ -55,6 +55,15 @@ impl Site {
         fs::write(&path, change(text)).unwrap();
     }
 
+    /// Writes other limits in the place of those of `privet init`.
+    pub(crate) fn limit(&self, lines: &str) {
+        self.edit("privet.toml", |text| {
+            let (before, rest) = text.split_once("[gateway.limits]\n").unwrap();
+            let (_, after) = rest.split_once("[admin]").unwrap();
+            format!("{before}[gateway.limits]\n{lines}\n[admin]{after}")
+        });
+    }
+
     /// Writes down where operators reach the gateway, for the commands that ask it.
     pub(crate) fn reach(&self, gateway: &Gateway) {
         let listen = |address: &str| format!("[admin]\nlisten = [\"{address}\"]");
@@ -141,6 +150,13 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
+    /// The memory it holds, in KiB.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// Sends a signal, such as `-TERM`.
     pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
