@@ -9,12 +9,15 @@ mod opaque;
 mod read;
 mod router;
 mod routes;
+mod sets;
 #[cfg(test)]
 mod tests;
 mod writing;
 
 pub use self::model::{
-    DataSet, Field, FieldIx, Method, Opaque, Owner, Records, Route, Segment, Selector, SubjectField,
+    Beside, DataSet, Field, FieldIx, Method, Opaque, Owner, Records, Route, Segment, Selector,
+    SubjectField,
 };
 pub use self::read::read_data;
 pub use self::router::{Found, Matched, Router};
+pub use self::sets::check_sets;

@@ -141,6 +141,8 @@ pub struct Route {
     pub segments: Vec<Segment>,
     /// Where the records stand in a body; `None` when the answer has none.
     pub records: Option<Selector>,
+    /// Records of the same or other data sets that stand beside these in one answer.
+    pub beside: Vec<Beside>,
     /// The file that the route leads to, instead of records.
     pub opaque: Option<Opaque>,
     /// Query parameters that are passed on and select nothing, such as `limit`.
@@ -185,6 +187,17 @@ pub enum Segment {
     Literal(Box<str>),
     /// A value of this field.
     Variable(FieldIx),
+}
+
+/// Records that stand beside the route's own in one answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Beside {
+    /// Their data set, of the same store.
+    pub set: DataSetId,
+    /// Where they stand: neither above nor below others.
+    pub selector: Selector,
+    /// Where this is written.
+    pub place: Place,
 }
 
 /// A file: one field of a record, passed whole and never looked into.

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use crate::types::Faults;
 use crate::types::FieldPath;
+use crate::types::Place;
 use crate::types::PurposeId;
 use crate::types::doc::MapReader;
 use crate::types::doc::Node;
+use crate::types::doc::Value;
 
 use super::DataSet;
 use super::FieldIx;
@@ -19,6 +21,7 @@ use super::opaque;
 use super::read::leaf;
 use super::read::leaf_at;
 use super::read::single_at;
+use super::sets;
 use super::writing;
 
 /// Reads the list of routes; those with faults are left out.
@@ -43,10 +46,15 @@ fn route(node: &Node, (set, known): (&DataSet, &[Route]), faults: &mut Faults) -
     let called = on.and_then(|node| call(node, set, faults));
     let records = map.optional("records");
     let file = opaque::is_opaque(node).then(|| opaque::take(&mut map));
-    let mut selector = records.filter(|_| file.is_none()).and_then(|node| selector(node, faults));
+    let places = records.filter(|_| file.is_none()).and_then(|node| match node.value {
+        Value::Map(_) => sets::read(node, set, faults),
+        _ => Some((selector(node, faults)?, Vec::new())),
+    });
+    let (mut selector, others) = places.map_or((None, Vec::new()), |(own, it)| (Some(own), it));
     let around = map.optional("around");
     if let (Some(node), Some(selector)) = (around, &mut selector) {
-        selector.around = beside(node, selector, faults);
+        let others: Vec<&Selector> = others.iter().map(|other| &other.selector).collect();
+        selector.around = beside(node, selector, &others, faults);
     }
     let query = map.optional("query").map(|node| node.texts(faults)).unwrap_or_default();
     let find_by = map.optional("find_by").map(|node| find_by(node, set, faults));
@@ -78,6 +86,7 @@ fn route(node: &Node, (set, known): (&DataSet, &[Route]), faults: &mut Faults) -
         template,
         segments,
         records: selector,
+        beside: others,
         opaque,
         query,
         find_by,
@@ -182,14 +191,17 @@ fn selector(node: &Node, faults: &mut Faults) -> Option<Selector> {
     let text = node.text(faults)?;
     let parsed = parse_selector(text);
     if parsed.is_none() {
-        let what = format!("`{text}` does not say where the records stand");
-        let help = "write it as `$`, `$[*]`, `$.data` or `$.data.items[*]`";
-        faults.error(&node.place, what, help);
+        wrong_selector(text, &node.place, faults);
     }
     parsed
 }
 
-fn parse_selector(text: &str) -> Option<Selector> {
+pub(super) fn wrong_selector(text: &str, place: &Place, faults: &mut Faults) {
+    let what = format!("`{text}` does not say where the records stand");
+    faults.error(place, what, "write it as `$`, `$[*]`, `$.data` or `$.data.items[*]`");
+}
+
+pub(super) fn parse_selector(text: &str) -> Option<Selector> {
     let rest = text.strip_prefix('$')?;
     let (rest, records) = match rest.strip_suffix("[*]") {
         Some(rest) => (rest, Records::Each),
@@ -209,10 +221,16 @@ fn parse_selector(text: &str) -> Option<Selector> {
 }
 
 /// Reads `around`: plain values beside the way to the records, as paths from the root.
-fn beside(node: &Node, selector: &Selector, faults: &mut Faults) -> Vec<Box<str>> {
+fn beside(
+    node: &Node,
+    selector: &Selector,
+    others: &[&Selector],
+    faults: &mut Faults,
+) -> Vec<Box<str>> {
     let mut found: Vec<Box<str>> = Vec::new();
     for (item, path) in node.texts(faults) {
-        match misplaced(path, selector, &found) {
+        let mut places = std::iter::once(&selector).chain(others);
+        match places.find_map(|selector| misplaced(path, selector, &found)) {
             Some((what, help)) => faults.error(&item.place, what, help),
             None => found.push(path.into()),
         }

@@ -768,3 +768,61 @@ fn wrong_routes_of_files_are_reported_together() {
       help: name a field that a record has once
     "#);
 }
+
+#[test]
+fn wrong_places_of_several_sets_are_reported_together() {
+    insta::assert_snapshot!(faults_of(&routes(&[
+        "on: GET /a, records: { '$.a[*]': shop.c, '$.a.b': shop.d, '$.e': shop.c, '$.f': shop.d }",
+        "on: GET /b, records: { '$.a[*]': shop.d }",
+        "on: GET /d, records: { '$': shop.c, '$.a': shop.c }",
+        "on: GET /e, records: { '$.a': shop.c, '$.b': other.c }, around: [a, b, t]",
+        "on: GET /f, records: { 'a': shop.c, '$.b': shop.c }",
+    ])), @r#"
+    a.yaml:5:50: these records and those of `shop.c` stand inside one another
+     5 |     - { on: GET /a, records: { '$.a[*]': shop.c, '$.a.b': shop.d, '$.e': shop.c, '$.f': shop.d } }
+       |                                                  ^^^^^^^
+      help: records of several data sets stand side by side in one object tree
+    a.yaml:6:30: no records of `shop.c` are in this answer
+     6 |     - { on: GET /b, records: { '$.a[*]': shop.d } }
+       |                              ^^^^^^^^^^^^^^^^^^^^
+      help: write the route under one of the data sets it reads
+    a.yaml:7:32: records at the root leave no room for others beside them
+     7 |     - { on: GET /d, records: { '$': shop.c, '$.a': shop.c } }
+       |                                ^^^
+      help: name members, such as `$.customers[*]`
+    a.yaml:8:54: `other.c` is not of the store `shop`, which answers
+     8 |     - { on: GET /e, records: { '$.a': shop.c, '$.b': other.c }, around: [a, b, t] }
+       |                                                      ^^^^^^^
+      help: name a data set of the same store
+    a.yaml:8:74: `a` holds the records themselves
+     8 |     - { on: GET /e, records: { '$.a': shop.c, '$.b': other.c }, around: [a, b, t] }
+       |                                                                          ^
+      help: leave it out of `around`
+    a.yaml:9:32: `a` does not say where the records stand
+     9 |     - { on: GET /f, records: { 'a': shop.c, '$.b': shop.c } }
+       |                                ^^^
+      help: write it as `$`, `$[*]`, `$.data` or `$.data.items[*]`
+    "#);
+}
+
+#[test]
+fn data_sets_beside_others_exist_and_are_only_read() {
+    let sets = good(&routes(&[
+        "on: GET /a, records: { '$.a[*]': shop.c, '$.b': shop.cc }",
+        "on: POST /a, records: { '$.a': shop.c, '$.b': shop.c }",
+    ]));
+    let mut faults = Faults::new();
+    check_sets(&sets, &mut faults);
+    let said: Vec<String> = faults
+        .into_sorted()
+        .iter()
+        .map(|fault| format!("{} {}", fault.message, fault.help))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "no data set is called `shop.cc` did you mean `shop.c`?",
+            "a POST route writes records of one data set write `records` as one place"
+        ]
+    );
+}

@@ -10,6 +10,7 @@ use http::HeaderValue;
 use http::StatusCode;
 use http::header;
 
+use crate::policy::Permit;
 use crate::protocol::http::Accept;
 use crate::protocol::http::MediaType;
 use crate::protocol::http::answer_headers;
@@ -31,6 +32,8 @@ use super::file::OpenFile;
 use super::links::Links;
 use super::records::Records;
 use super::records::Source;
+use super::sets::Batches;
+use super::sets::Sets;
 use super::trail::Trail;
 
 /// Answers up to this length are sent at once, with their length.
@@ -139,9 +142,19 @@ async fn records(
         return Err(CallError::NotAcceptable);
     }
     let store_headers = response.headers;
-    let mut records = read(inbound, decided, (format, response.body), trail)?;
+    let mut records = if decided.question.routed.route.beside.is_empty() {
+        Batches::One(read(inbound, decided, (format, response.body), trail)?)
+    } else {
+        let sets = sets(inbound, decided, (format, response.body), trail)?;
+        headers.insert(PRIVET_FIELDS, sets.header());
+        trail.plan = headers.get(PRIVET_FIELDS).cloned();
+        if sets.permits().any(Permit::may_leave_out) {
+            headers.insert("privet-page", HeaderValue::from_static("may-be-short"));
+        }
+        Batches::Several(Box::new(sets))
+    };
     let last = records.read().await;
-    trail.waited += std::mem::take(&mut records.waited);
+    trail.waited += records.take_waited();
     let first = records.judge(last?).await?;
     if is_single && first.records == 0 {
         // Not there and not visible look the same.
@@ -212,6 +225,21 @@ fn read(
     };
     let records = Records::new(Arc::clone(shared), question, permit, &trail.facts, source);
     Ok(Box::new(records))
+}
+
+/// The records of several data sets, which only JSON can hold.
+fn sets(
+    inbound: &Inbound,
+    decided: Decided,
+    (format, body): (Format, StoreBody),
+    trail: &Trail,
+) -> Result<Sets, CallError> {
+    if format != Format::Json {
+        return Err(CallError::Media);
+    }
+    let shared = inbound.worker.shared();
+    let limits = Limits { record_bytes: shared.limits().record_bytes, depth: DEPTH };
+    Sets::new(shared, decided, (body, limits), &trail.facts)
 }
 
 /// How the records of a media type are read. One record is never a line or row among others.

@@ -5,23 +5,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use bytes::BytesMut;
 
+use crate::audit::AuditError;
 use crate::audit::Entry;
 use crate::audit::Kind;
 use crate::policy::BulkLimit;
+use crate::policy::View;
 use crate::types::SubjectToken;
 
 use super::budget::Share;
 use super::error::CallError;
-use super::records::Records;
 use super::records::Sealed;
+use super::sets::Batches;
 use super::shared::Shared;
 use super::trail::Tally;
 
 /// The batches of one answer.
 #[derive(Debug)]
 pub(crate) struct Feed {
-    records: Box<Records>,
+    records: Batches,
     ahead: Ahead,
     tally: Tally,
 }
@@ -49,7 +52,7 @@ impl fmt::Debug for Ahead {
 
 impl Feed {
     /// Starts with a first batch that was looked at already.
-    pub(crate) fn new(records: Box<Records>, first: Sealed) -> Self {
+    pub(crate) fn new(records: Batches, first: Sealed) -> Self {
         Self { records, ahead: Ahead::Judged(Box::new(first)), tally: Tally::default() }
     }
 
@@ -60,7 +63,7 @@ impl Feed {
 
     /// How long the store was waited for since this was last asked.
     pub(crate) fn take_waited(&mut self) -> Duration {
-        std::mem::take(&mut self.records.waited)
+        self.records.take_waited()
     }
 
     /// The room its batches took.
@@ -83,9 +86,9 @@ impl Feed {
             Ahead::Judged(first) => *first,
             Ahead::Read(last) => self.records.judge(last?).await?,
         };
-        let (records, left_out) = (sealed.records, sealed.left_out);
-        let owners: Vec<Arc<str>> = self.records.question.caller.owners().cloned().collect();
-        let shared = Arc::clone(&self.records.shared);
+        let (records, left_out) = sealed.counts();
+        let owners = self.records.owners();
+        let shared = Arc::clone(self.records.shared());
         let bytes = if sealed.last {
             release(&shared, &owners, sealed).await?
         } else {
@@ -102,11 +105,11 @@ impl Feed {
     ///
     /// # Errors
     /// When the batch may not leave.
-    pub(crate) async fn announce(records: Box<Records>, first: Sealed) -> Result<Tally, CallError> {
+    pub(crate) async fn announce(records: Batches, first: Sealed) -> Result<Tally, CallError> {
         let mut feed = Self { records, ahead: Ahead::End, tally: Tally::default() };
-        let (records, left_out) = (first.records, first.left_out);
-        let owners: Vec<Arc<str>> = feed.records.question.caller.owners().cloned().collect();
-        release(&feed.records.shared, &owners, first.untold()).await?;
+        let (records, left_out) = first.counts();
+        let owners = feed.records.owners();
+        release(feed.records.shared(), &owners, first.untold()).await?;
         feed.count(records, left_out, 0);
         Ok(feed.tally)
     }
@@ -116,11 +119,15 @@ impl Feed {
         self.tally.left_out = self.tally.left_out.saturating_add(left_out);
         self.tally.bytes =
             self.tally.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
-        let fields = &self.records.shared.metrics.by_view;
-        for (counter, count) in fields.iter().zip(self.records.plan.counts) {
-            if count > 0 {
-                counter.inc_by(u64::from(records) * u64::from(count));
-            }
+        count_views(self.records.shared(), self.records.views(), records);
+    }
+}
+
+/// Counts the fields of so many records in the views of their plan.
+pub(crate) fn count_views(shared: &Shared, views: [u16; View::RANKS], records: u32) {
+    for (counter, count) in shared.metrics.by_view.iter().zip(views) {
+        if count > 0 {
+            counter.inc_by(u64::from(records) * u64::from(count));
         }
     }
 }
@@ -132,10 +139,47 @@ pub(crate) fn count_shown(shared: &Shared) {
 }
 
 /// Counts a batch against the limits on how many people are shown, records it, and opens it.
-async fn release(shared: &Shared, owners: &[Arc<str>], sealed: Sealed) -> Result<Bytes, CallError> {
+async fn release(
+    shared: &Shared,
+    owners: &[Arc<str>],
+    mut sealed: Sealed,
+) -> Result<Bytes, CallError> {
+    if !sealed.others.is_empty() {
+        let others = std::mem::take(&mut sealed.others);
+        return Box::pin(release_together(shared, owners, (sealed, others))).await;
+    }
     count(shared, owners, (&sealed.bulk, &sealed.shown), &sealed.facts)?;
     let receipt = shared.log.release(sealed.entry()).await.map_err(CallError::Audit)?;
     Ok(sealed.open(receipt))
+}
+
+/// As [`release`], for batches of several data sets that leave at once: every entry is on disk
+/// before a byte of any.
+async fn release_together(
+    shared: &Shared,
+    owners: &[Arc<str>],
+    (first, others): (Sealed, Vec<Sealed>),
+) -> Result<Bytes, CallError> {
+    let parts: Vec<Sealed> = std::iter::once(first).chain(others).collect();
+    for part in &parts {
+        count(shared, owners, (&part.bulk, &part.shown), &part.facts)?;
+    }
+    // All at once, so that they go to disk with one sync.
+    let mut waiting = Vec::with_capacity(parts.len());
+    for part in &parts {
+        let (log, entry) = (shared.log.clone(), part.entry());
+        waiting.push(tokio::spawn(async move { log.release(entry).await }));
+    }
+    let mut receipts = Vec::with_capacity(parts.len());
+    for receipt in waiting {
+        let receipt = receipt.await.unwrap_or(Err(AuditError::Closed));
+        receipts.push(receipt.map_err(CallError::Audit)?);
+    }
+    let mut bytes = BytesMut::new();
+    for (part, receipt) in parts.into_iter().zip(receipts) {
+        bytes.extend_from_slice(&part.open(receipt));
+    }
+    Ok(bytes.freeze())
 }
 
 /// Counts people against the limits on how many are shown. `facts` is how entries begin.

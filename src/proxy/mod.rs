@@ -28,6 +28,7 @@ mod plan;
 mod records;
 mod respond;
 mod route;
+mod sets;
 mod shared;
 mod trail;
 mod worker;

@@ -96,12 +96,20 @@ impl Question {
         now: Timestamp,
     ) -> Result<Permit, CallError> {
         let set = snapshot.set(&self.routed.set.id).ok_or(CallError::PolicyChanged)?;
+        let owner = snapshot.set(self.routed.owner()).ok_or(CallError::PolicyChanged)?;
         let old = &self.routed.route;
         let same = |route: &&Arc<Route>| {
+            let same_places = route.beside.len() == old.beside.len()
+                && route
+                    .beside
+                    .iter()
+                    .zip(&old.beside)
+                    .all(|(a, b)| (&a.set, &a.selector) == (&b.set, &b.selector));
             (route.method, &route.template, &route.records, &route.opaque)
                 == (old.method, &old.template, &old.records, &old.opaque)
+                && same_places
         };
-        let route = set.routes.iter().find(same).ok_or(CallError::PolicyChanged)?;
+        let route = owner.routes.iter().find(same).ok_or(CallError::PolicyChanged)?;
         if !same_fields(set, &self.routed.set) {
             return Err(CallError::PolicyChanged);
         }
@@ -202,7 +210,7 @@ const fn shown(view: View) -> Shown {
 }
 
 /// The `Privet-Fields` of a plan: how many fields are shown in which way.
-fn privet_fields(counts: &[u16; View::RANKS]) -> String {
+pub(crate) fn privet_fields(counts: &[u16; View::RANKS]) -> String {
     let words = ["shown", "generalized", "masked", "pseudonymized", "ciphertext", "dropped"];
     let mut text = String::with_capacity(64);
     for (word, count) in words.iter().zip(counts).filter(|(_, count)| **count > 0) {

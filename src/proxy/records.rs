@@ -40,9 +40,9 @@ use super::plan::Question;
 use super::shared::Shared;
 
 /// Records of one batch: no entry names more people than these records are about.
-const BATCH_RECORDS: usize = 256;
+pub(super) const BATCH_RECORDS: usize = 256;
 /// Bytes of one batch.
-const BATCH_BYTES: usize = 1024 * 1024;
+pub(super) const BATCH_BYTES: usize = 1024 * 1024;
 
 /// The records of one answer, read, judged and rewritten batch by batch.
 pub(crate) struct Records {
@@ -98,9 +98,49 @@ pub(crate) struct Sealed {
     pub(crate) last: bool,
     /// Whether every record is there and shows every field as it is.
     pub(crate) as_stored: bool,
+    /// What leaves behind it, of other data sets, each with an entry of its own.
+    pub(crate) others: Vec<Self>,
 }
 
 impl Sealed {
+    /// Nothing yet, to be written behind `bytes`. `facts`: how entries begin.
+    pub(super) fn new(bytes: Vec<u8>, (facts, bulk): (Arc<Entry>, Arc<[BulkLimit]>)) -> Self {
+        Self {
+            bytes,
+            records: 0,
+            left_out: 0,
+            subjects: Vec::new(),
+            shown: Vec::new(),
+            facts,
+            bulk,
+            last: false,
+            as_stored: false,
+            others: Vec::new(),
+        }
+    }
+
+    /// Appends structure, which tells of no record.
+    pub(super) fn write(&mut self, text: &[u8]) {
+        self.bytes.extend_from_slice(text);
+    }
+
+    /// Several batches that leave at once; `None` of none. `last`: no other follows.
+    pub(super) fn together(parts: Vec<Self>, last: bool) -> Option<Self> {
+        let mut parts = parts.into_iter();
+        let mut first = parts.next()?;
+        first.last = last;
+        first.others = parts.collect();
+        Some(first)
+    }
+
+    /// How many records leave and are left out, of all data sets.
+    pub(super) fn counts(&self) -> (u32, u32) {
+        let own = (self.records, self.left_out);
+        self.others.iter().fold(own, |(records, left_out), other| {
+            (records.saturating_add(other.records), left_out.saturating_add(other.left_out))
+        })
+    }
+
     /// The entry that must be on disk before the bytes leave.
     pub(crate) fn entry(&self) -> Entry {
         let mut entry = Entry::clone(&self.facts);
@@ -116,6 +156,7 @@ impl Sealed {
     /// The same batch when only its being there is told: its records count, its bytes stay.
     pub(crate) fn untold(mut self) -> Self {
         self.bytes.clear();
+        self.others.iter_mut().for_each(|other| other.bytes.clear());
         self
     }
 
@@ -211,19 +252,11 @@ impl Records {
             }
             desk.writer.begin(&mut out);
         }
-        let mut sealed = Sealed {
-            bytes: out,
-            records: 0,
-            left_out: 0,
-            subjects: Vec::new(),
-            shown: Vec::new(),
-            facts: Arc::clone(&self.facts),
-            bulk: Arc::clone(&self.bulk),
-            last,
-            as_stored: self.permit.shows_every_field()
-                && !self.batch.has_skipped()
-                && !self.reader.has_skipped(),
-        };
+        let mut sealed = Sealed::new(out, (Arc::clone(&self.facts), Arc::clone(&self.bulk)));
+        sealed.last = last;
+        sealed.as_stored = self.permit.shows_every_field()
+            && !self.batch.has_skipped()
+            && !self.reader.has_skipped();
         desk.judge_all(&people, &mut sealed);
         if last {
             self.reader.reroute(|link| self.links.beside(&self.shared, link));
@@ -283,18 +316,18 @@ pub(super) fn recheck(
 }
 
 /// Where one batch is judged.
-struct Desk<'a> {
-    permit: &'a Permit,
-    batch: &'a Batch,
-    writer: &'a mut Writer,
-    scratch: &'a mut Scratch,
-    pseudonyms: &'a PurposePseudonyms,
-    now: Timestamp,
+pub(super) struct Desk<'a> {
+    pub(super) permit: &'a Permit,
+    pub(super) batch: &'a Batch,
+    pub(super) writer: &'a mut Writer,
+    pub(super) scratch: &'a mut Scratch,
+    pub(super) pseudonyms: &'a PurposePseudonyms,
+    pub(super) now: Timestamp,
 }
 
 impl Desk<'_> {
     /// Judges every record of the batch and writes those that may leave.
-    fn judge_all(&mut self, people: &People<'_>, sealed: &mut Sealed) {
+    pub(super) fn judge_all(&mut self, people: &People<'_>, sealed: &mut Sealed) {
         let set = self.permit.set();
         let per_record = set.subjects.len();
         let subjects = people.facts();

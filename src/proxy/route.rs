@@ -14,6 +14,7 @@ use crate::catalog::Route;
 use crate::catalog::Router;
 use crate::protocol::http::RequestHead;
 use crate::protocol::http::Target;
+use crate::types::DataSetId;
 
 use super::config::Place;
 use super::error::CallError;
@@ -33,9 +34,30 @@ pub(crate) struct Routed {
     pub(crate) selects_by: Vec<FieldIx>,
     /// The values of the path's variables: personal data.
     vars: Vec<(FieldIx, String)>,
+    /// The data set whose route it is, when it is another one than `set`.
+    owner: Option<DataSetId>,
 }
 
 impl Routed {
+    /// The data set whose route it is.
+    pub(crate) fn owner(&self) -> &DataSetId {
+        self.owner.as_ref().unwrap_or(&self.set.id)
+    }
+
+    /// The same route to the records of `set` that stand beside its own. What it selects by are
+    /// fields of its own data set, so it selects those of no other.
+    pub(crate) fn beside(&self, set: &Arc<DataSet>) -> Self {
+        let is_own = set.id == *self.owner();
+        Self {
+            store: self.store,
+            set: Arc::clone(set),
+            route: Arc::clone(&self.route),
+            selects_by: if is_own { self.selects_by.clone() } else { Vec::new() },
+            vars: if is_own { self.vars.clone() } else { Vec::new() },
+            owner: Some(self.owner().clone()),
+        }
+    }
+
     /// What the path says of a field.
     pub(crate) fn variable(&self, field: FieldIx) -> Option<&str> {
         self.vars.iter().find(|(known, _)| *known == field).map(|(_, value)| value.as_str())
@@ -103,7 +125,7 @@ pub(crate) fn route(
     selects_by.sort_unstable();
     selects_by.dedup();
     let Matched { set, route, vars } = matched;
-    Ok(Routed { store, set, route, selects_by, vars })
+    Ok(Routed { store, set, route, selects_by, vars, owner: None })
 }
 
 /// The query parameters a route lists, in words.

@@ -223,6 +223,21 @@ impl Value {
     }
 }
 
+/// Appends a checked scalar that is passed on, a link as `route` says.
+pub(super) fn write_scalar(
+    value: &[u8],
+    route: impl Fn(&str) -> Option<String>,
+    out: &mut Vec<u8>,
+) {
+    match Value::new(value) {
+        Value::Plain(value) => out.extend_from_slice(&value),
+        Value::Link { text, .. } => match route(&text) {
+            Some(routed) => string(&routed, out),
+            None => out.extend_from_slice(b"null"),
+        },
+    }
+}
+
 /// Whether a client would take the text for a way to somewhere: a URL, a path or a query.
 fn reads_as_link(text: &str) -> bool {
     let text = text.trim_start();

@@ -21,6 +21,8 @@ mod http;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod sets;
+#[cfg(test)]
 mod slow;
 #[cfg(test)]
 mod upstream;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::catalog::Router;
+use crate::catalog::check_sets;
 use crate::catalog::read_data;
 use crate::policy::PolicyFile;
 use crate::types::Faults;
@@ -142,6 +143,7 @@ fn rules_once(model: &Model, faults: &mut Faults) {
 
 /// Builds each store's router, and checks the purposes that routes name.
 fn routes(model: &mut Model, faults: &mut Faults) {
+    check_sets(&model.sets, faults);
     for set in &model.sets {
         for route in &set.routes {
             let Some(purpose) = &route.purpose else { continue };
