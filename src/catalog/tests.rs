@@ -816,13 +816,13 @@ fn data_sets_beside_others_exist_and_are_only_read() {
     let said: Vec<String> = faults
         .into_sorted()
         .iter()
-        .map(|fault| format!("{} {}", fault.message, fault.help))
+        .map(|fault| format!("{}; {}", fault.what, fault.help.as_deref().unwrap_or_default()))
         .collect();
     assert_eq!(
         said,
         [
-            "no data set is called `shop.cc` did you mean `shop.c`?",
-            "a POST route writes records of one data set write `records` as one place"
+            "no data set is called `shop.cc`; did you mean `shop.c`?",
+            "a POST route writes records of one data set; write `records` as one place"
         ]
     );
 }

@@ -232,7 +232,7 @@ pub(super) fn write_scalar(
     match Value::new(value) {
         Value::Plain(value) => out.extend_from_slice(&value),
         Value::Link { text, .. } => match route(&text) {
-            Some(routed) => string(&routed, out),
+            Some(routed) => escape::string(&routed, out),
             None => out.extend_from_slice(b"null"),
         },
     }

@@ -17,6 +17,7 @@ mod flat;
 pub mod fuzz;
 mod names;
 mod parse;
+mod places;
 mod reader;
 mod record;
 mod rewrite;

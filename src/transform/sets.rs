@@ -12,16 +12,17 @@ use super::escape;
 use super::names::Names;
 use super::parse::Parser;
 use super::parse::Stop;
-use super::reader::Reader;
+use super::places;
+use super::places::Member;
+use super::places::Object;
+use super::places::Place;
 use super::seek::Seek;
 use super::shape::Shape;
-use super::state::Format;
 use super::state::Limits;
 use super::state::Progress;
 use crate::catalog::Records;
 use crate::catalog::Selector;
 use bytes::Bytes;
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -54,15 +55,6 @@ pub struct SetReader {
     failure: Option<TransformError>,
 }
 
-/// Where records stand.
-struct Place {
-    steps: Vec<Box<str>>,
-    records: Records,
-    reader: Reader,
-    is_shown: bool,
-    is_seen: bool,
-}
-
 /// What is written around the records of a batch.
 #[derive(Debug, Default)]
 pub struct Text {
@@ -70,12 +62,6 @@ pub struct Text {
     pub before: Vec<u8>,
     /// After its last.
     pub after: Vec<u8>,
-}
-
-struct Object {
-    name: Box<str>,
-    names: BTreeSet<Box<[u8]>>,
-    is_written_to: bool,
 }
 
 /// What is expected next.
@@ -89,19 +75,6 @@ enum At {
     Root,
     Trailing,
     Value,
-}
-
-/// What a member is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Member {
-    /// An object on the way to records (`must`) or to listed values.
-    Inside { must: bool },
-    /// A value that is passed on.
-    Kept,
-    /// Nothing that is listed.
-    Other,
-    /// Records.
-    Place(usize),
 }
 
 /// What stopped the reader for now.
@@ -132,16 +105,7 @@ impl SetReader {
             for path in &selector.around {
                 around.push(path.split('.').map(Into::into).collect());
             }
-            let depth = limits.depth.saturating_sub(selector.steps.len());
-            let below = Limits { depth, ..limits };
-            let alone = Selector { steps: Vec::new(), records: selector.records, around: vec![] };
-            Place {
-                steps: selector.steps.clone(),
-                records: selector.records,
-                reader: Reader::new(Format::Json, &alone, shape, below),
-                is_shown,
-                is_seen: false,
-            }
+            Place::new(selector, shape, (limits, is_shown))
         };
         Self {
             places: places.map(place).collect(),
@@ -252,28 +216,20 @@ impl SetReader {
     fn enter(&mut self, name: Box<str>, is_after: bool) -> At {
         self.pos += 1;
         self.write(is_after, b"{");
-        self.open.push(Object { name, names: BTreeSet::new(), is_written_to: false });
+        self.open.push(Object::new(name));
         At::FirstName
     }
 
     /// Ends an object, and writes what the store does not have of it.
     fn close(&mut self, is_after: bool) -> Result<At, Halt> {
-        let level = self.open.len().saturating_sub(1);
         let path: Vec<Box<str>> = self.path().cloned().collect();
         if self.places.first().is_some_and(|own| !own.is_seen && own.steps.starts_with(&path)) {
             return Err(TransformError::NoRecords.into());
         }
-        let mut missing: Vec<(Vec<Box<str>>, Records)> = Vec::new();
-        for place in &mut self.places {
-            if !place.is_seen && place.steps.starts_with(&path) {
-                place.is_seen = true;
-                let below = place.steps.iter().skip(level).cloned().collect();
-                missing.push((below, place.records));
-            }
-        }
+        let missing = places::take_missing(&mut self.places, &path);
         let mut text = Vec::new();
         let is_first = self.open.last().is_some_and(|object| !object.is_written_to);
-        write_missing(&missing, 0, is_first, &mut text);
+        places::write_missing(&missing, 0, is_first, &mut text);
         text.push(b'}');
         self.write(is_after, &text);
         self.open.pop();
@@ -305,28 +261,14 @@ impl SetReader {
         }
         let name = String::from_utf8(plain).map_err(|_| self.malformed(Malformed::NotUtf8))?;
         self.name = name.into();
-        self.member = self.member();
+        let mut path: Vec<Box<str>> = self.path().cloned().collect();
+        path.push(self.name.clone());
+        self.member = Member::at(&path, &self.places, &self.around);
         self.pos = end;
         Ok(At::Colon)
     }
 
-    fn member(&self) -> Member {
-        let mut path: Vec<Box<str>> = self.path().cloned().collect();
-        path.push(self.name.clone());
-        if let Some(place) = self.places.iter().position(|place| place.steps == path) {
-            return Member::Place(place);
-        }
-        if self.around.contains(&path) {
-            return Member::Kept;
-        }
-        let must = self.places.iter().any(|place| place.steps.starts_with(&path));
-        if must || self.around.iter().any(|kept| kept.starts_with(&path)) {
-            return Member::Inside { must };
-        }
-        Member::Other
-    }
-
-    fn value(&mut self, batch: &mut Batch, route: Route<'_>) -> Result<At, Halt> {
+    fn value(&mut self, batch: &Batch, route: Route<'_>) -> Result<At, Halt> {
         let is_after = !batch.is_empty();
         match (self.member, self.token()?) {
             (Member::Inside { .. }, b'{') => {
@@ -351,7 +293,7 @@ impl SetReader {
     }
 
     /// Begins with the records of a place.
-    fn begin(&mut self, at: usize, first: u8, batch: &mut Batch) -> Result<At, Halt> {
+    fn begin(&mut self, at: usize, first: u8, batch: &Batch) -> Result<At, Halt> {
         if !batch.is_empty() {
             return Err(Halt::Full);
         }
@@ -463,7 +405,7 @@ impl SetReader {
         let Some(object) = self.open.last_mut() else { return };
         let is_first = !std::mem::replace(&mut object.is_written_to, true);
         let mut text = Vec::with_capacity(self.name.len() + 4);
-        push_name(&self.name, is_first, &mut text);
+        places::push_name(&self.name, is_first, &mut text);
         self.write(is_after, &text);
     }
 
@@ -543,44 +485,6 @@ impl fmt::Debug for SetReader {
             .field("at", &self.at)
             .finish_non_exhaustive()
     }
-}
-
-/// Writes places that the store's answer does not have, with the objects around them, as if they
-/// held nothing. As deep as the longest selector, which is short.
-fn write_missing(
-    missing: &[(Vec<Box<str>>, Records)],
-    level: usize,
-    mut is_first: bool,
-    out: &mut Vec<u8>,
-) {
-    let mut written: Vec<&str> = Vec::new();
-    for (steps, records) in missing {
-        let Some(name) = steps.get(level) else { continue };
-        if written.contains(&&**name) {
-            continue;
-        }
-        written.push(name);
-        push_name(name, is_first, out);
-        is_first = false;
-        if steps.len() == level + 1 {
-            out.extend_from_slice(if *records == Records::Each { b"[]" } else { b"null" });
-            continue;
-        }
-        let inside: Vec<_> =
-            missing.iter().filter(|(steps, _)| steps.get(level) == Some(name)).cloned().collect();
-        out.push(b'{');
-        write_missing(&inside, level + 1, true, out);
-        out.push(b'}');
-    }
-}
-
-fn push_name(name: &str, is_first: bool, out: &mut Vec<u8>) {
-    if !is_first {
-        out.push(b',');
-    }
-    out.push(b'"');
-    escape::escape(name.as_bytes(), out);
-    out.extend_from_slice(b"\":");
 }
 
 /// What a remembered name costs beside its bytes.
