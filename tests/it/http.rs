@@ -8,6 +8,8 @@ use privet::audit::Kind;
 use privet::proxy::Limits;
 use privet::proxy::PerPrincipal;
 use privet::types::SubjectStatus;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
 use tokio::sync::Notify;
 
 use crate::harness::FakeStore;
@@ -654,18 +656,47 @@ async fn a_narrower_policy_ends_a_running_stream_and_the_same_one_does_not() {
         .await;
         let gateway = gateway(&store);
         let token = gateway.token(&["support"], &["care"]);
-        let reload = async {
-            while store.asked().is_empty() {
-                tokio::task::yield_now().await;
-            }
-            gateway.reload(&policy);
-            go.notify_one();
-        };
-        let (reply, ()) = tokio::join!(get(gateway.address, "/shop/customers", &token, ""), reload);
-        // The policy may change before the first batch: then the call is refused as a whole.
-        assert!(reply.status == 200 || (reply.status == 403 && !is_whole), "{}", reply.text());
-        assert_eq!(reply.is_whole && reply.status == 200, is_whole);
+        let mut stream = tokio::net::TcpStream::connect(gateway.address).await.unwrap();
+        let call = format!(
+            "GET /shop/customers HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\
+             Connection: close\r\n\r\n"
+        );
+        stream.write_all(call.as_bytes()).await.unwrap();
+        let mut raw = Vec::new();
+        while !String::from_utf8_lossy(&raw).contains("c-255\"") {
+            assert!(stream.read_buf(&mut raw).await.unwrap() > 0);
+        }
+        gateway.reload(&policy);
+        go.notify_one();
+        drop(stream.read_to_end(&mut raw).await);
+        let reply = Reply::parse(raw, false);
+        assert_eq!((reply.status, reply.is_whole), (200, is_whole));
+        assert_eq!(store.asked().len(), 1);
     }
+}
+
+#[tokio::test]
+async fn a_call_is_decided_anew_when_the_policy_changes_before_anything_left() {
+    let (seen, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (asked, wait) = (Arc::clone(&seen), Arc::clone(&go));
+    let store = FakeStore::start(move |_| {
+        asked.notify_one();
+        vec![Step::Wait(Arc::clone(&wait)), Step::Bytes(json(200, ANA))]
+    })
+    .await;
+    let gateway = gateway(&store);
+    let token = gateway.token(&["support"], &["care"]);
+    let reload = async {
+        seen.notified().await;
+        gateway.reload(&POLICY.replace("name: show, email: email-hint", "name: show"));
+        go.notify_one();
+        seen.notified().await;
+        go.notify_one();
+    };
+    let call = get(gateway.address, "/shop/customers/c-1", &token, "");
+    let (reply, ()) = tokio::join!(call, reload);
+    assert_eq!(reply.text(), r#"{"id":"c-1","name":"Ana Ruiz","country":"GB"}"#);
+    assert_eq!(outcome(&gateway).await.outcome, Some(Ending::Complete));
 }
 
 #[tokio::test]
