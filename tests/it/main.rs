@@ -13,6 +13,8 @@ mod files;
 #[cfg(test)]
 mod formats;
 #[cfg(test)]
+mod flood;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod hidden;
