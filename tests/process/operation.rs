@@ -291,7 +291,7 @@ fn a_stop_says_so_first_ends_what_runs_and_exits_in_good_order() {
     });
     let site = Site::new(store.address());
     site.edit("privet.toml", |text| {
-        let drain = "drain = { notice_s = 2, finish_s = 40 }";
+        let drain = "drain = { notice_s = 5, finish_s = 40 }";
         text.replacen("[gateway.limits]", &format!("{drain}\n[gateway.limits]"), 1)
     });
     let gateway = site.serve();
