@@ -30,7 +30,7 @@ impl Merge<'_> {
         let Some(sent) = three.sent else {
             return Ok(self.omitted_array(node, three, beyond, mode));
         };
-        if three.is_as_shown(Nulls::AsMissing) || self.is_nothing_new(node, three, mode) {
+        if three.is_as_shown(Nulls::AsMissing) || three.is_nothing_new() {
             return Ok(Change::Keep);
         }
         let is_alive = self.is_alive(node);

@@ -7,6 +7,9 @@ use super::check::member_of;
 use super::equal::Nulls;
 use super::equal::equal;
 use super::error::EditError;
+use super::free;
+use super::free::Parts;
+use super::free::free;
 use super::tree::Kind;
 use super::tree::Members;
 use super::tree::Value;
@@ -38,6 +41,12 @@ impl<'t> Three<'t> {
     /// Whether nothing is stored here, which `null` comes to.
     pub(super) fn holds_nothing(&self) -> bool {
         self.stored.is_none_or(|stored| stored.is_null())
+    }
+
+    /// Whether a `null` was sent where nothing was shown, which says no more than that. Typed
+    /// clients send it for all they were not shown, and must remove nothing by it.
+    pub(super) fn is_nothing_new(&self) -> bool {
+        self.shown.is_none() && self.sent.is_some_and(|sent| sent.is_null())
     }
 
     /// Whether what was sent says what was shown.
@@ -135,36 +144,18 @@ impl<'a> Merge<'a> {
     ) -> Result<Change<'t>, EditError> {
         let edit = self.edit;
         let node = edit.shape.node(ix).ok_or(EditError::Unlisted)?;
-        if three.is_as_shown(Nulls::AsSent) || self.is_nothing_new(node, three, mode) {
+        if three.is_as_shown(Nulls::AsSent) || three.is_nothing_new() {
             return Ok(Change::Keep);
         }
         self.may_set_all(node)?;
         if let Some(stored) = three.stored {
-            let beyond = self.beyond(ix, stored);
-            // Members that are shown in another form would go with the object.
-            if beyond.is_unlisted || beyond.is_hidden && three.shown.is_some() {
+            // What was shown in another form, or not at all, would go with the object.
+            if !self.beyond(ix, stored).is_nothing() {
                 return Err(self.unseen(ix));
             }
         }
         self.touch_all(node);
         Ok(gone(three.sent, mode))
-    }
-
-    /// Whether a `null` that was sent says no more than what was shown: nothing. Typed clients
-    /// send it for what they were not shown, so that a PUT removes nothing by it.
-    pub(super) fn is_nothing_new(&self, node: &Node, three: Three<'_>, mode: Mode) -> bool {
-        let is_null = three.sent.is_some_and(|sent| sent.is_null());
-        is_null
-            && three.shown.is_none()
-            && (mode == Mode::Replace || self.is_seen(node) && three.holds_nothing())
-    }
-
-    /// Whether what stands at `node` is shown as it is, or not at all because it is not there.
-    fn is_seen(&self, node: &Node) -> bool {
-        match node.field {
-            Some(field) => self.view(field).is_raw(),
-            None => self.is_alive(node),
-        }
     }
 
     /// An object that a PUT leaves out: what was shown of it as it is goes, as far as the caller
@@ -241,7 +232,7 @@ impl<'a> Merge<'a> {
         let Some(sent) = three.sent else {
             return Ok(self.omitted_leaf((ix, node, field), three, mode));
         };
-        if three.is_as_shown(Nulls::AsSent) || self.is_nothing_new(node, three, mode) {
+        if three.is_as_shown(Nulls::AsSent) || three.is_nothing_new() {
             return Ok(Change::Keep);
         }
         self.is_fresh(field, sent)?;
@@ -259,11 +250,11 @@ impl<'a> Merge<'a> {
         let is_raw = self.view(field).is_raw();
         match three.stored {
             _ if sent.is_null() => Ok(gone(three.sent, mode)),
-            Some(stored) if is_raw => Ok(self.free(stored, sent, mode)),
-            // A part of what was not shown: the rest stays (RFC 7396), and whether the part is
-            // new shows nowhere.
+            Some(stored) if is_raw => Ok(free(stored, sent, Parts::of(mode))),
+            // A part of what was not shown: the rest stays, and whether the part is new shows
+            // nowhere.
             Some(stored) if mode == Mode::Merge && stored.is_object() && sent.is_object() => {
-                Ok(self.free_members(stored, sent, mode))
+                Ok(free::members(stored, sent, Parts::Added))
             }
             _ => Ok(set(sent, mode)),
         }

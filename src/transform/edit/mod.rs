@@ -65,7 +65,7 @@ pub struct NewRecord<'a> {
 /// What it means that the caller left something out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Mode {
-    /// It stays; `null` removes (PATCH, RFC 7396).
+    /// It stays; `null` removes what was shown (PATCH, RFC 7396 of the record as it is shown).
     Merge,
     /// It goes, when the caller was shown it as it is and may set it (PUT). What the caller was
     /// not shown stays.

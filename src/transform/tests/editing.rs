@@ -191,14 +191,18 @@ proptest! {
             Scene::some(&scene.stored, locked), Scene::some(&whole, locked),
             "what may not be written: {} with {} is {}", scene.stored, sent, whole
         );
-        let sent_for: BTreeSet<usize> =
-            values(&sent).iter().filter_map(|(path, ..)| field_at(path)).collect();
+        // Of what was not shown at all `null` removes nothing; of what was shown in part it may.
+        let counts = |at: usize, value: &str| value != "null" || scene.views[at].reveals();
+        let sent_for: BTreeSet<usize> = values(&sent)
+            .iter()
+            .filter_map(|(path, _, value)| field_at(path).filter(|at| counts(*at, value)))
+            .collect();
         // An array or object is a value for all that is listed below it.
         let containers = |at: usize| {
-            let (path, _) = FIELDS[at];
+            let (path, is_whole) = FIELDS[at];
             let top = path.split(['.', '[']).next().unwrap();
             let Members(members) = serde_json::from_str(&sent).unwrap();
-            let is_value = |text: &str| FIELDS[at].1 || !text.starts_with('{');
+            let is_value = |text: &str| counts(at, text) && (is_whole || !text.starts_with('{'));
             members.iter().any(|(name, value)| name == top && is_value(value.get()))
         };
         let unseen = |field: Option<usize>| field.is_some_and(|at| {
