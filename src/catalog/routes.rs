@@ -75,6 +75,10 @@ fn route(node: &Node, (set, known): (&DataSet, &[Route]), faults: &mut Faults) -
         opaque::read((node, &written), segments, (set, known), faults)
     });
     let (method, template, segments) = called?;
+    if opaque.is_some() && method != Method::Get {
+        let what = format!("files are read in this version, and not written by {method}");
+        faults.error(&node.place.first_line(), what, "leave it out; nothing here acts on it yet");
+    }
     if method == Method::Get && records.is_none() {
         let help = "write `records: \"$\"` for one record, `records: \"$[*]\"` for an array";
         faults.error(&node.place.first_line(), "a GET route needs `records`", help);

@@ -737,6 +737,8 @@ fn wrong_routes_of_files_are_reported_together() {
         "on: 'GET /c/{id}/d', records: opaque, field: id, find_by: { a: id }, around: [total]",
         "on: 'GET /f', records: opaque, field: id",
         "on: 'GET /c/{id}/e', records: opaque, field: 'tags[*]'",
+        "on: 'PUT /c/{id}/e', records: opaque, field: id",
+        "on: 'DELETE /c/{id}/e'",
     ])), @r#"
     a.yaml:7:54: `shop.c` has no field `ida`
      7 |     - { on: 'GET /c/{id}/a', records: opaque, field: ida }
@@ -766,6 +768,18 @@ fn wrong_routes_of_files_are_reported_together() {
      13 |     - { on: 'GET /c/{id}/e', records: opaque, field: 'tags[*]' }
         |                                                      ^^^^^^^^^
       help: name a field that a record has once
+    a.yaml:14:7: files are read in this version, and not written by PUT
+     14 |     - { on: 'PUT /c/{id}/e', records: opaque, field: id }
+        |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      help: leave it out; nothing here acts on it yet
+    a.yaml:14:13: `GET /c/{id}/e` reads a file, and no PUT of files is served
+     14 |     - { on: 'PUT /c/{id}/e', records: opaque, field: id }
+        |             ^^^^^^^^^^^^^^^
+      help: leave the route out; nothing here acts on it yet
+    a.yaml:15:13: `GET /c/{id}/e` reads a file, and no DELETE of files is served
+     15 |     - { on: 'DELETE /c/{id}/e' }
+        |             ^^^^^^^^^^^^^^^^^^
+      help: leave the route out; nothing here acts on it yet
     "#);
 }
 

@@ -109,6 +109,10 @@ pub(super) fn check(routes: &[Arc<Route>], faults: &mut Faults) {
             faults.error(&route.place, what, help);
             continue;
         };
+        if read.opaque.is_some() {
+            let what = format!("`GET {template}` reads a file, and no {method} of files is served");
+            faults.error(&route.place, what, "leave the route out; nothing here acts on it yet");
+        }
         let single = |selector: &super::Selector| selector.records == Records::One;
         if read.records.as_ref().is_some_and(|selector| !single(selector)) {
             let what = format!(
