@@ -177,7 +177,7 @@ async fn records(
 }
 
 /// Releases batches until all are out, or more than is sent at once.
-async fn collect(mut feed: Feed, trail: &mut Trail) -> Result<Content, CallError> {
+pub(super) async fn collect(mut feed: Feed, trail: &mut Trail) -> Result<Content, CallError> {
     let mut whole = Bytes::new();
     let mut more = BytesMut::new();
     loop {
@@ -202,7 +202,7 @@ async fn collect(mut feed: Feed, trail: &mut Trail) -> Result<Content, CallError
     Ok(Content::Whole(whole, feed.into_share()))
 }
 
-fn read(
+pub(super) fn read(
     inbound: &Inbound,
     decided: Decided,
     (format, body): (Format, StoreBody),
@@ -243,7 +243,10 @@ fn sets(
 }
 
 /// How the records of a media type are read. One record is never a line or row among others.
-fn format(media: MediaType, is_single: bool) -> Result<(Format, &'static str), CallError> {
+pub(super) fn format(
+    media: MediaType,
+    is_single: bool,
+) -> Result<(Format, &'static str), CallError> {
     let format = match media {
         MediaType::Csv if !is_single => Format::Csv,
         MediaType::Json => Format::Json,

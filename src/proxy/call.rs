@@ -28,6 +28,7 @@ use crate::upstream::StoreResponse;
 
 use super::answer;
 use super::answer::Outgoing;
+use super::body::AnswerBody;
 use super::body::Answered;
 use super::budget::Share;
 use super::caller::Caller;
@@ -43,6 +44,7 @@ use super::respond;
 use super::route;
 use super::trail::Trail;
 use super::worker::Worker;
+use super::write;
 
 /// How often a call is decided anew because the policy changed under it.
 const CHANGES: u32 = 3;
@@ -80,23 +82,41 @@ pub(crate) async fn answer(
     let id = shared.request_id(shared.clock.now());
     let mut trail = Trail::begin(shared, id, method_word(&head.method));
     let inbound = Inbound { worker, peer, head };
-    let has_body = !body.is_end_stream();
-    let outgoing = Box::pin(serve(&inbound, has_body, &mut trail)).await;
+    let answer = if write::is_write(&inbound.head.method) {
+        // Goes on to its end when the client goes away: what a store was asked to do is known.
+        let task = async move {
+            let outgoing = Box::pin(serve(&inbound, body, &mut trail)).await;
+            (end(&inbound, outgoing, trail, activity), under_way)
+        };
+        tokio::spawn(task).await.ok()
+    } else {
+        let outgoing = Box::pin(serve(&inbound, body, &mut trail)).await;
+        Some((end(&inbound, outgoing, trail, activity), under_way))
+    };
+    let Some((answer, under_way)) = answer else { return Ok(respond::broken()) };
+    Ok(answer.map(|body| body.keeping(under_way)))
+}
+
+fn end(
+    inbound: &Inbound,
+    outgoing: Result<Outgoing, CallError>,
+    trail: Box<Trail>,
+    activity: Arc<Activity>,
+) -> http::Response<AnswerBody> {
     if trail.admission.is_some() {
         activity.know();
     }
-    let answer = respond::finish(&inbound.head, outgoing, trail, activity);
-    Ok(answer.map(|body| body.keeping(under_way)))
+    respond::finish(&inbound.head, outgoing, trail, activity)
 }
 
 /// The stages, in order.
 async fn serve(
     inbound: &Inbound,
-    has_body: bool,
+    body: Incoming,
     trail: &mut Trail,
 ) -> Result<Outgoing, CallError> {
     let head = check_request(&inbound.head).map_err(CallError::Head)?;
-    if has_body && matches!(head.method, Method::GET | Method::HEAD) {
+    if !body.is_end_stream() && matches!(head.method, Method::GET | Method::HEAD) {
         return Err(CallError::Head(HeadError::BodyNotAllowed));
     }
     let shared = inbound.worker.shared();
@@ -105,8 +125,10 @@ async fn serve(
     let owner = &caller.principal.identity.owner;
     let uptime_ms = shared.clock.uptime_ms();
     trail.admission = Some(shared.admissions.admit(owner, uptime_ms).map_err(CallError::Busy)?);
-    let is_read = matches!(head.method, Method::GET | Method::HEAD);
-    let mut again = if is_read { CHANGES } else { 0 };
+    if write::is_write(&head.method) {
+        return Box::pin(write::serve(inbound, (&head, body), caller, trail)).await;
+    }
+    let mut again = CHANGES;
     loop {
         match Box::pin(attempt(inbound, &head, caller.clone(), trail)).await {
             // Nothing has left, so the call may be decided as if it had come a moment later.
@@ -149,7 +171,7 @@ fn decide(
     if routed.route.opaque.is_none() && accepted(&routed.route, headers).is_nothing() {
         return Err(CallError::NotAcceptable);
     }
-    let question = Question { caller, routed, purpose: plan::purpose(headers)? };
+    let question = Question { caller, routed, purpose: plan::purpose(headers)?, is_read: true };
     let permit = question.ask(&snapshot, shared.clock.now())?;
     let facts = match &question.routed.route.opaque {
         Some(opaque) => {
@@ -176,7 +198,7 @@ fn decide(
 }
 
 /// Asks the store.
-async fn fetch(
+pub(crate) async fn fetch(
     inbound: &Inbound,
     decided: &Decided,
     trail: &mut Trail,
@@ -191,7 +213,7 @@ async fn fetch(
 }
 
 /// What a route's records can be answered with, of what the client accepts.
-fn accepted(route: &Route, client: &HeaderMap) -> Accept {
+pub(crate) fn accepted(route: &Route, client: &HeaderMap) -> Accept {
     let accept = Accept::of(client);
     match &route.records {
         Some(selector) if selector.records == Arrangement::One => accept.of_one_record(),

@@ -24,6 +24,7 @@ use crate::upstream::UpstreamError;
 
 use super::admission::Busy;
 use super::budget::NoRoom;
+use super::write_error::WriteFault;
 
 /// The gateway cannot be put together, or not with that policy.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +67,7 @@ pub(crate) enum CallError {
     #[error("the store's answer is of a type that is not released")]
     Media,
     #[error("the method is not served on this route")]
-    Method { allow: &'static str },
+    Method { allow: Box<str> },
     #[error("nothing the client accepts can be answered")]
     NotAcceptable,
     #[error("nothing the caller may see is there")]
@@ -93,7 +94,9 @@ pub(crate) enum CallError {
     Transform(#[source] TransformError),
     #[error("the store could not be asked")]
     Upstream(#[source] UpstreamError),
-    #[error("writes are not in this version")]
+    #[error("{0}")]
+    Write(#[source] WriteFault),
+    #[error("writes of files are not in this version")]
     Writes,
 }
 
@@ -123,6 +126,7 @@ impl CallError {
             Self::Transform(_) => "store_body",
             Self::Upstream(_) => "store",
             Self::Withdrawn => "withdrawn",
+            Self::Write(fault) => fault.reason(),
             Self::Writes => "writes",
         }
     }
@@ -156,6 +160,7 @@ impl CallError {
                 ErrorKind::Unavailable | ErrorKind::Overloaded => ProblemKind::Unavailable,
                 _ => ProblemKind::Store,
             },
+            Self::Write(fault) => fault.kind(),
             Self::Writes => ProblemKind::NotServed,
         }
     }
@@ -181,6 +186,7 @@ impl CallError {
             Self::Status(status) => status_detail(*status)?.into(),
             Self::Transform(error) => transform_detail(error).into(),
             Self::Upstream(error) => error.client_message(),
+            Self::Write(fault) => fault.detail(),
             other => other.fixed_detail()?.into(),
         })
     }
@@ -205,7 +211,7 @@ impl CallError {
             Self::PolicyChanged => "the policy changed while the call was under way; call again",
             Self::Route => "no route of the policy matches this path",
             Self::Subjects(_) => "consents and restrictions cannot be read at the moment",
-            Self::Writes => "writes are not in this version",
+            Self::Writes => "writes of files are not in this version",
             _ => return None,
         })
     }
@@ -220,21 +226,26 @@ impl CallError {
 
     /// Whether the connection must not be used again: what follows may not be a request.
     pub(crate) fn closes_connection(&self) -> bool {
-        matches!(self, Self::Head(error) if error.closes_connection())
+        match self {
+            Self::Head(error) => error.closes_connection(),
+            Self::Write(fault) => matches!(fault, WriteFault::Slow | WriteFault::BrokenOff),
+            _ => false,
+        }
     }
 
     /// Whether somebody should look: a fault of the gateway or what it depends on.
     pub(crate) fn is_fault(&self) -> bool {
-        matches!(
-            self,
-            Self::Audit(_)
-                | Self::Hidden(_)
-                | Self::Media
-                | Self::Status(_)
-                | Self::Subjects(_)
-                | Self::Transform(_)
-                | Self::Upstream(_)
-        )
+        matches!(self, Self::Write(fault) if fault.is_fault())
+            || matches!(
+                self,
+                Self::Audit(_)
+                    | Self::Hidden(_)
+                    | Self::Media
+                    | Self::Status(_)
+                    | Self::Subjects(_)
+                    | Self::Transform(_)
+                    | Self::Upstream(_)
+            )
     }
 
     /// The rule that refused, when one did.
@@ -259,6 +270,7 @@ impl CallError {
         match self {
             Self::Authn(AuthnError::Missing) => &["credential"],
             Self::Refused(refusal) => &refusal.missing,
+            Self::Write(fault) => fault.missing(),
             _ => &[],
         }
     }
@@ -275,6 +287,7 @@ impl CallError {
     /// Whether policy said no, which is written down as a decision.
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(self, Self::Bulk { .. } | Self::PolicyChanged | Self::Refused(_))
+            || matches!(self, Self::Write(fault) if fault.is_refusal())
     }
 }
 

@@ -38,6 +38,13 @@ impl Links {
         HeaderValue::try_from(path).ok()
     }
 
+    /// Where a new record is on the gateway, when the caller said everything in the path but the
+    /// record's id, which it is shown.
+    pub(crate) fn created(&self, shared: &Shared, location: &str, id: &str) -> Option<HeaderValue> {
+        let told = |_: Option<&str>, value: &str| value == id || self.said(value);
+        HeaderValue::try_from(self.reroute(shared, location, told)?).ok()
+    }
+
     /// Where a link that the policy lists beside the records leads on the gateway. It must lead to
     /// a route of the same data set; a page's own parameters may be new, since the policy lets
     /// them out, but nothing that selects by a field may be.

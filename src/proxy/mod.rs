@@ -4,7 +4,9 @@
 //! [`call`] (the stages one after another), [`caller`] (who calls), [`admission`] (how much),
 //! [`route`] (where to), [`plan`] (what is decided), [`answer`] (what the store's status means),
 //! [`records`] (read, judge, rewrite), [`feed`] (count, record, release), [`respond`] and
-//! [`body`] (send). Files go through [`file`] and [`file_body`] instead of the last four. [`trail`] writes down how it ended.
+//! [`body`] (send). Files go through [`file`] and [`file_body`] instead of
+//! the last four. Writes go through [`write`] after [`caller`], and come back to [`answer`]: what is
+//! told of a write is a read. [`trail`] writes down how it ended.
 
 mod admission;
 mod answer;
@@ -32,6 +34,13 @@ mod sets;
 mod shared;
 mod trail;
 mod worker;
+mod write;
+mod write_answer;
+mod write_body;
+mod write_change;
+mod write_create;
+mod write_error;
+mod write_judge;
 
 pub use self::config::{Limits, PerPrincipal, Place};
 pub use self::connection::Peer;

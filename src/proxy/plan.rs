@@ -42,6 +42,8 @@ pub(crate) struct Question {
     pub(crate) routed: Routed,
     /// The purpose named.
     pub(crate) purpose: Option<Box<str>>,
+    /// Whether it is about reading, whatever the route's method: what is told of a write is a read.
+    pub(crate) is_read: bool,
 }
 
 /// Reads the purpose a call names.
@@ -68,13 +70,35 @@ impl Question {
     /// # Errors
     /// When it refuses.
     pub(crate) fn ask(&self, snapshot: &Snapshot, now: Timestamp) -> Result<Permit, CallError> {
+        let action = self.routed.route.method.action();
+        let action = if self.is_read { Action::Read } else { action };
+        self.ask_for((action, self.purpose.as_deref()), snapshot, now)
+    }
+
+    /// Asks the policy that gave `write` what of the record the caller may be shown, for the same
+    /// purpose; nothing when it may be shown nothing.
+    pub(crate) fn ask_read(
+        &self,
+        snapshot: &Snapshot,
+        write: &Permit,
+        now: Timestamp,
+    ) -> Option<Permit> {
+        self.ask_for((Action::Read, Some(write.purpose().as_str())), snapshot, now).ok()
+    }
+
+    fn ask_for(
+        &self,
+        (action, purpose): (Action, Option<&str>),
+        snapshot: &Snapshot,
+        now: Timestamp,
+    ) -> Result<Permit, CallError> {
         let call = Call {
             identity: &self.caller.principal.identity,
             on_behalf_of: self.caller.on_behalf_of.as_deref().map(|it| &it.identity),
-            purpose: self.purpose.as_deref(),
+            purpose,
             set: &self.routed.set,
             route: &self.routed.route,
-            action: Action::Read,
+            action,
             selects_by: &self.routed.selects_by,
             now,
         };

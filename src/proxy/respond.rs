@@ -47,6 +47,11 @@ pub(crate) fn finish(
     }
 }
 
+/// The answer where a call came to no end: a fault of the gateway.
+pub(crate) fn broken() -> Response<AnswerBody> {
+    answer(StatusCode::INTERNAL_SERVER_ERROR, HeaderMap::new(), AnswerBody::nothing())
+}
+
 fn send(
     outgoing: Outgoing,
     mut trail: Box<Trail>,
@@ -109,7 +114,10 @@ fn advise(headers: &mut HeaderMap, error: &CallError) {
         }
         (ProblemKind::Overloaded, _) => (header::RETRY_AFTER, "1"),
         (ProblemKind::Unavailable, _) => (header::RETRY_AFTER, "5"),
-        (_, CallError::Method { allow }) => (header::ALLOW, *allow),
+        (_, CallError::Method { allow }) => {
+            headers.extend(HeaderValue::try_from(&**allow).ok().map(|it| (header::ALLOW, it)));
+            return;
+        }
         _ => return,
     };
     let known = error.retry_after().filter(|_| name == header::RETRY_AFTER);

@@ -111,8 +111,9 @@ pub(crate) fn route(
         (Found::OtherMethods, _) => {
             return Err(CallError::Method { allow: allowed(router, target.path()) });
         }
-        (Found::Route(_), None) => return Err(CallError::Method { allow: "GET, HEAD" }),
-        (Found::Route(_), Some(other)) if other != Method::Get => return Err(CallError::Writes),
+        (Found::Route(_), None) => {
+            return Err(CallError::Method { allow: allowed(router, target.path()) });
+        }
         (Found::Route(matched), Some(_)) => matched,
     };
     let mut selects_by: Vec<FieldIx> = matched.vars.iter().map(|(field, _)| *field).collect();
@@ -137,9 +138,9 @@ fn parameters(route: &Route) -> Box<str> {
 }
 
 /// What may be asked at a path where the method asked for may not.
-fn allowed(router: &Router, path: &str) -> &'static str {
-    match router.find(Method::Get, path) {
-        Found::Route(_) => "GET, HEAD",
-        Found::Nothing | Found::OtherMethods => "",
-    }
+fn allowed(router: &Router, path: &str) -> Box<str> {
+    let is_routed = |method: &Method| matches!(router.find(*method, path), Found::Route(_));
+    let word = |method: Method| if method == Method::Get { "GET, HEAD" } else { method.as_str() };
+    let words: Vec<&str> = Method::ALL.into_iter().filter(is_routed).map(word).collect();
+    words.join(", ").into()
 }

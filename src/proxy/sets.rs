@@ -357,7 +357,7 @@ fn beside_question(
 ) -> Option<Question> {
     let routed = own.routed.beside(snapshot.set(set)?);
     let purpose = Some(permit.purpose().as_str().into());
-    Some(Question { caller: own.caller.clone(), routed, purpose })
+    Some(Question { caller: own.caller.clone(), routed, purpose, is_read: true })
 }
 
 impl Batches {

@@ -30,3 +30,5 @@ mod slow;
 mod upstream;
 #[cfg(test)]
 mod usefulness;
+#[cfg(test)]
+mod writes;

@@ -15,6 +15,7 @@ mod host;
 mod links;
 mod media;
 mod problem;
+mod sent;
 mod target;
 mod trace;
 #[cfg(test)]
@@ -31,5 +32,6 @@ pub use self::host::Authority;
 pub use self::links::{reroute_link, reroute_location};
 pub use self::media::{MediaError, MediaType, content_type};
 pub use self::problem::{Language, Problem, ProblemKind};
+pub use self::sent::{SentType, is_plain, sent_type};
 pub use self::target::{Target, TargetError, fuzz_target};
 pub use self::trace::{RequestId, TraceParent};

@@ -43,8 +43,20 @@ pub enum ProblemKind {
     Internal,
     /// The method is not served here.
     MethodNotAllowed,
+    /// What is there stands against the write.
+    Conflict,
     /// The client accepts nothing a data route can carry.
     NotAcceptable,
+    /// The version that the client named is not the one that is there.
+    PreconditionFailed,
+    /// The client took too long.
+    Timeout,
+    /// More was sent than is read.
+    TooLarge,
+    /// What was sent can be read, but not done.
+    Unprocessable,
+    /// What was sent is of a type that is not read.
+    UnsupportedMedia,
     /// Nothing answers under that name.
     NotFound,
     /// A part of the product that is not there yet.
@@ -63,6 +75,12 @@ impl ProblemKind {
     /// The type URI: `urn:privet:problem:` and a name that never changes.
     pub const fn uri(self) -> &'static str {
         match self {
+            Self::Conflict => "urn:privet:problem:conflict",
+            Self::PreconditionFailed => "urn:privet:problem:precondition-failed",
+            Self::Timeout => "urn:privet:problem:timeout",
+            Self::TooLarge => "urn:privet:problem:too-large",
+            Self::Unprocessable => "urn:privet:problem:unprocessable",
+            Self::UnsupportedMedia => "urn:privet:problem:unsupported-media",
             Self::BadRequest => "urn:privet:problem:bad-request",
             Self::Denied => "urn:privet:problem:denied",
             Self::Internal => "urn:privet:problem:internal",
@@ -80,6 +98,12 @@ impl ProblemKind {
     /// The status the kind usually has.
     pub const fn status(self) -> StatusCode {
         match self {
+            Self::Conflict => StatusCode::CONFLICT,
+            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+            Self::Timeout => StatusCode::REQUEST_TIMEOUT,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BadRequest => StatusCode::BAD_REQUEST,
             Self::Denied => StatusCode::FORBIDDEN,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -97,6 +121,12 @@ impl ProblemKind {
     /// What it is called, for people.
     pub const fn title(self, language: Language) -> &'static str {
         let (en, zh) = match self {
+            Self::Conflict => ("What is there stands against this", "与现有数据冲突"),
+            Self::PreconditionFailed => ("The record is another version", "记录版本不符"),
+            Self::Timeout => ("The request took too long", "请求超时"),
+            Self::TooLarge => ("The request is too long", "请求过大"),
+            Self::Unprocessable => ("What was sent cannot be done", "无法处理所提交的内容"),
+            Self::UnsupportedMedia => ("This type of body is not read", "不支持该内容类型"),
             Self::BadRequest => ("The request cannot be served as it is", "请求格式有误"),
             Self::Denied => ("Policy does not allow this", "策略不允许此操作"),
             Self::Internal => ("Something went wrong here", "网关内部错误"),

@@ -4,6 +4,7 @@
 mod client;
 mod coding;
 mod store;
+mod table;
 
 pub(crate) use self::client::Reply;
 pub(crate) use self::client::exchange;
@@ -17,6 +18,8 @@ pub(crate) use self::store::Asked;
 pub(crate) use self::store::FakeStore;
 pub(crate) use self::store::Step;
 pub(crate) use self::store::json;
+pub(crate) use self::table::Table;
+pub(crate) use self::table::Versions;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

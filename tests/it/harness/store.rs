@@ -17,6 +17,8 @@ use tokio::sync::Notify;
 pub(crate) struct Asked {
     /// The head, byte for byte.
     pub(crate) head: String,
+    /// The body, of a stated length.
+    pub(crate) body: String,
 }
 
 impl Asked {
@@ -120,7 +122,15 @@ async fn serve(
         };
         let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
         buffer.drain(..end);
-        let asked = Asked { head };
+        let mut asked = Asked { head, body: String::new() };
+        let length = asked.header("content-length").and_then(|it| it.parse().ok()).unwrap_or(0);
+        while buffer.len() < length {
+            match stream.read_buf(&mut buffer).await {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+        }
+        asked.body = String::from_utf8(buffer.drain(..length).collect()).unwrap();
         log.lock().unwrap().push(asked.clone());
         for step in script(&asked) {
             match step {

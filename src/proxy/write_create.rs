@@ -1,0 +1,99 @@
+//! New records: every one is judged before the store hears of any.
+
+use bytes::Bytes;
+
+use crate::catalog::FieldIx;
+use crate::policy::View;
+use crate::protocol::http::SentType;
+use crate::transform::Batch;
+use crate::transform::NewRecord;
+use crate::transform::Raw;
+use crate::transform::create;
+use crate::upstream::WrittenBody;
+
+use super::answer::Outgoing;
+use super::call::Inbound;
+use super::error::CallError;
+use super::trail::Trail;
+use super::write::Case;
+use super::write::Change;
+use super::write_body;
+use super::write_body::Written;
+use super::write_error::WriteFault;
+use super::write_judge;
+use super::write_judge::Ruling;
+
+/// The stages of a creation, once its body is there.
+///
+/// # Errors
+/// When nothing was made, or nobody knows.
+pub(crate) async fn serve(
+    inbound: &Inbound,
+    mut case: Case,
+    (media, text): (SentType, Bytes),
+    trail: &mut Trail,
+) -> Result<Outgoing, CallError> {
+    let shared = inbound.worker.shared();
+    let route = case.question.routed.route.clone();
+    let selector = route.records.as_ref().ok_or(CallError::Route)?;
+    let record_bytes = shared.limits().record_bytes;
+    let (batch, written) = write_body::parse(media, text, (selector, &case.shape), record_bytes)?;
+    let newcomer = route.created_id.filter(|field| case.permit.set().is_subject(*field));
+    about_somebody(&case, &batch, newcomer)?;
+    let rulings = write_judge::judge(shared, case.permits(), &batch, newcomer).await?;
+    let (records, fields) = compose(&case, &batch, &rulings)?;
+    let content_type = match written {
+        Written::Json => "application/json",
+        Written::Lines => "application/x-ndjson",
+    };
+    let bytes = write_body::wrap(selector, written, &records);
+    let change = Change {
+        body: Some(WrittenBody { bytes, content_type }),
+        if_match: None,
+        fields: &fields,
+        records: records.len(),
+    };
+    let intent = case.record(inbound, (&change, &rulings), trail).await?;
+    case.ask_again(inbound)?;
+    let now = write_judge::judge(shared, case.permits(), &batch, newcomer).await?;
+    let same = |(a, b): (&Ruling, &Ruling)| a.writable == b.writable;
+    if now.len() != rulings.len() || !now.iter().zip(&rulings).all(same) {
+        return Err(CallError::Write(WriteFault::Record));
+    }
+    let answer = case.send(inbound, (change, intent), trail).await?;
+    case.finish(inbound, answer, trail).await
+}
+
+/// Every record says whom it is about, unless the store gives that id.
+fn about_somebody(case: &Case, batch: &Batch, newcomer: Option<FieldIx>) -> Result<(), CallError> {
+    let given = case.permit.set().subjects.iter().map(|subject| subject.field);
+    for field in given.filter(|field| Some(*field) != newcomer) {
+        let lacks = |record| matches!(batch.raw(record, field), Raw::Missing | Raw::Null);
+        if (0..batch.len()).any(lacks) {
+            return Err(CallError::Write(WriteFault::NoSubject));
+        }
+    }
+    Ok(())
+}
+
+/// What the store is to make of each record, and all fields that are set.
+fn compose(
+    case: &Case,
+    batch: &Batch,
+    rulings: &[Ruling],
+) -> Result<(Vec<Vec<u8>>, Vec<FieldIx>), CallError> {
+    let (mut records, mut fields) = (Vec::with_capacity(batch.len()), Vec::new());
+    let views: &[View] = case.read.as_ref().map_or(&[], |read| read.widest());
+    for (at, ruling) in rulings.iter().enumerate() {
+        let writable = ruling.writable.as_deref().ok_or(CallError::Write(WriteFault::Record))?;
+        let sent = batch.text(at).unwrap_or_default();
+        let mut body = Vec::with_capacity(sent.len());
+        let new = NewRecord { shape: &case.shape, sent, views, writable };
+        let made = create(&new, &mut body).map_err(|it| CallError::Write(WriteFault::Edit(it)))?;
+        fields.extend_from_slice(made.fields());
+        records.push(body);
+    }
+    fields.sort_unstable();
+    fields.dedup();
+    Ok((records, fields))
+}
