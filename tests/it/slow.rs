@@ -67,6 +67,18 @@ async fn entries(gateway: &Gateway, kind: Kind) -> Vec<Entry> {
     found.map(|found| found.unwrap().1).collect()
 }
 
+/// Waits for how the first call ended. Each look waits for the log's disk.
+async fn outcome(gateway: &Gateway) -> Entry {
+    let look = async {
+        loop {
+            if let Some(entry) = entries(gateway, Kind::Outcome).await.into_iter().next() {
+                return entry;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), look).await.expect("it ends")
+}
+
 /// Waits until nothing more is released, and says how many batches were.
 async fn stalled(gateway: &Gateway) -> usize {
     let mut before = 0;
@@ -153,12 +165,10 @@ async fn an_answer_nobody_takes_is_not_complete_counts_as_a_call_and_is_cut() {
     let mut client = http_2(&gateway, 1).await;
     let reply = client.send_request(request(&token, "/shop/customers/c-1")).await.unwrap();
     assert_eq!(reply.status(), 200);
-    tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(entries(&gateway, Kind::Outcome).await.is_empty(), "nothing was taken yet");
     let second = get(gateway.address, "/shop/customers/c-1", &token, "").await;
     assert_eq!(second.status, 429, "the first call is still under way");
-    tokio::time::sleep(Duration::from_millis(1500)).await;
-    let outcome = entries(&gateway, Kind::Outcome).await.remove(0);
+    let outcome = outcome(&gateway).await;
     let said = (outcome.outcome, outcome.reason.as_deref());
     assert_eq!(said, (Some(Ending::Aborted), Some("client_slow")));
     let third = get(gateway.address, "/shop/customers/c-1", &token, "").await;
@@ -178,8 +188,7 @@ async fn an_answer_taken_in_small_windows_is_whole_and_then_complete() {
         let records: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(records.as_array().unwrap().len(), count);
         drop(client);
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        let outcome = entries(&gateway, Kind::Outcome).await.remove(0);
+        let outcome = outcome(&gateway).await;
         assert_eq!(outcome.outcome, Some(Ending::Complete), "{count}");
         assert_eq!(outcome.bytes, u64::try_from(body.len()).ok());
     }
