@@ -2,7 +2,9 @@
 //! the attackers' connections are closed.
 
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::harness::{Gateway, Site, Store, get};
 
