@@ -23,6 +23,8 @@ mod http;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod roundtrip;
+#[cfg(test)]
 mod sets;
 #[cfg(test)]
 mod slow;

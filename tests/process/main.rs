@@ -20,4 +20,5 @@ mod operation;
 mod planted;
 mod rollback;
 mod slowhttp;
+mod third_party_client;
 mod third_party_store;

@@ -1,80 +1,25 @@
 //! Privet in front of json-server, a store that nobody here wrote.
 
-use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-
-use privet::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::harness::{Site, get};
-
-struct JsonServer {
-    child: Child,
-    address: SocketAddr,
-    _folder: TempDir,
-}
-
-impl JsonServer {
-    /// Starts it with a few customers; `None`, said in a line, when `make test` has not fetched it.
-    fn start() -> Option<Self> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("target/stores/json-server/node_modules/json-server/lib/cli/bin.js");
-        if !script.exists() {
-            eprintln!("skipped: json-server is not there; `make test` fetches it");
-            return None;
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let people: Vec<Value> = (1..=3)
-            .map(|n| {
-                json!({
-                    "id": format!("c-{n}"), "name": format!("Zoë {n} \u{1F33B}"), "nickname": "z",
-                    "email": format!("zoe.{n}@mail.example"), "phone": format!("+44770090019{n}"),
-                    "address": { "street": "1 High Street", "city": "Leeds" },
-                    "country": "GB", "national_id": "TEST0000T", "birthday": "1988-10-09",
-                    "last_order_at": "2026-11-01", "loyalty": 12345678901234567890u64,
-                })
-            })
-            .collect();
-        let data = folder.path().join("db.json");
-        fs::write(&data, json!({ "customers": people, "orders": [] }).to_string()).unwrap();
-        // A port that was free a moment ago; json-server cannot pick one itself.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let child = Command::new("node")
-            .arg(&script)
-            .args(["--quiet", "--host", "127.0.0.1", "--port", &address.port().to_string()])
-            .arg(&data)
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut server = Self { child, address, _folder: folder };
-        // Connecting is retried by the system's clock alone: a refused connect returns at once.
-        let deadline_ms = SystemClock.uptime_ms() + 30_000;
-        while TcpStream::connect(server.address).is_err() {
-            assert!(server.child.try_wait().unwrap().is_none(), "json-server ended");
-            assert!(SystemClock.uptime_ms() < deadline_ms, "json-server does not listen");
-            std::thread::yield_now();
-        }
-        Some(server)
-    }
-}
-
-impl Drop for JsonServer {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
+use crate::harness::{JsonServer, Site, get};
 
 #[test]
 fn a_store_nobody_here_wrote_is_read_through_the_policy() {
-    let Some(store) = JsonServer::start() else { return };
-    let site = Site::new(store.address);
+    let people: Vec<Value> = (1..=3)
+        .map(|n| {
+            json!({
+                "id": format!("c-{n}"), "name": format!("Zoë {n} \u{1F33B}"), "nickname": "z",
+                "email": format!("zoe.{n}@mail.example"), "phone": format!("+44770090019{n}"),
+                "address": { "street": "1 High Street", "city": "Leeds" },
+                "country": "GB", "national_id": "TEST0000T", "birthday": "1988-10-09",
+                "last_order_at": "2026-11-01", "loyalty": 12345678901234567890u64,
+            })
+        })
+        .collect();
+    let data = json!({ "customers": people, "orders": [] });
+    let Some(store) = JsonServer::start(&data) else { return };
+    let site = Site::new(store.address());
     let gateway = site.serve();
     let token = site.token(&["--role", "support", "--purpose", "order_support", "--region", "GB"]);
 

@@ -3,6 +3,7 @@
 
 mod client;
 mod coding;
+mod shelf;
 mod store;
 mod table;
 
@@ -14,6 +15,8 @@ pub(crate) use self::coding::decompressed;
 pub(crate) use self::coding::gzip;
 pub(crate) use self::coding::zlib;
 pub(crate) use self::coding::zstd;
+pub(crate) use self::shelf::Patching;
+pub(crate) use self::shelf::Shelf;
 pub(crate) use self::store::Asked;
 pub(crate) use self::store::FakeStore;
 pub(crate) use self::store::Step;
@@ -105,11 +108,16 @@ pub(crate) struct Setup {
 impl Setup {
     /// A store named `shop` under `/shop`, with the default limits.
     pub(crate) fn new(policy: &str, store: &FakeStore) -> Self {
+        Self::at(policy, store.address())
+    }
+
+    /// As [`Self::new`], with the store at an address.
+    pub(crate) fn at(policy: &str, store: SocketAddr) -> Self {
         Self {
             policy: policy.to_owned(),
             place: Place::Prefix("/shop".into()),
             limits: Limits::default(),
-            store: ("shop", store.address()),
+            store: ("shop", store),
             certificates: Vec::new(),
         }
     }

@@ -3,8 +3,10 @@
 
 mod client;
 mod gateway;
+mod json_server;
 mod store;
 
 pub(crate) use self::client::{Answer, get, get_with};
 pub(crate) use self::gateway::{Gateway, Site, privet};
+pub(crate) use self::json_server::JsonServer;
 pub(crate) use self::store::Store;

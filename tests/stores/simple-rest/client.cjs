@@ -38,7 +38,7 @@ async function main() {
   said.replaced = await replace("c-2", { ...said.one, nickname: "zo" });
   said.changed = await change("c-2", { phone: "+447700900777" });
   said.everything = await change("c-2", { ...said.changed, name: "Zoë B." });
-  said.nulls = await replace("c-2", { ...said.everything, national_id: null, cards: null });
+  said.nulls = await replace("c-2", { ...said.everything, national_id: null });
   said.old = await replace("c-2", { ...said.nulls, phone: said.one.phone });
   said.forbidden = await change("c-2", { loyalty: 1 });
   said.moved = await change("c-2", { id: "c-3" });
