@@ -240,7 +240,7 @@ async fn a_policy_that_no_longer_shows_one_of_the_sets_ends_the_answer() {
 async fn a_fault_in_one_set_releases_nothing_of_it() {
     let answer = r#"{"customers":[{"id":"c-1","email":"a@b.example"}],"orders":[{"number":1}"#;
     let reply = ask(&gateway(answer).await, "support", "/shop/search").await;
-    assert_eq!((reply.status, reply.text().contains("c-1")), (502, false));
+    assert_eq!((reply.status, reply.text().contains("example")), (502, false));
     let none = ask(&gateway("{}").await, "support", "/shop/search").await;
     assert_eq!(none.status, 502);
 }
