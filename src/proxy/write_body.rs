@@ -18,8 +18,10 @@ use crate::catalog::Route;
 use crate::catalog::Selector;
 use crate::protocol::http::SentType;
 use crate::protocol::http::is_plain;
+use crate::protocol::http::parse_form;
 use crate::protocol::http::sent_type;
 use crate::transform::Batch;
+use crate::transform::Flat;
 use crate::transform::Format;
 use crate::transform::Limits;
 use crate::transform::Progress;
@@ -41,12 +43,26 @@ const LONG: usize = 8;
 const RATE: u64 = 1024;
 
 /// How the records of a body follow one another.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Debug)]
 pub(crate) enum Written {
+    /// CSV, or a form.
+    Flat(Flat),
     /// An array, or one record.
     Json,
     /// One record a line.
     Lines,
+}
+
+impl Written {
+    /// What the store is told that a body of records is.
+    pub(crate) fn content_type(&self) -> &'static str {
+        match self {
+            Self::Flat(flat) if flat.is_form() => "application/x-www-form-urlencoded",
+            Self::Flat(_) => "text/csv; charset=utf-8; header=present",
+            Self::Json => "application/json",
+            Self::Lines => "application/x-ndjson",
+        }
+    }
 }
 
 /// Checks what a body claims to be, before any of it is read.
@@ -55,10 +71,17 @@ pub(crate) enum Written {
 /// When it is of a type or coding that this route does not read.
 pub(crate) fn media(headers: &HeaderMap, route: &Route) -> Result<SentType, CallError> {
     let selector = route.records.as_ref();
-    let lines = selector.is_some_and(|it| it.records == Records::Each && it.steps.is_empty());
+    let bare = |records| selector.is_some_and(|it| it.records == records && it.steps.is_empty());
+    let lines = route.method == Method::Post && bare(Records::Each);
+    let form = route.method != Method::Delete && bare(Records::One);
     let accepted = match route.method {
+        Method::Patch if form => {
+            "`application/json`, `application/merge-patch+json` or \
+             `application/x-www-form-urlencoded`"
+        }
         Method::Patch => "`application/json` or `application/merge-patch+json`",
-        Method::Post if lines => "`application/json` or `application/x-ndjson`",
+        _ if lines => "`application/json`, `application/x-ndjson` or `text/csv`",
+        _ if form => "`application/json` or `application/x-www-form-urlencoded`",
         _ => "`application/json`",
     };
     let refused = || CallError::Write(WriteFault::Media { accepted });
@@ -66,8 +89,9 @@ pub(crate) fn media(headers: &HeaderMap, route: &Route) -> Result<SentType, Call
     let is_known = match media {
         SentType::Json => true,
         SentType::MergePatch => route.method == Method::Patch,
-        SentType::Ndjson => route.method == Method::Post && lines,
-        SentType::Form | SentType::Other => false,
+        SentType::Csv | SentType::Ndjson => lines,
+        SentType::Form => form,
+        SentType::Other => false,
     };
     if is_known && is_plain(headers) { Ok(media) } else { Err(refused()) }
 }
@@ -127,9 +151,13 @@ pub(crate) fn parse(
     (selector, shape): (&Selector, &Arc<Shape>),
     record_bytes: usize,
 ) -> Result<(Batch, Written), CallError> {
-    let (format, written) = match media {
-        SentType::Ndjson => (Format::Ndjson, Written::Lines),
-        _ => (Format::Json, Written::Json),
+    let (format, body, written) = match media {
+        SentType::Csv | SentType::Form => {
+            let flat = flat(media, body, shape, record_bytes).map_err(CallError::Write)?;
+            (Format::Ndjson, flat.to_json(None).into(), Written::Flat(flat))
+        }
+        SentType::Ndjson => (Format::Ndjson, body, Written::Lines),
+        _ => (Format::Json, body, Written::Json),
     };
     let batch = records(format, body, (selector, shape), (record_bytes, false))
         .map_err(CallError::Write)?;
@@ -140,6 +168,41 @@ pub(crate) fn parse(
         return Err(CallError::Write(WriteFault::TooMany));
     }
     Ok((batch, written))
+}
+
+/// Reads a body that is flat.
+fn flat(
+    media: SentType,
+    body: Bytes,
+    shape: &Arc<Shape>,
+    record_bytes: usize,
+) -> Result<Flat, WriteFault> {
+    if media == SentType::Form {
+        return Ok(Flat::form(parse_form(&body).map_err(WriteFault::Form)?, shape));
+    }
+    let limits = Limits { record_bytes, depth: DEPTH };
+    match Flat::csv(body, shape, limits, RECORDS) {
+        Ok(flat) if flat.len() > RECORDS => Err(WriteFault::TooMany),
+        Ok(flat) => Ok(flat),
+        Err(TransformError::TooLong { .. }) => Err(WriteFault::TooLong),
+        Err(error) => Err(WriteFault::Csv(error)),
+    }
+}
+
+/// What was sent, in the kinds of value that are stored, where all that was sent is text.
+///
+/// # Errors
+/// When it is too long in that form.
+pub(crate) fn typed(
+    written: &Written,
+    stored: &Batch,
+    (selector, shape): (&Selector, &Arc<Shape>),
+    record_bytes: usize,
+) -> Result<Option<Batch>, CallError> {
+    let Written::Flat(flat) = written else { return Ok(None) };
+    let text = flat.to_json(Some(stored)).into();
+    let batch = records(Format::Ndjson, text, (selector, shape), (record_bytes, false));
+    batch.map(Some).map_err(CallError::Write)
 }
 
 /// Reads all records of a text that is at hand; `may_skip`: whether anything may stand around them.
@@ -164,14 +227,25 @@ pub(crate) fn records(
 }
 
 /// Puts records where the store looks for them.
-pub(crate) fn wrap(selector: &Selector, written: Written, records: &[Vec<u8>]) -> Bytes {
+///
+/// # Errors
+/// When the format cannot say what is in them.
+pub(crate) fn wrap(
+    selector: &Selector,
+    written: &Written,
+    records: &[Vec<u8>],
+) -> Result<Bytes, CallError> {
+    if let Written::Flat(flat) = written {
+        let text = flat.write(records.iter().map(Vec::as_slice));
+        return text.map(Bytes::from).ok_or(CallError::Write(WriteFault::Flat));
+    }
     let mut out = Vec::with_capacity(records.iter().map(|it| it.len() + 1).sum::<usize>() + 64);
-    if written == Written::Lines {
+    if matches!(written, Written::Lines) {
         for record in records {
             out.extend_from_slice(record);
             out.push(b'\n');
         }
-        return out.into();
+        return Ok(out.into());
     }
     for step in &selector.steps {
         out.push(b'{');
@@ -185,5 +259,5 @@ pub(crate) fn wrap(selector: &Selector, written: Written, records: &[Vec<u8>]) -
     out.extend(records.join(&b','));
     out.extend_from_slice(close);
     out.extend(std::iter::repeat_n(b'}', selector.steps.len()));
-    out.into()
+    Ok(out.into())
 }

@@ -87,7 +87,9 @@ pub(crate) async fn serve(
         let ruling = rule(inbound, &case, &stored.batch).await?;
         let writable = allowed(&ruling)?;
         precondition(inbound, (&case, &ruling, &stored))?;
-        let merged = merge(inbound, &case, (&stored.batch, sent.as_ref()), (&ruling, writable))?;
+        let typed = typed(inbound, &case, (&stored.batch, sent.as_ref()))?;
+        let asked = typed.as_ref().or(sent.as_ref().map(|(batch, _)| batch));
+        let merged = merge(inbound, &case, (&stored.batch, asked), (&ruling, writable))?;
         if sent.is_some() && merged.edited.is_unchanged() {
             return Box::pin(write_answer::unchanged(inbound, case, trail)).await;
         }
@@ -95,7 +97,7 @@ pub(crate) async fn serve(
         let after = remain(inbound, &case, merged.whole.as_ref()).await?;
         let people: Vec<Ruling> = std::iter::once(ruling.clone()).chain(after).collect();
         let change = Change {
-            body: body(&case, media, merged.body),
+            body: body(&case, (media, sent.as_ref()), merged.body)?,
             if_match,
             fields: merged.edited.fields(),
             records: 1,
@@ -123,10 +125,22 @@ fn parse(
     inbound: &Inbound,
     case: &Case,
     (media, text): (SentType, Bytes),
-) -> Result<Batch, CallError> {
+) -> Result<(Batch, Written), CallError> {
     let records = case.question.routed.route.records.as_ref().ok_or(CallError::Route)?;
     let record_bytes = inbound.worker.shared().limits().record_bytes;
-    Ok(write_body::parse(media, text, (records, &case.shape), record_bytes)?.0)
+    write_body::parse(media, text, (records, &case.shape), record_bytes)
+}
+
+/// What was sent once more, where its values are text and those of the store may be none.
+fn typed(
+    inbound: &Inbound,
+    case: &Case,
+    (stored, sent): (&Batch, Option<&(Batch, Written)>),
+) -> Result<Option<Batch>, CallError> {
+    let Some((_, written)) = sent else { return Ok(None) };
+    let records = case.question.routed.route.records.as_ref().ok_or(CallError::Route)?;
+    let record_bytes = inbound.worker.shared().limits().record_bytes;
+    write_body::typed(written, stored, (records, &case.shape), record_bytes)
 }
 
 /// Reads the record, as a read of the same path would.
@@ -301,13 +315,17 @@ fn version(route: &Route, headers: &HeaderMap) -> Result<Option<HeaderValue>, Ca
 }
 
 /// What the store is sent, under the name the client gave it.
-fn body(case: &Case, media: Option<SentType>, record: Vec<u8>) -> Option<WrittenBody> {
-    let selector = case.question.routed.route.records.as_ref()?;
-    let content_type = if media? == SentType::MergePatch {
-        "application/merge-patch+json"
-    } else {
-        "application/json"
+fn body(
+    case: &Case,
+    (media, sent): (Option<SentType>, Option<&(Batch, Written)>),
+    record: Vec<u8>,
+) -> Result<Option<WrittenBody>, CallError> {
+    let selector = case.question.routed.route.records.as_ref();
+    let (Some(selector), Some((_, written))) = (selector, sent) else { return Ok(None) };
+    let content_type = match media {
+        Some(SentType::MergePatch) => "application/merge-patch+json",
+        _ => written.content_type(),
     };
-    let bytes = write_body::wrap(selector, Written::Json, &[record]);
-    Some(WrittenBody { bytes, content_type })
+    let bytes = write_body::wrap(selector, written, &[record])?;
+    Ok(Some(WrittenBody { bytes, content_type }))
 }

@@ -18,7 +18,6 @@ use super::trail::Trail;
 use super::write::Case;
 use super::write::Change;
 use super::write_body;
-use super::write_body::Written;
 use super::write_error::WriteFault;
 use super::write_judge;
 use super::write_judge::Ruling;
@@ -42,11 +41,8 @@ pub(crate) async fn serve(
     about_somebody(&case, &batch, newcomer)?;
     let rulings = write_judge::judge(shared, case.permits(), &batch, newcomer).await?;
     let (records, fields) = compose(&case, &batch, &rulings)?;
-    let content_type = match written {
-        Written::Json => "application/json",
-        Written::Lines => "application/x-ndjson",
-    };
-    let bytes = write_body::wrap(selector, written, &records);
+    let bytes = write_body::wrap(selector, &written, &records)?;
+    let content_type = written.content_type();
     let change = Change {
         body: Some(WrittenBody { bytes, content_type }),
         if_match: None,

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use http::StatusCode;
 
+use crate::protocol::http::FormError;
 use crate::protocol::http::ProblemKind;
 use crate::transform::EditError;
 use crate::transform::TransformError;
@@ -28,8 +29,14 @@ pub(crate) enum WriteFault {
     Condition,
     #[error("the store says that the write conflicts with what is there")]
     Conflict,
+    #[error("the body is no CSV")]
+    Csv(#[source] TransformError),
     #[error("the change is refused")]
     Edit(#[source] EditError),
+    #[error("the record holds something that its format cannot say")]
+    Flat,
+    #[error("the body is no form")]
+    Form(#[source] FormError),
     #[error("the person's data is held")]
     Held,
     #[error("the record would be one that the call may not write")]
@@ -60,11 +67,15 @@ impl WriteFault {
     /// A short word for metrics, the access log and the audit log.
     pub(crate) const fn reason(&self) -> &'static str {
         match self {
-            Self::Body(_) | Self::BodyPresence { .. } | Self::BrokenOff => "body",
+            Self::Body(_)
+            | Self::BodyPresence { .. }
+            | Self::BrokenOff
+            | Self::Csv(_)
+            | Self::Form(_) => "body",
             Self::Changing | Self::Conflict => "conflict",
             Self::Condition | Self::Precondition => "precondition",
             Self::Edit(EditError::NotWritable { .. } | EditError::Fixed { .. }) => "writes",
-            Self::Edit(_) | Self::Unlisted => "edit",
+            Self::Edit(_) | Self::Flat | Self::Unlisted => "edit",
             Self::Held => "held",
             Self::Media { .. } => "content_type",
             Self::Moved | Self::Record => "record",
@@ -79,12 +90,17 @@ impl WriteFault {
     /// The kind of problem the client is shown.
     pub(crate) fn kind(&self) -> ProblemKind {
         match self {
-            Self::Body(_) | Self::BodyPresence { .. } | Self::BrokenOff | Self::Condition => {
-                ProblemKind::BadRequest
-            }
+            Self::Body(_)
+            | Self::BodyPresence { .. }
+            | Self::BrokenOff
+            | Self::Condition
+            | Self::Csv(_)
+            | Self::Form(_) => ProblemKind::BadRequest,
             Self::Changing | Self::Conflict | Self::Held | Self::Unsafe => ProblemKind::Conflict,
             Self::Edit(error) if error.kind() == ErrorKind::Denied => ProblemKind::Denied,
-            Self::Edit(_) | Self::NoSubject | Self::Unlisted => ProblemKind::Unprocessable,
+            Self::Edit(_) | Self::Flat | Self::NoSubject | Self::Unlisted => {
+                ProblemKind::Unprocessable
+            }
             Self::Media { .. } => ProblemKind::UnsupportedMedia,
             Self::Moved | Self::Record => ProblemKind::Denied,
             Self::Precondition => ProblemKind::PreconditionFailed,
@@ -104,7 +120,11 @@ impl WriteFault {
     /// What the client reads: words of the policy and of the product.
     pub(crate) fn detail(&self) -> Cow<'static, str> {
         match self {
+            Self::Csv(TransformError::Malformed { what, .. }) => {
+                format!("the body is no CSV that is read here: {what}").into()
+            }
             Self::Edit(error) => error.client_message(),
+            Self::Form(error) => error.client_message(),
             Self::Media { accepted } => format!("send {accepted}, without a content coding").into(),
             Self::Unknown(error) => error.client_message(),
             other => other.fixed_detail().into(),
@@ -130,6 +150,11 @@ impl WriteFault {
                 "of conditions only `If-Match` is served on writes, and no part of a record"
             }
             Self::Conflict => "the data store says that the write conflicts with what is there",
+            Self::Csv(_) => "the body ends in the middle of a cell",
+            Self::Flat => {
+                "the record holds a list or a value that is nothing, which a form cannot say; \
+                 send JSON"
+            }
             Self::Held => "data of this person is held, so it may be neither changed nor removed",
             Self::Moved => {
                 "the record as it would be is not one that the policy lets this call write"
@@ -151,7 +176,7 @@ impl WriteFault {
                  before you write again"
             }
             Self::Unlisted => "something stands beside the records in the body",
-            Self::Edit(_) | Self::Media { .. } | Self::Unknown(_) => "",
+            Self::Edit(_) | Self::Form(_) | Self::Media { .. } | Self::Unknown(_) => "",
         }
     }
 

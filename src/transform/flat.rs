@@ -99,6 +99,11 @@ impl Flat {
         Self { is_form: true, columns, rows: vec![row], has_unlisted }
     }
 
+    /// Whether it is a form, and not CSV.
+    pub fn is_form(&self) -> bool {
+        self.is_form
+    }
+
     /// How many records it has.
     pub fn len(&self) -> usize {
         self.rows.len()

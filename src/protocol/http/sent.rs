@@ -9,6 +9,8 @@ use super::content_type;
 /// The kinds of body a client may send to a data route.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SentType {
+    /// `text/csv` with a header row.
+    Csv,
     /// `application/x-www-form-urlencoded`.
     Form,
     /// `application/json`.
@@ -34,6 +36,7 @@ pub fn sent_type(headers: &HeaderMap) -> Result<SentType, MediaError> {
         "application/merge-patch+json" => SentType::MergePatch,
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => SentType::Ndjson,
         "application/x-www-form-urlencoded" => SentType::Form,
+        "text/csv" => SentType::Csv,
         _ => SentType::Other,
     })
 }

@@ -3,6 +3,7 @@
 mod bodies;
 mod changes;
 mod creates;
+mod flat;
 mod order;
 mod refused;
 
