@@ -221,6 +221,11 @@ impl Shared {
         if is_patient && queue.stage == Stage::Open {
             queue = self.sleep(queue, Sleep::Gathering, Some(limit.unwrap_or(GATHER).min(GATHER)));
         }
+        // Who is about to hand in more gets the core first, where it is shared: a larger group
+        // costs as much as a small one.
+        drop(queue);
+        std::thread::yield_now();
+        let mut queue = held(&self.queue);
         std::mem::swap(&mut queue.jobs, jobs);
         let waiting = i64::try_from(jobs.len()).unwrap_or(i64::MAX);
         self.metrics.waiting.set(waiting);

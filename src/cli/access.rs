@@ -103,7 +103,7 @@ impl Fields<'_> {
 impl Visit for Fields<'_> {
     fn record_u64(&mut self, field: &Field, value: u64) {
         self.name(field);
-        drop(write!(self.0, "{value}"));
+        drop(serde_json::to_writer(&mut *self.0, &value));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {

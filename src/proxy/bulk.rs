@@ -1,7 +1,7 @@
 //! How many different people one credential owner was shown, in sliding windows.
 
-use std::collections::BTreeSet;
 use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -17,6 +17,8 @@ use crate::types::SubjectToken;
 const SHARDS: usize = 64;
 /// Owners remembered per lock; when that many have a window open, others are refused.
 const OWNERS_PER_SHARD: usize = 4096;
+/// Places of those who were seen again that a window keeps before it is tidied.
+const SPARE: usize = 64;
 
 /// What the limits say to a batch.
 #[derive(Debug, Default, Eq, PartialEq)]
@@ -43,7 +45,9 @@ type Windows = HashMap<RuleId, Window>;
 #[derive(Debug, Default)]
 struct Window {
     last_seen: HashMap<SubjectToken, u64>,
-    by_time: BTreeSet<(u64, SubjectToken)>,
+    /// In the order of time. Who was seen again later stands here more than once: only the last
+    /// place, which `last_seen` names, counts.
+    by_time: VecDeque<(u64, SubjectToken)>,
     alerted_ms: Option<u64>,
     /// Length of the window, kept so that old owners can be forgotten without their limits.
     within_ms: u64,
@@ -126,25 +130,33 @@ fn over(limit: &BulkLimit) -> usize {
 
 impl Window {
     fn see(&mut self, who: SubjectToken, now_ms: u64, keep: usize) {
-        if let Some(before) = self.last_seen.insert(who, now_ms) {
-            self.by_time.remove(&(before, who));
+        // Threads ask the clock before they take the lock.
+        let now_ms = self.by_time.back().map_or(now_ms, |(last, _)| now_ms.max(*last));
+        if self.last_seen.insert(who, now_ms) == Some(now_ms) {
+            return;
         }
-        self.by_time.insert((now_ms, who));
-        while self.by_time.len() > keep {
+        self.by_time.push_back((now_ms, who));
+        while self.last_seen.len() > keep {
             self.forget_oldest();
+        }
+        if self.by_time.len() > self.last_seen.len() * 2 + SPARE {
+            let last_seen = &self.last_seen;
+            self.by_time.retain(|(at, who)| last_seen.get(who) == Some(at));
         }
     }
 
     fn count(&mut self, now_ms: u64) -> usize {
         let out = |at: u64, within: u64| now_ms.saturating_sub(at) >= within;
-        while self.by_time.first().is_some_and(|(at, _)| out(*at, self.within_ms)) {
+        while self.by_time.front().is_some_and(|(at, _)| out(*at, self.within_ms)) {
             self.forget_oldest();
         }
-        self.by_time.len()
+        self.last_seen.len()
     }
 
     fn forget_oldest(&mut self) {
-        if let Some((_, who)) = self.by_time.pop_first() {
+        if let Some((at, who)) = self.by_time.pop_front()
+            && self.last_seen.get(&who) == Some(&at)
+        {
             self.last_seen.remove(&who);
         }
     }
@@ -166,6 +178,7 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     fn limit(id: &str, over: u32, within_s: u32, then: BulkAction) -> BulkLimit {
         BulkLimit { id: RuleId::parse(id).unwrap(), over, within_s, then }

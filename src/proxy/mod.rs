@@ -27,6 +27,7 @@ mod metrics;
 mod patience;
 mod people;
 mod plan;
+mod pseudonyms;
 mod records;
 mod respond;
 mod route;

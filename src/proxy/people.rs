@@ -17,12 +17,21 @@ use super::error::CallError;
 
 /// Ids and cards, record by record: one each for every subject of the data set.
 pub(crate) struct People<'a> {
+    changes: u64,
     ids: Vec<Option<Cow<'a, str>>>,
     cards: Vec<Option<Arc<Card>>>,
 }
 
+/// The cards of a batch, and which changes they knew of.
+pub(crate) struct Known {
+    changes: u64,
+    cards: Vec<Option<Arc<Card>>>,
+}
+
 impl<'a> People<'a> {
-    /// Looks up everybody in `batch`: those in memory at once, all others with one call.
+    /// Looks up everybody in `batch`: those in memory at once, all others with one call. `known`
+    /// is what was found for the same batch under the same permit before; it counts unless a card
+    /// has changed since.
     ///
     /// # Errors
     /// When cards cannot be read or made; none of the batch may then be judged.
@@ -30,12 +39,18 @@ impl<'a> People<'a> {
         cards: &Cards,
         permit: &Permit,
         batch: &'a Batch,
+        known: Option<Known>,
     ) -> Result<Self, CallError> {
         let set = permit.set();
+        // Asked first: what changes from here on makes what is found here old.
+        let changes = cards.changes();
+        let known = known.filter(|known| known.changes == changes).map(|known| known.cards);
+        let mut known = known.map(Vec::into_iter);
         let is_certain = permit.covers_every_record();
         let mut values = Vec::new();
         let count = batch.len() * set.subjects.len();
-        let mut people = Self { ids: Vec::with_capacity(count), cards: Vec::with_capacity(count) };
+        let (ids, found) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let mut people = Self { changes, ids, cards: found };
         let mut missing = Vec::new();
         for record in 0..batch.len() {
             // Who asks for what no grant can open makes nobody known here, and waits for nothing.
@@ -49,7 +64,10 @@ impl<'a> People<'a> {
             };
             for subject in &set.subjects {
                 let id = scalar(batch, record, subject.field).filter(|_| is_asked);
-                let card = id.as_deref().and_then(|id| cards.cached(&subject.domain, id));
+                let card = match &mut known {
+                    Some(known) => known.next().flatten(),
+                    None => id.as_deref().and_then(|id| cards.cached(&subject.domain, id)),
+                };
                 if id.is_some() && card.is_none() {
                     missing.push((people.ids.len(), &subject.domain));
                 }
@@ -61,6 +79,11 @@ impl<'a> People<'a> {
             people.fetch(cards, &missing).await?;
         }
         Ok(people)
+    }
+
+    /// What was found, for the next time.
+    pub(crate) fn into_known(self) -> Known {
+        Known { changes: self.changes, cards: self.cards }
     }
 
     async fn fetch(

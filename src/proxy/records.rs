@@ -11,7 +11,6 @@ use tokio::time::Instant;
 use crate::audit::Entry;
 use crate::audit::Kind;
 use crate::audit::ReleaseReceipt;
-use crate::keys::PurposePseudonyms;
 use crate::policy::BulkLimit;
 use crate::policy::Permit;
 use crate::policy::RecordFacts;
@@ -31,12 +30,14 @@ use crate::upstream::StoreBody;
 use super::budget::Share;
 use super::error::CallError;
 use super::links::Links;
+use super::people::Known;
 use super::people::People;
 use super::people::fact_values;
 use super::people::scalar;
 use super::plan;
 use super::plan::PlanFacts;
 use super::plan::Question;
+use super::pseudonyms::CallPseudonyms;
 use super::shared::Shared;
 
 /// Records of one batch: no entry names more people than these records are about.
@@ -56,9 +57,11 @@ pub(crate) struct Records {
     links: Links,
     reader: Reader,
     batch: Batch,
+    /// The cards of the batch that was read.
+    known: Option<Known>,
     writer: Writer,
     scratch: Scratch,
-    pseudonyms: PurposePseudonyms,
+    pseudonyms: CallPseudonyms,
     facts: Arc<Entry>,
     pub(crate) plan: Arc<PlanFacts>,
     bulk: Arc<[BulkLimit]>,
@@ -182,7 +185,7 @@ impl Records {
     ) -> Self {
         let Source { body, links, reader, writer, share, generation, plan } = source;
         Self {
-            pseudonyms: shared.keys.pseudonyms(permit.purpose()),
+            pseudonyms: CallPseudonyms::new(&shared.keys, permit.purpose()),
             bulk: permit.bulk().into(),
             facts: Arc::new(facts.clone()),
             plan,
@@ -195,6 +198,7 @@ impl Records {
             links,
             reader,
             batch: Batch::new(BATCH_RECORDS, BATCH_BYTES),
+            known: None,
             writer,
             scratch: Scratch::new(),
             share,
@@ -217,7 +221,8 @@ impl Records {
     pub(crate) async fn read(&mut self) -> Result<bool, CallError> {
         self.batch.clear();
         let last = self.fill().await?;
-        People::find(&self.shared.cards, &self.permit, &self.batch).await?;
+        let people = People::find(&self.shared.cards, &self.permit, &self.batch, None).await?;
+        self.known = Some(people.into_known());
         Ok(last)
     }
 
@@ -227,7 +232,8 @@ impl Records {
     /// When nobody knows whom it is about, or when the call may not go on. Nothing of the batch
     /// then leaves.
     pub(crate) async fn judge(&mut self, last: bool) -> Result<Sealed, CallError> {
-        let people = People::find(&self.shared.cards, &self.permit, &self.batch).await?;
+        let known = self.known.take();
+        let people = People::find(&self.shared.cards, &self.permit, &self.batch, known).await?;
         let now = self.shared.clock.now();
         // After the last wait, so that what changed meanwhile counts for this batch.
         self.question.caller.still_valid(&self.shared)?;
@@ -321,7 +327,7 @@ pub(super) struct Desk<'a> {
     pub(super) batch: &'a Batch,
     pub(super) writer: &'a mut Writer,
     pub(super) scratch: &'a mut Scratch,
-    pub(super) pseudonyms: &'a PurposePseudonyms,
+    pub(super) pseudonyms: &'a CallPseudonyms,
     pub(super) now: Timestamp,
 }
 

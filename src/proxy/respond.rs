@@ -170,7 +170,7 @@ fn common(headers: &mut HeaderMap, trail: &Trail, word: &str) {
         headers.insert(name, HeaderValue::from_static(value));
     }
     let (name, value) = if trail.is_permitted() || word == "refuse" {
-        ("privet-decision", format!("{word};id=\"{}\"", trail.id.as_str()))
+        ("privet-decision", [word, ";id=\"", trail.id.as_str(), "\""].concat())
     } else {
         ("privet-request-id", trail.id.as_str().to_owned())
     };

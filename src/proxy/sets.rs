@@ -10,7 +10,6 @@ use tokio::time::Instant;
 use crate::audit::Entry;
 use crate::catalog::Records as Arrangement;
 use crate::catalog::Selector;
-use crate::keys::PurposePseudonyms;
 use crate::policy::BulkLimit;
 use crate::policy::Permit;
 use crate::policy::Scratch;
@@ -36,6 +35,7 @@ use super::people::People;
 use super::plan;
 use super::plan::PlanFacts;
 use super::plan::Question;
+use super::pseudonyms::CallPseudonyms;
 use super::records;
 use super::records::BATCH_BYTES;
 use super::records::BATCH_RECORDS;
@@ -80,7 +80,7 @@ struct Side {
     records: Arrangement,
     writer: Writer,
     scratch: Scratch,
-    pseudonyms: PurposePseudonyms,
+    pseudonyms: CallPseudonyms,
 }
 
 /// Records of one place, with what stands around them.
@@ -171,7 +171,7 @@ impl Sets {
             let last = self.turn().await?;
             let Some(turn) = self.turns.get(self.used) else { return Err(CallError::Route) };
             if let Some(Some(side)) = self.sides.get(turn.place) {
-                People::find(&self.shared.cards, &side.permit, &turn.batch).await?;
+                People::find(&self.shared.cards, &side.permit, &turn.batch, None).await?;
             }
             records += turn.batch.len();
             bytes += turn.batch.bytes();
@@ -223,7 +223,7 @@ impl Sets {
             let side = self.sides.get(turn.place).and_then(Option::as_ref);
             people.push(match side {
                 Some(side) => {
-                    Some(People::find(&self.shared.cards, &side.permit, &turn.batch).await?)
+                    Some(People::find(&self.shared.cards, &side.permit, &turn.batch, None).await?)
                 }
                 None => None,
             });
@@ -295,7 +295,7 @@ impl Side {
         let records = selector.records;
         let alone = Selector { steps: Vec::new(), records, around: Vec::new() };
         Self {
-            pseudonyms: shared.keys.pseudonyms(permit.purpose()),
+            pseudonyms: CallPseudonyms::new(&shared.keys, permit.purpose()),
             bulk: permit.bulk().into(),
             facts: Arc::new(facts),
             question,
@@ -318,7 +318,7 @@ impl Side {
             now,
         )?;
         if before != self.generation {
-            self.pseudonyms = shared.keys.pseudonyms(self.permit.purpose());
+            self.pseudonyms = CallPseudonyms::new(&shared.keys, self.permit.purpose());
         }
         Ok(())
     }

@@ -9,6 +9,8 @@ use std::sync::PoisonError;
 use std::sync::RwLock;
 use std::sync::RwLockReadGuard;
 use std::sync::RwLockWriteGuard;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 
 use super::card::Card;
 use crate::types::DomainId;
@@ -18,6 +20,8 @@ pub(super) struct Cache {
     shards: Box<[RwLock<Shard>]>,
     hasher: RandomState,
     half: usize,
+    /// Counts the changes made to cards.
+    changes: AtomicU64,
 }
 
 /// Taken before a card is read from the state; tells whether the card may be kept afterwards.
@@ -39,7 +43,8 @@ impl Cache {
     /// Keeps about `cards` cards.
     pub(super) fn new(cards: usize) -> Self {
         let shards = (0..SHARDS).map(|_| RwLock::default()).collect();
-        Self { shards, hasher: RandomState::new(), half: (cards / SHARDS / 2).max(1) }
+        let half = (cards / SHARDS / 2).max(1);
+        Self { shards, hasher: RandomState::new(), half, changes: AtomicU64::new(0) }
     }
 
     /// The card, when it is at hand.
@@ -77,8 +82,14 @@ impl Cache {
     pub(super) fn changed(&self, domain: &DomainId, id: &str) {
         let mut shard = self.write(id);
         shard.changes += 1;
+        self.changes.fetch_add(1, Ordering::SeqCst);
         take(&mut shard.new, domain, id);
         take(&mut shard.old, domain, id);
+    }
+
+    /// How many changes were made: cards got before are those of now while this stays the same.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::SeqCst)
     }
 
     fn read(&self, id: &str) -> RwLockReadGuard<'_, Shard> {

@@ -56,6 +56,12 @@ impl Cards {
         self.0.cache.get(domain, id)
     }
 
+    /// Goes up with every change of a card, before whoever made it is told. Cards got after this
+    /// was asked are those in force for as long as it stays the same.
+    pub fn changes(&self) -> u64 {
+        self.0.cache.changes()
+    }
+
     /// The card of each wanted subject, in the same order. People seen for the first time get a
     /// key and a card: one durable commit each for all of them together. `None` for what is not
     /// a subject id, and for a person whose card is lost: nothing is known, so nothing opens.

@@ -212,7 +212,7 @@ pub fn privacy_control(client: &HeaderMap) -> bool {
 /// or `Last-Modified` tells of fields the caller is not shown. Content type, length and coding
 /// are the gateway's own to state.
 pub fn answer_headers(store: &HeaderMap, whole: bool) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(8);
+    let mut headers = HeaderMap::new();
     let mut pass = |name: HeaderName, valid: fn(&HeaderValue) -> bool| {
         if let Some(value) = single(store, &name).filter(|value| valid(value)) {
             headers.insert(name, value.clone());
