@@ -16,6 +16,7 @@ mod delivery;
 mod harness;
 mod idle;
 mod kill9;
+mod memory;
 mod operation;
 mod planted;
 mod rollback;

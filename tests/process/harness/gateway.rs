@@ -170,6 +170,18 @@ impl Gateway {
         (status.code(), format!("{}{}", self.said, lines.join("\n")))
     }
 
+    /// Starts anew to look for the most memory it has in use.
+    pub(crate) fn forget_peak(&self) {
+        fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").unwrap();
+    }
+
+    /// The most memory it had in use, in bytes.
+    pub(crate) fn peak(&self) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+    }
+
     /// Kills it as a power failure of the process would: no signal handler runs.
     pub(crate) fn kill9(mut self) {
         self.child.kill().unwrap();
