@@ -29,8 +29,7 @@ fn a_long_answer_takes_no_more_memory_than_a_short_one() {
     });
     let site = Site::new(store.address());
     let gateway = site.serve();
-    let token =
-        site.token(&["--role", "support", "--purpose", "order_support", "--region", "GB"]);
+    let token = site.token(&["--role", "support", "--purpose", "order_support", "--region", "GB"]);
     let mut peaks = [2, 2, 16].map(|mib: usize| {
         gateway.forget_peak();
         let path = format!("/shop/customers?limit={mib}");
