@@ -29,13 +29,24 @@ pub(crate) struct Known {
 }
 
 impl<'a> People<'a> {
-    /// Looks up everybody in `batch`: those in memory at once, all others with one call. `known`
-    /// is what was found for the same batch under the same permit before; it counts unless a card
-    /// has changed since.
+    /// Looks up everybody in `batch`: those in memory at once, all others with one call.
     ///
     /// # Errors
     /// When cards cannot be read or made; none of the batch may then be judged.
     pub(crate) async fn find(
+        cards: &Cards,
+        permit: &Permit,
+        batch: &'a Batch,
+    ) -> Result<Self, CallError> {
+        Self::find_again(cards, permit, batch, None).await
+    }
+
+    /// As [`find`](Self::find); `known` is what was found for the same batch under the same permit
+    /// before, and counts unless a card has changed since.
+    ///
+    /// # Errors
+    /// When cards cannot be read or made; none of the batch may then be judged.
+    pub(crate) async fn find_again(
         cards: &Cards,
         permit: &Permit,
         batch: &'a Batch,

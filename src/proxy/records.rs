@@ -221,7 +221,7 @@ impl Records {
     pub(crate) async fn read(&mut self) -> Result<bool, CallError> {
         self.batch.clear();
         let last = self.fill().await?;
-        let people = People::find(&self.shared.cards, &self.permit, &self.batch, None).await?;
+        let people = People::find(&self.shared.cards, &self.permit, &self.batch).await?;
         self.known = Some(people.into_known());
         Ok(last)
     }
@@ -233,7 +233,8 @@ impl Records {
     /// then leaves.
     pub(crate) async fn judge(&mut self, last: bool) -> Result<Sealed, CallError> {
         let known = self.known.take();
-        let people = People::find(&self.shared.cards, &self.permit, &self.batch, known).await?;
+        let people =
+            People::find_again(&self.shared.cards, &self.permit, &self.batch, known).await?;
         let now = self.shared.clock.now();
         // After the last wait, so that what changed meanwhile counts for this batch.
         self.question.caller.still_valid(&self.shared)?;

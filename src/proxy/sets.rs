@@ -171,7 +171,7 @@ impl Sets {
             let last = self.turn().await?;
             let Some(turn) = self.turns.get(self.used) else { return Err(CallError::Route) };
             if let Some(Some(side)) = self.sides.get(turn.place) {
-                People::find(&self.shared.cards, &side.permit, &turn.batch, None).await?;
+                People::find(&self.shared.cards, &side.permit, &turn.batch).await?;
             }
             records += turn.batch.len();
             bytes += turn.batch.bytes();
@@ -223,7 +223,7 @@ impl Sets {
             let side = self.sides.get(turn.place).and_then(Option::as_ref);
             people.push(match side {
                 Some(side) => {
-                    Some(People::find(&self.shared.cards, &side.permit, &turn.batch, None).await?)
+                    Some(People::find(&self.shared.cards, &side.permit, &turn.batch).await?)
                 }
                 None => None,
             });
