@@ -94,7 +94,8 @@ impl fmt::Display for Fault {
         if self.severity == Severity::Remark {
             return Ok(());
         }
-        if let Some(text) = place.file.text.lines().nth(line - 1) {
+        let text = place.file.text.lines().nth(line - 1);
+        if let Some(text) = text.filter(|text| !sets_secret(text)) {
             let width = place.file.text.get(place.span.clone()).map_or(1, |span| {
                 span.lines().next().map_or(1, |first| first.trim_end().chars().count()).max(1)
             });
@@ -106,6 +107,26 @@ impl fmt::Display for Fault {
         }
         help.iter().try_for_each(|help| write!(f, "\n  help: {help}"))
     }
+}
+
+/// Whether a line of settings gives a secret in so many words. Secrets come from files, so this is
+/// a mistake, and the fault that tells of it must not put the secret into a log.
+fn sets_secret(line: &str) -> bool {
+    let words = ["api_key", "bearer", "credential", "pass", "private_key", "secret", "token"];
+    let line = line.to_ascii_lowercase();
+    let mut rest = line.as_str();
+    while let Some((before, after)) = rest.split_once('=') {
+        let key = before.trim_end().trim_end_matches(['"', '\'']);
+        let start = key.rfind(|c: char| !(c.is_ascii_alphanumeric() || "_-".contains(c)));
+        let key = key.get(start.map_or(0, |at| at + 1)..).unwrap_or_default();
+        let names_place = ["_file", "_url"].iter().any(|end| key.ends_with(end));
+        let is_text = after.trim_start().starts_with(['"', '\'']);
+        if is_text && !names_place && words.iter().any(|word| key.contains(word)) {
+            return true;
+        }
+        rest = after;
+    }
+    false
 }
 
 /// The part of a long line around `column`, and the column within it.
@@ -201,5 +222,33 @@ impl Faults {
     fn push(&mut self, severity: Severity, place: Option<Place>, what: String, help: String) {
         let help = (!help.is_empty()).then_some(help);
         self.0.push(Fault { severity, place, what, help });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_gives_a_secret_is_not_shown() {
+        let secret = [
+            "auth = { bearer = \"s\" }",
+            "client_secret='s'",
+            "\"api_key\" = \"s\"",
+            "a = 1, Passphrase = \"s\"",
+        ];
+        for line in secret {
+            assert!(sets_secret(line), "{line}");
+        }
+        let plain = [
+            "auth = { bearer_file = \"certs/token\" }",
+            "token_url = \"https://id.example\"",
+            "url = \"http://a/?token=b\"",
+            "tokens: [a]",
+            "x = 1",
+        ];
+        for line in plain {
+            assert!(!sets_secret(line), "{line}");
+        }
     }
 }
