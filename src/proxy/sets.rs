@@ -339,7 +339,9 @@ impl Side {
             now,
         };
         desk.judge_all(people, &mut sealed);
-        if self.records == Arrangement::One && sealed.records == 0 {
+        // Without a record to judge, the text says what the store has there.
+        let is_hidden = sealed.records == 0 && !turn.batch.is_empty();
+        if self.records == Arrangement::One && is_hidden {
             sealed.write(b"null");
         }
         sealed.write(&turn.text.after);

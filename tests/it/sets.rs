@@ -159,6 +159,18 @@ async fn what_is_missing_looks_like_what_is_hidden() {
 }
 
 #[tokio::test]
+async fn places_without_a_record_leave_the_answer_well_formed() {
+    for (answer, expected) in [
+        (r#"{"customers":[],"owner":null}"#, r#"{"customers":[],"owner":null,"orders":[]}"#),
+        (r#"{"owner":null,"customers":[]}"#, r#"{"owner":null,"customers":[],"orders":[]}"#),
+    ] {
+        let gateway = gateway(answer).await;
+        let reply = ask(&gateway, "support", "/shop/search").await;
+        assert_eq!((reply.status, reply.text().as_str()), (200, expected));
+    }
+}
+
+#[tokio::test]
 async fn one_record_of_the_route_decides_whether_there_is_anything() {
     let orders: Vec<String> =
         (0..3).map(|n| format!(r#"{{"number":{n},"buyer":"b-{n}"}}"#)).collect();
