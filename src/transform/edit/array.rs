@@ -3,8 +3,8 @@
 use super::Mode;
 use super::change::Change;
 use super::check::Beyond;
+use super::equal::Budget;
 use super::equal::Nulls;
-use super::equal::equal;
 use super::error::EditError;
 use super::merge::Merge;
 use super::merge::Three;
@@ -101,7 +101,7 @@ impl Merge<'_> {
             Some(_) => old.iter().copied().map(Some).collect(),
             None => {
                 self.touch_all(node);
-                partners(&old, &new, Nulls::AsMissing)
+                partners(&old, &new, (Nulls::AsMissing, &self.budget))
             }
         };
         let mut items = Vec::with_capacity(new.len());
@@ -142,9 +142,9 @@ impl Merge<'_> {
 pub(super) fn partners<'t>(
     old: &[Value<'t>],
     new: &[Value<'t>],
-    nulls: Nulls,
+    (nulls, budget): (Nulls, &Budget),
 ) -> Vec<Option<Value<'t>>> {
-    let same = |pair: &(&Value<'t>, &Value<'t>)| equal(*pair.0, *pair.1, nulls);
+    let same = |pair: &(&Value<'t>, &Value<'t>)| budget.equal(*pair.0, *pair.1, nulls);
     let first = old.iter().zip(new).take_while(same).count();
     let (old_rest, new_rest) =
         (old.get(first..).unwrap_or_default(), new.get(first..).unwrap_or_default());
@@ -157,7 +157,8 @@ pub(super) fn partners<'t>(
     let mut found: Vec<Option<Value<'t>>> = changed
         .iter()
         .map(|new| {
-            let is_same = |old: &&mut Option<Value<'t>>| old.is_some_and(|o| equal(o, *new, nulls));
+            let is_same =
+                |old: &&mut Option<Value<'t>>| old.is_some_and(|o| budget.equal(o, *new, nulls));
             is_small.then(|| free.iter_mut().find(is_same)?.take()).flatten()
         })
         .collect();

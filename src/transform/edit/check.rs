@@ -170,7 +170,9 @@ fn has_form(view: View, sent: Value<'_>) -> bool {
         }
         View::Generalize(Generalize::Date(_)) => is_part_of_date(&plain),
         View::Generalize(Generalize::Number { step }) => {
-            sent.kind() == Kind::Number && number::is_multiple(sent.raw(), step)
+            // A client that has only text sends a number in quotes.
+            matches!(sent.kind(), Kind::Number | Kind::Text)
+                && std::str::from_utf8(&plain).is_ok_and(|text| number::is_multiple(text, step))
         }
         _ => false,
     }

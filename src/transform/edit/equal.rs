@@ -4,6 +4,7 @@ use super::number;
 use super::tree::Kind;
 use super::tree::Members;
 use super::tree::Value;
+use std::cell::Cell;
 
 /// What counts as the same.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -13,6 +14,27 @@ pub(super) enum Nulls {
     /// `null` is a value of its own.
     AsSent,
 }
+
+/// How much may still be compared to find out where things were moved to: a list in a list in a
+/// list is compared with others at every level.
+#[derive(Debug)]
+pub(super) struct Budget(Cell<usize>);
+
+impl Budget {
+    pub(super) const fn new() -> Self {
+        Self(Cell::new(MOST_VALUES))
+    }
+
+    /// As [`equal`]; false as well when there is no budget left for the comparison.
+    pub(super) fn equal(&self, shown: Value<'_>, sent: Value<'_>, nulls: Nulls) -> bool {
+        let left = self.0.get().checked_sub(shown.values().min(sent.values()));
+        self.0.set(left.unwrap_or_default());
+        left.is_some() && equal(shown, sent, nulls)
+    }
+}
+
+/// About as many as the longest record can hold.
+const MOST_VALUES: usize = 1 << 20;
 
 /// Whether `sent` is the JSON value `shown`, whatever the order of members, and however strings
 /// and numbers are written.

@@ -4,6 +4,7 @@
 use super::Mode;
 use super::array::partners;
 use super::change::Change;
+use super::equal::Budget;
 use super::equal::Nulls;
 use super::equal::equal;
 use super::merge::set;
@@ -39,36 +40,61 @@ impl Parts {
 }
 
 /// What becomes of `stored`.
-pub(super) fn free<'t>(stored: Value<'t>, sent: Value<'t>, parts: Parts) -> Change<'t> {
-    if equal(stored, sent, Nulls::AsSent) {
-        return Change::Keep;
-    }
+pub(super) fn free<'t>(
+    stored: Value<'t>,
+    sent: Value<'t>,
+    (parts, budget): (Parts, &Budget),
+) -> Change<'t> {
     if stored.is_object() && sent.is_object() {
-        return members(stored, sent, parts);
+        return members(stored, sent, (parts, budget));
     }
     if stored.is_array() && sent.is_array() {
         let (old, new): (Vec<_>, Vec<_>) = (stored.children().collect(), sent.children().collect());
-        let pairs = partners(&old, &new, Nulls::AsSent).into_iter().zip(new);
+        let pairs = partners(&old, &new, (Nulls::AsSent, budget)).into_iter().zip(new);
         let change = |(stored, sent): (Option<Value<'t>>, _)| match stored {
-            Some(old) => (stored, free(old, sent, Parts::Literal)),
+            Some(old) => (stored, part(old, sent, (Parts::Literal, budget))),
             None => (None, Change::Set(sent)),
         };
         return Change::Array(pairs.map(change).collect());
     }
-    set(sent, parts.mode())
+    if equal(stored, sent, Nulls::AsSent) { Change::Keep } else { set(sent, parts.mode()) }
+}
+
+/// As [`free`], of a part: one in which nothing changes stays as it is written. That shows once it
+/// was gone through, so that it is not compared at every level above as well.
+fn part<'t>(stored: Value<'t>, sent: Value<'t>, how: (Parts, &Budget)) -> Change<'t> {
+    let change = free(stored, sent, how);
+    let is_as_it_was = match &change {
+        Change::Array(items) => {
+            let is_kept = |((from, change), old): (&(Option<Value<'t>>, Change<'t>), Value<'t>)| {
+                change.is_keep() && from.is_some_and(|from| from.is_at(&old))
+            };
+            items.len() == stored.children().count()
+                && items.iter().zip(stored.children()).all(is_kept)
+        }
+        Change::Object { members, added } => {
+            added.is_empty() && members.iter().all(Change::is_keep)
+        }
+        Change::Keep | Change::Remove | Change::Set(_) | Change::SetWithoutNulls(_) => false,
+    };
+    if is_as_it_was { Change::Keep } else { change }
 }
 
 /// What becomes of the members of `stored`, both being objects.
-pub(super) fn members<'t>(stored: Value<'t>, sent: Value<'t>, parts: Parts) -> Change<'t> {
+pub(super) fn members<'t>(
+    stored: Value<'t>,
+    sent: Value<'t>,
+    (parts, budget): (Parts, &Budget),
+) -> Change<'t> {
     let (old, new) = (Members::of(Some(stored)), Members::of(Some(sent)));
     let member = |member: Value<'t>| match (new.get(&member.name()), parts) {
         (None, Parts::Literal) => Change::Remove,
         (None, Parts::Added | Parts::Merged) => Change::Keep,
         // A number beyond doubles is `null` to the client that was shown it.
-        (Some(sent), _) if equal(member, sent, Nulls::AsSent) => Change::Keep,
+        (Some(sent), _) if sent.is_null() && equal(member, sent, Nulls::AsSent) => Change::Keep,
         (Some(sent), Parts::Added) if sent.is_null() => Change::Keep,
         (Some(sent), Parts::Merged) if sent.is_null() => Change::Remove,
-        (Some(sent), _) => free(member, sent, parts),
+        (Some(sent), _) => part(member, sent, (parts, budget)),
     };
     let added = |member: Value<'t>| {
         let name = member.name();

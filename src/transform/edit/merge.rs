@@ -4,6 +4,7 @@ use super::Edit;
 use super::Mode;
 use super::change::Change;
 use super::check::member_of;
+use super::equal::Budget;
 use super::equal::Nulls;
 use super::equal::equal;
 use super::error::EditError;
@@ -28,6 +29,7 @@ pub(super) struct Three<'t> {
 /// A merge of one record.
 pub(super) struct Merge<'a> {
     pub(super) edit: &'a Edit<'a>,
+    pub(super) budget: Budget,
     /// The fields that the caller sets or removes.
     fields: Vec<FieldIx>,
 }
@@ -57,7 +59,7 @@ impl<'t> Three<'t> {
 
 impl<'a> Merge<'a> {
     pub(super) fn new(edit: &'a Edit<'a>) -> Self {
-        Self { edit, fields: Vec::new() }
+        Self { edit, budget: Budget::new(), fields: Vec::new() }
     }
 
     /// The fields that the caller sets or removes, in order, each once.
@@ -250,11 +252,11 @@ impl<'a> Merge<'a> {
         let is_raw = self.view(field).is_raw();
         match three.stored {
             _ if sent.is_null() => Ok(gone(three.sent, mode)),
-            Some(stored) if is_raw => Ok(free(stored, sent, Parts::of(mode))),
+            Some(stored) if is_raw => Ok(free(stored, sent, (Parts::of(mode), &self.budget))),
             // A part of what was not shown: the rest stays, and whether the part is new shows
             // nowhere.
             Some(stored) if mode == Mode::Merge && stored.is_object() && sent.is_object() => {
-                Ok(free::members(stored, sent, Parts::Added))
+                Ok(free::members(stored, sent, (Parts::Added, &self.budget)))
             }
             _ => Ok(set(sent, mode)),
         }

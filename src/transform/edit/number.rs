@@ -29,8 +29,13 @@ pub(super) fn becomes_null(shown: &str) -> bool {
     shown.parse::<f64>().is_ok_and(f64::is_infinite)
 }
 
-/// Whether the number is a multiple of `step`, however large it is.
+/// Whether the text is a number and a multiple of `step`, however large it is.
 pub(super) fn is_multiple(text: &str, step: u64) -> bool {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || b".eE+-".contains(&byte))
+        && text.parse::<f64>().is_ok();
+    if !is_number {
+        return false;
+    }
     let (Some(number), step) = (Decimal::read(text), u128::from(step)) else { return false };
     let (Ok(exponent), 1..) = (u64::try_from(number.exponent), step) else { return false };
     let rest = number.digits.iter().fold(0, |rest, digit| (rest * 10 + figure(*digit)) % step);

@@ -119,6 +119,16 @@ impl<'t> Value<'t> {
         self.tree.plain(self.spot.name)
     }
 
+    /// How many values it is, with all in it.
+    pub(super) fn values(&self) -> usize {
+        self.spot.next.saturating_sub(self.at) as usize
+    }
+
+    /// Whether it is the same place of the same text.
+    pub(super) fn is_at(&self, other: &Self) -> bool {
+        std::ptr::eq(self.tree, other.tree) && self.at == other.at
+    }
+
     /// The members of an object or the items of an array, in their order.
     pub(super) fn children(&self) -> impl Iterator<Item = Value<'t>> + use<'t> {
         let (tree, end) = (self.tree, self.spot.next);

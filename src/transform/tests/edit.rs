@@ -447,3 +447,39 @@ fn a_new_record_has_only_what_may_be_written() {
         "the value for `email` has the form of a view and is not the current one"
     );
 }
+
+/// A list in so many lists, of numbers that a client writes otherwise.
+fn deep(levels: usize, one: &str, last: &str) -> String {
+    let numbers = vec![one; 20_000].join(",");
+    format!(r#"{{"blob":{}{numbers},{last}{}}}"#, "[".repeat(levels), "]".repeat(levels))
+}
+
+#[test]
+fn comparing_what_is_nested_takes_no_longer_than_reading_it_a_few_times() {
+    let (stored, sent) = (deep(100, "1.0", "2"), deep(100, "1", "3"));
+    let (_, body, fields) = merge(PERSON, Mode::Replace, &stored, &sent).unwrap();
+    assert_eq!(fields, ["whole:blob"]);
+    // What did not change stays as the store wrote it.
+    assert_eq!(body, deep(100, "1.0", "3"));
+    // Lists in which nothing stands where it stood, at every level.
+    let tree = |leaf: &str, other: &str| {
+        (0..3).fold(format!("[1.0,{leaf}]"), |inside, _| {
+            format!("[{}]", vec![inside.as_str(); 18].join(",")) + other
+        })
+    };
+    let blob = |tree: String| format!(r#"{{"blob":{tree}}}"#);
+    let sent = blob(tree("3", ""));
+    let (_, body, _) = merge(PERSON, Mode::Replace, &blob(tree("2", "")), &sent).unwrap();
+    assert_eq!(body, sent);
+}
+
+#[test]
+fn a_coarser_number_in_quotes_is_an_old_answer_too() {
+    for sent in ["\"40\"", "\"4e1\"", "40.0"] {
+        let refused = patch(&format!(r#"{{"age":{sent}}}"#));
+        assert!(refused.contains("`age` has the form of a view"), "{sent}: {refused}");
+    }
+    for sent in ["\"\"", "\"-\"", "\"old\"", "\"41\"", "41"] {
+        assert_eq!(patch(&format!(r#"{{"age":{sent}}}"#)), format!(r#"{{"age":{sent}}}"#));
+    }
+}
