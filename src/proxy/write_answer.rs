@@ -88,9 +88,15 @@ pub(crate) async fn unchanged(
         route.method == Method::Get && route.template == routed.route.template
     };
     routed.route = routed.set.routes.iter().find(same).cloned().ok_or(CallError::PolicyChanged)?;
+    // What leaves is recorded as the read it is, and the call as the write that was asked for.
+    let facts = trail.facts.clone();
     let decided = decided(inbound, case, read, trail);
-    let response = call::fetch(inbound, &decided, trail).await?;
-    Box::pin(answer::of(inbound, decided, response, trail)).await
+    let outgoing = match call::fetch(inbound, &decided, trail).await {
+        Ok(response) => Box::pin(answer::of(inbound, decided, response, trail)).await,
+        Err(error) => Err(error),
+    };
+    trail.facts = facts;
+    outgoing
 }
 
 /// Whether there is anything to tell, to somebody who may be told.
@@ -119,13 +125,15 @@ fn bare(status: StatusCode, trail: &mut Trail) -> Outgoing {
     Outgoing { status, headers: HeaderMap::with_capacity(8), content: Content::Nothing }
 }
 
-/// The same call as a read.
+/// The same call as a read, of which entries speak from here on.
 fn decided(inbound: &Inbound, case: Case, read: Permit, trail: &mut Trail) -> Decided {
     let Case { mut question, shape, generation, target, share, .. } = case;
     question.purpose = Some(read.purpose().as_str().into());
     question.is_read = true;
     let facts = inbound.worker.shared().snapshot().plan_facts(&read);
     trail.plan = Some(facts.header.clone());
+    plan::describe(&read, &mut trail.facts);
+    trail.facts.fields = facts.fields.clone();
     Decided { question, permit: read, facts, shape, generation, target, share, known: None }
 }
 
@@ -138,18 +146,19 @@ async fn shown(
 ) -> Result<Outgoing, CallError> {
     let read = case.read.take().ok_or(CallError::NotFound)?;
     let status = response.status;
+    // Entries of the release speak of a read; the one of the outcome of the write.
+    let facts = trail.facts.clone();
     let decided = decided(inbound, case, read, trail);
     let links = Links::new(&decided);
     let (route, set) = (decided.question.routed.route.clone(), decided.permit.set().clone());
     let is_single = decided.is_single();
-    let (format, content_type) = answer::format(response.media, is_single)?;
-    // Entries of the release speak of a read; the one of the outcome of the write.
-    let facts = trail.facts.clone();
-    plan::describe(&decided.permit, &mut trail.facts);
-    trail.facts.fields = decided.facts.fields.clone();
-    let records = answer::read(inbound, decided, (format, response.body), trail);
+    let format = answer::format(response.media, is_single);
+    let records = format.and_then(|(format, content_type)| {
+        let records = answer::read(inbound, decided, (format, response.body), trail)?;
+        Ok((records, content_type))
+    });
     trail.facts = facts;
-    let mut records = records?;
+    let (mut records, content_type) = records?;
     let last = records.read().await;
     trail.waited += std::mem::take(&mut records.waited);
     let first = records.judge(last?).await?;

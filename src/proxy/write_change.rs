@@ -89,15 +89,15 @@ pub(crate) async fn serve(
         precondition(inbound, (&case, &ruling, &stored))?;
         let typed = typed(inbound, &case, (&stored.batch, sent.as_ref()))?;
         let asked = typed.as_ref().or(sent.as_ref().map(|(batch, _)| batch));
-        let merged = merge(inbound, &case, (&stored.batch, asked), (&ruling, writable))?;
+        let mut merged = merge(inbound, &case, (&stored.batch, asked), (&ruling, writable))?;
         if sent.is_some() && merged.edited.is_unchanged() {
             return Box::pin(write_answer::unchanged(inbound, case, trail)).await;
         }
         let if_match = version(&case.question.routed.route, &stored.headers)?;
-        let after = remain(inbound, &case, merged.whole.as_ref()).await?;
+        let after = remain(inbound, &case, &merged).await?;
         let people: Vec<Ruling> = std::iter::once(ruling.clone()).chain(after).collect();
         let change = Change {
-            body: body(&case, (media, sent.as_ref()), merged.body)?,
+            body: body(&case, (media, sent.as_ref()), std::mem::take(&mut merged.body))?,
             if_match,
             fields: merged.edited.fields(),
             records: 1,
@@ -108,7 +108,7 @@ pub(crate) async fn serve(
             // Something was withdrawn or given meanwhile: what was merged rests on what was.
             continue;
         }
-        remain(inbound, &case, merged.whole.as_ref()).await?;
+        remain(inbound, &case, &merged).await?;
         let answer = case.send(inbound, (change, intent), trail).await?;
         match answer {
             Ok(late) if late.status == StatusCode::PRECONDITION_FAILED => {
@@ -290,18 +290,23 @@ fn merge(
     Ok(Merged { body, whole, edited })
 }
 
-/// Judges the record as it would be: nothing is moved to where the call may not write.
+/// Judges the record as it would be: nothing is moved to where the call may not write it, by a
+/// grant for other fields either.
 async fn remain(
     inbound: &Inbound,
     case: &Case,
-    whole: Option<&Batch>,
+    merged: &Merged,
 ) -> Result<Option<Ruling>, CallError> {
-    let Some(whole) = whole else { return Ok(None) };
+    let Some(whole) = &merged.whole else { return Ok(None) };
     let ruling = rule(inbound, case, whole).await?;
-    match ruling.writable {
-        Some(_) => Ok(Some(ruling)),
-        None => Err(CallError::Write(WriteFault::Moved)),
+    let may = |writable: &Vec<bool>| {
+        let fields = merged.edited.fields().iter();
+        fields.map(|field| writable.get(field.index())).all(|may| may == Some(&true))
+    };
+    if ruling.writable.as_ref().is_some_and(may) {
+        return Ok(Some(ruling));
     }
+    Err(CallError::Write(WriteFault::Moved))
 }
 
 /// The version to be written over. A weak one says that two versions are as good, not the same.

@@ -1,5 +1,6 @@
 //! Writes through the gateway: a store in memory behind it, and callers who may see or set little.
 
+mod attacks;
 mod bodies;
 mod changes;
 mod creates;
