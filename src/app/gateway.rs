@@ -413,8 +413,11 @@ impl api::Gateway for Site {
         for store in &self.stores {
             let health = store.health();
             let up = health.addresses.iter().filter(|a| a.state == AddressState::Up).count();
-            let detail =
+            let mut detail =
                 format!("{} {up} of {} addresses up", health.store, health.addresses.len());
+            if let Some(why) = health.addresses.iter().find_map(|a| a.unwell.as_deref()) {
+                detail = format!("{detail}: {why}");
+            }
             checks.push(match (up, health.trouble) {
                 (_, Some(why)) => {
                     Check::noted("store", format!("{detail}, no access token: {why}"))

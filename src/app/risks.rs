@@ -185,7 +185,9 @@ impl Risks<'_> {
         let upstream = &store.upstream;
         if upstream.health.is_none() {
             let what = "nobody looks whether this store is well: callers find out";
-            self.tell(&at("health"), what, "add health = { path = \"/health\", every_s = 5 }");
+            let help = "add health = { path = \"/health\", every_s = 5 }, a path that is answered \
+                        below 400";
+            self.tell(&at("health"), what, help);
         }
         if upstream.timeouts.first_byte > FIRST_BYTE {
             let what = "a store that hangs holds its callers that long";
@@ -252,6 +254,7 @@ mod tests {
             .replace("@STORE@", "http://127.0.0.1:7001")
             .replace("@GATEWAY@", "7410")
             .replace("@ADMIN@", "7480")
+            .replace("# health", "health")
             .replace("@ISSUER@", "https://id.example")
             .replace("data/root.passphrase", "/run/credentials/privet/passphrase")
             .replace("roles = \"*\", purposes = \"*\"", "roles = [\"support\"], purposes = [\"a\"]")

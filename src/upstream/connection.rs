@@ -10,6 +10,7 @@ use hyper::client::conn::http1;
 use tokio::time::timeout;
 
 use crate::net;
+use crate::types::told;
 
 use super::AnswerFault;
 use super::HealthCheck;
@@ -94,19 +95,27 @@ impl Connection {
     }
 }
 
-/// Whether `address` answers its health check below 400 in time. Reads nothing but the status, so
-/// it needs no permit.
-pub(super) async fn probe(store: &Store, address: &Address, check: &HealthCheck) -> bool {
+/// Asks whether `address` answers its health check below 400 in time, and says why not. Reads
+/// nothing but the status, so it needs no permit.
+pub(super) async fn probe(
+    store: &Store,
+    address: &Address,
+    check: &HealthCheck,
+) -> Result<(), String> {
     let answered = async {
         let mut request = Request::get(check.path.as_str()).header(header::HOST, &address.host);
-        if let Some(value) = store.credentials().authorization().await.ok()? {
+        if let Some(value) = store.credentials().authorization().await? {
             request = request.header(header::AUTHORIZATION, value.as_ref());
         }
-        let request = request.body(Full::default()).ok()?;
-        let mut connection = Connection::open(store, address).await.ok()?;
-        let answer = connection.send(request).await.ok()?;
-        Some(answer.status().as_u16() < 400)
+        let request =
+            request.body(Full::default()).map_err(|error| UpstreamError::Request(error.into()))?;
+        let answer = Connection::open(store, address).await?.send(request).await?;
+        Ok::<_, UpstreamError>(answer.status())
     };
-    let limit = store.config.timeouts.first_byte;
-    timeout(limit, answered).await.ok().flatten().unwrap_or(false)
+    match timeout(store.config.timeouts.first_byte, answered).await {
+        Ok(Ok(status)) if status.as_u16() < 400 => Ok(()),
+        Ok(Ok(status)) => Err(format!("its health check is answered with {}", status.as_u16())),
+        Ok(Err(error)) => Err(told(&error)),
+        Err(_) => Err("its health check takes too long".to_owned()),
+    }
 }

@@ -45,6 +45,8 @@ pub struct AddressHealth {
     pub state: AddressState,
     /// Calls under way, over all workers.
     pub calls: usize,
+    /// Why its last health check failed, when it did.
+    pub unwell: Option<Arc<String>>,
 }
 
 /// Whether an address is worth calling.

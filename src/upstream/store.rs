@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use http::HeaderValue;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -46,6 +47,8 @@ pub(super) struct Address {
     pub(super) host: HeaderValue,
     url: StoreUrl,
     standing: Standing,
+    /// Why the last health check failed, when it did.
+    unwell: ArcSwapOption<String>,
 }
 
 impl Store {
@@ -102,6 +105,7 @@ impl Store {
             url: address.url.to_string(),
             state: address.standing.state(now),
             calls: address.standing.calls(),
+            unwell: address.unwell.load_full(),
         });
         let (store, addresses) = (self.config.store.clone(), addresses.collect());
         StoreHealth { store, addresses, trouble: self.credentials.trouble() }
@@ -192,13 +196,18 @@ impl Store {
     async fn watch_address(self: Arc<Self>, address: Arc<Address>) {
         let Some(check) = &self.config.health else { return };
         loop {
-            let well = connection::probe(&self, &address, check).await;
+            let unwell = connection::probe(&self, &address, check).await.err();
             let was_up = address.standing.state(self.now()) == AddressState::Up;
-            address.standing.probed(well);
+            address.standing.probed(unwell.is_none());
+            address.unwell.store(unwell.map(Arc::new));
             let is_up = address.standing.state(self.now()) == AddressState::Up;
             let (store, url) = (self.config.store.as_str(), &address.url);
             match (was_up, is_up) {
-                (true, false) => tracing::warn!(store, %url, "an address of the store is down"),
+                (true, false) => {
+                    let unwell = address.unwell.load();
+                    let why = unwell.as_ref().map_or("", |why| why.as_str());
+                    tracing::warn!(store, %url, why, "an address of the store is down");
+                }
                 (false, true) => tracing::info!(store, %url, "an address of the store is back"),
                 _ => {}
             }
@@ -216,8 +225,8 @@ impl fmt::Debug for Store {
 fn address(index: usize, url: &StoreUrl) -> Result<Arc<Address>, UpstreamError> {
     let host = HeaderValue::from_str(url.authority().as_str())
         .map_err(|error| UpstreamError::Request(error.into()))?;
-    let standing = Standing::default();
-    Ok(Arc::new(Address { index, host, url: url.clone(), standing }))
+    let (standing, unwell) = (Standing::default(), ArcSwapOption::empty());
+    Ok(Arc::new(Address { index, host, url: url.clone(), standing, unwell }))
 }
 
 /// A call under way to one address, counted while it lives.

@@ -231,6 +231,10 @@ async fn health_checks_take_an_address_out_and_back_in() {
         while upstream.store().health().is_up() != state || asked.load(SeqCst) < before + 2 {
             tokio::task::yield_now().await;
         }
+        let health = upstream.store().health();
+        let why = health.addresses[0].unwell.as_ref().map(|why| why.as_str());
+        let expected = (!state).then_some("its health check is answered with 500");
+        assert_eq!(why, expected);
     }
     watch.abort();
 }
