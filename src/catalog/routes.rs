@@ -123,6 +123,7 @@ fn call(node: &Node, set: &DataSet, faults: &mut Faults) -> Option<(Method, Stri
     let segments = match segments(template) {
         Ok(parts) => parts,
         Err(what) => {
+            let help = format!("write it as \"{method} /customers/{{id}}\"");
             faults.error(&node.place, what, help);
             return None;
         }
@@ -253,6 +254,10 @@ fn misplaced(
     let odd = |c: char| c.is_control() || matches!(c, '[' | ']');
     if steps.is_empty() {
         return Some(("nothing stands around these records".to_owned(), "leave `around` out"));
+    }
+    if names.first() == Some(&"$") {
+        let help = "leave out `$.`: paths here begin at the root by themselves";
+        return Some((format!("`{path}` does not say where a plain value stands"), help));
     }
     if names.len() > MAX_SEGMENTS || names.iter().any(|name| name.is_empty() || name.contains(odd))
     {

@@ -483,6 +483,29 @@ fn routes_that_write_say_what_they_need() {
 }
 
 #[test]
+fn natural_guesses_are_told_the_right_word() {
+    insta::assert_snapshot!(faults_of(&routes(&[
+        "on: 'GET /a/{id}', records: $",
+        "on: 'DELETE /a/{id}', unsafe_writes: true",
+        "on: PUT a, records: $",
+        "on: GET /b, records: '$.d[*]', around: [$.total]",
+    ])), @r#"
+    a.yaml:6:46: `unsafe_writes` is neither true nor false
+     6 |     - { on: 'DELETE /a/{id}', unsafe_writes: true }
+       |                                              ^^^^
+      help: write `accepted`, or leave it out
+    a.yaml:7:13: path `a` does not start with `/`
+     7 |     - { on: PUT a, records: $ }
+       |             ^^^^^
+      help: write it as "PUT /customers/{id}"
+    a.yaml:8:49: `$.total` does not say where a plain value stands
+     8 |     - { on: GET /b, records: '$.d[*]', around: [$.total] }
+       |                                                 ^^^^^^^
+      help: leave out `$.`: paths here begin at the root by themselves
+    "#);
+}
+
+#[test]
 fn faults_of_routes_that_write_are_told() {
     insta::assert_snapshot!(faults_of(&routes(&[
         "on: 'PUT /a/{id}', records: $",
@@ -512,7 +535,7 @@ fn faults_of_routes_that_write_are_told() {
     a.yaml:10:13: a PUT route needs `records`
      10 |     - { on: 'PUT /c/{id}', find_by: { id: id }, created_id: $.id }
         |             ^^^^^^^^^^^^^
-      help: write `records: "$"` for one record, `records: "$[*]"` for an array of new ones
+      help: write `records: "$"`
     a.yaml:10:13: a PUT route selects no records by parameters
      10 |     - { on: 'PUT /c/{id}', find_by: { id: id }, created_id: $.id }
         |             ^^^^^^^^^^^^^

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::types::Faults;
 use crate::types::FieldPath;
 use crate::types::doc::Node;
+use crate::types::doc::Value;
 
 use super::DataSet;
 use super::FieldIx;
@@ -17,6 +18,11 @@ use super::read::single_at;
 /// Reads `unsafe_writes: accepted`: somebody has thought about it.
 pub(super) fn accepted(node: &Node, faults: &mut Faults) -> bool {
     let parse = |word: &str| (word == "accepted").then_some(());
+    if matches!(node.value, Value::Bool(_)) {
+        let what = "`unsafe_writes` is neither true nor false";
+        faults.error(&node.place, what, "write `accepted`, or leave it out");
+        return false;
+    }
     node.word("answer to unsafe writes", parse, &["accepted"], faults).is_some()
 }
 
@@ -56,8 +62,12 @@ pub(super) fn created_id(
 pub(super) fn fits(route: &Route, records: Option<&Node>, faults: &mut Faults) {
     let (method, place) = (route.method, &route.place);
     if !matches!(method, Method::Get | Method::Delete) && records.is_none() {
-        let help =
-            "write `records: \"$\"` for one record, `records: \"$[*]\"` for an array of new ones";
+        let help = match method {
+            Method::Post => {
+                "write `records: \"$\"` for one record, `records: \"$[*]\"` for an array of new ones"
+            }
+            _ => "write `records: \"$\"`",
+        };
         faults.error(place, format!("a {method} route needs `records`"), help);
     }
     let Some(selector) = &route.records else { return unsafe_fits(route, faults) };

@@ -1,7 +1,9 @@
 //! "Did you mean": the known word nearest to an unknown one.
 
 /// The word of `known` nearest to `word`, when it is near enough to be a slip of the finger: two
-/// edits, one for words of three or four characters, none but upper and lower case below. Swapping two neighbours is one edit.
+/// edits, one for words of three or four characters, none but upper and lower case below. Swapping
+/// two neighbours is one edit. When none is so near, the shortest of which it is the beginning, up
+/// to a `_`.
 pub fn closest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let word: Vec<char> = word.chars().take(MAX_WORD + 1).flat_map(char::to_lowercase).collect();
     if word.len() > MAX_WORD {
@@ -13,10 +15,20 @@ pub fn closest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&
         _ => 2,
     };
     known
-        .map(|candidate| (distance(&word, candidate), candidate))
-        .filter(|(distance, _)| *distance <= limit)
-        .min_by_key(|(distance, _)| *distance)
+        .filter_map(|candidate| Some((slip(&word, candidate, limit)?, candidate)))
+        .min_by_key(|(slip, _)| *slip)
         .map(|(_, candidate)| candidate)
+}
+
+/// How far `word` is from `known`: a few edits, or else the part before one of its `_`.
+fn slip(word: &[char], known: &str, limit: usize) -> Option<(bool, usize)> {
+    let edits = distance(word, known);
+    if edits <= limit {
+        return Some((false, edits));
+    }
+    let word: String = word.iter().collect();
+    let rest = known.strip_prefix(word.as_str())?;
+    (limit > 0 && rest.starts_with('_')).then_some((true, rest.len()))
 }
 
 /// A help line naming the nearest of `known`, or all of them when there are few.

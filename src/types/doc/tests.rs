@@ -372,12 +372,14 @@ fn lengths_of_time_and_moments() {
 
 #[test]
 fn the_nearest_word_is_found_only_when_near() {
-    let known = ["show", "mask", "generalize", "pseudonymize", "drop"];
+    let known =
+        ["show", "mask", "generalize", "pseudonymize", "drop", "client_id", "client_id_file"];
     for (word, expected) in [
         ("maks", Some("mask")),
         ("Mask", Some("mask")),
         ("generalise", Some("generalize")),
         ("psuedonymise", Some("pseudonymize")),
+        ("client", Some("client_id")),
         ("hide", None),
         ("", None),
     ] {
