@@ -139,7 +139,10 @@ impl WriteFault {
             Self::Body(TransformError::Malformed { .. }) => {
                 "the body is not strict JSON: one value, no name twice, valid UTF-8"
             }
-            Self::Body(_) => "the body has no records where the route's `records` says",
+            Self::Body(_) => {
+                "the body has no records where the route's `records` says: one JSON object at `$`, \
+                 an array of them at `$[*]`"
+            }
             Self::BodyPresence { wanted: true } => "this write needs a body",
             Self::BodyPresence { wanted: false } => "a DELETE has no body",
             Self::BrokenOff => "the body broke off",
@@ -162,7 +165,10 @@ impl WriteFault {
             Self::NoSubject => {
                 "the record does not say whom it is about, and the data store does not give that id"
             }
-            Self::Precondition => "the record is not the version named in `If-Match`",
+            Self::Precondition => {
+                "the record is not the version named in `If-Match`; read it again, and send no \
+                 `If-Match` where the answer has no `ETag`: changes by others are noticed anyway"
+            }
             Self::Record => "the policy does not let this call write this record",
             Self::Unsafe => {
                 "the data store names no version of the record, so a change by somebody else could \

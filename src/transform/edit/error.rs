@@ -66,7 +66,8 @@ impl ClientError for EditError {
             )
             .into(),
             Self::Kind { field } => {
-                format!("the policy lists `{field}` as another kind of value than was sent").into()
+                format!("what was sent has another kind of value where the policy lists `{field}`")
+                    .into()
             }
             Self::NoRecord => "a record is one JSON object".into(),
             Self::NotWritable { field } => format!(
@@ -80,7 +81,11 @@ impl ClientError for EditError {
                  full value"
             )
             .into(),
-            Self::Unlisted => "a member was sent that the policy does not list".into(),
+            Self::Unlisted => {
+                "a member was sent that the policy does not list; look for a misspelt \
+                               name, and send nothing that was not shown or may not be set"
+                    .into()
+            }
             Self::Unseen { field } => format!(
                 "`{field}` stands in a value that holds something not shown to this call, so \
                  changing it could destroy that; leave it out or send it as it was shown"
