@@ -188,6 +188,12 @@ impl Demo {
                  -H \"Privet-Purpose: {purpose}\" \"http://{gateway}{path}\"\n"
             )
         };
+        // The same line with a body: the only caller whose grant needs no fresh second factor.
+        let change = |body: &str| {
+            let line = curl("shop_app", "operations", "/shop/customers/c-1002");
+            let with = format!("curl -X PATCH -H 'Content-Type: application/json' -d '{body}' ");
+            line.replacen("curl ", &with, 1)
+        };
         let mut page = format!(
             "\n  DEMO: made-up people, public keys. Never point real data at it.\n\n  \
              gateway  http://{gateway}/shop   {} customers and their orders behind policies/\n  \
@@ -201,6 +207,10 @@ impl Demo {
         page.push_str(&curl("analyst", "analytics", "/shop/customers?limit=3"));
         page.push_str(&curl("marketing", "marketing_email", "/shop/customers/c-1002"));
         page.push_str("        # 403, and the reason\n");
+        page.push_str(&change(r#"{"phone": "+447700900123"}"#));
+        page.push_str("        # changes this field; what was not sent stays\n");
+        page.push_str(&change(r#"{"health_note": "none"}"#));
+        page.push_str("        # 403: the shop may not write this field, nor see it\n");
         page.push_str(&format!(
             "    {program} audit verify --config {dir}/privet.toml\n        # nothing was cut out of the log\n\n"
         ));

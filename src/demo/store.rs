@@ -5,14 +5,19 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::BodyExt;
 use http_body_util::Full;
+use http_body_util::Limited;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use serde_json::Map;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
@@ -21,16 +26,38 @@ use super::people;
 /// Customers and orders, kept in memory.
 #[derive(Debug)]
 pub struct Shop {
-    customers: Vec<Value>,
-    orders: Vec<Value>,
+    customers: Mutex<Table>,
+    orders: Mutex<Table>,
+}
+
+/// Records of one kind.
+#[derive(Debug)]
+struct Table {
+    rows: Vec<Value>,
+    /// The number of the next record, and the id made of it.
+    next: u32,
+    id: fn(u32) -> String,
+    /// The member that a list can be asked for.
+    filter: &'static str,
 }
 
 impl Shop {
     /// A shop with all its made-up people and twice as many orders.
     pub fn stocked() -> Self {
+        let (people, orders) = (people::PEOPLE, 2 * people::PEOPLE);
         Self {
-            customers: (1..=people::PEOPLE).map(people::person).collect(),
-            orders: (1..=2 * people::PEOPLE).map(people::order).collect(),
+            customers: Mutex::new(Table {
+                rows: (1..=people).map(people::person).collect(),
+                next: people + 1,
+                id: people::customer_id,
+                filter: "email",
+            }),
+            orders: Mutex::new(Table {
+                rows: (1..=orders).map(people::order).collect(),
+                next: orders + 1,
+                id: people::order_id,
+                filter: "customer_id",
+            }),
         }
     }
 
@@ -40,9 +67,17 @@ impl Shop {
             let (stream, _) = listener.accept().await?;
             let shop = Arc::clone(&self);
             tokio::spawn(async move {
-                let service = service_fn(move |request| {
-                    let answer = shop.answer(&request);
-                    async move { Ok::<_, Infallible>(answer) }
+                let service = service_fn(move |request: Request<Incoming>| {
+                    let shop = Arc::clone(&shop);
+                    async move {
+                        let (head, body) = request.into_parts();
+                        let body = Limited::new(body, LONGEST).collect().await;
+                        let answer = body.map_or_else(
+                            |_| plain(StatusCode::BAD_REQUEST, "no body that can be read\n"),
+                            |body| shop.answer(&Request::from_parts(head, body.to_bytes())),
+                        );
+                        Ok::<_, Infallible>(answer)
+                    }
                 });
                 // A broken connection is the other side's affair.
                 drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
@@ -50,21 +85,72 @@ impl Shop {
         }
     }
 
-    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-        if request.method() != Method::GET {
-            return plain(StatusCode::METHOD_NOT_ALLOWED, "read only\n");
-        }
+    fn answer(&self, request: &Request<Bytes>) -> Response<Full<Bytes>> {
         let path = request.uri().path();
-        let query = query(request.uri().query().unwrap_or_default());
-        match path.strip_prefix('/').unwrap_or(path).split('/').collect::<Vec<_>>().as_slice() {
-            ["health"] => plain(StatusCode::OK, "ok\n"),
-            ["customers"] => list(&self.customers, &query, "email"),
-            ["customers", id] => one(&self.customers, id),
-            ["orders"] => list(&self.orders, &query, "customer_id"),
-            ["orders", id] => one(&self.orders, id),
-            _ => plain(StatusCode::NOT_FOUND, "no such page\n"),
+        let parts: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
+        let (table, rest) = match parts.as_slice() {
+            ["health"] => return plain(StatusCode::OK, "ok\n"),
+            ["customers", rest @ ..] => (&self.customers, rest),
+            ["orders", rest @ ..] => (&self.orders, rest),
+            _ => return plain(StatusCode::NOT_FOUND, "no such page\n"),
+        };
+        let mut table = table.lock().unwrap_or_else(PoisonError::into_inner);
+        match (request.method(), rest) {
+            (&Method::GET, []) => {
+                let query = query(request.uri().query().unwrap_or_default());
+                list(&table.rows, &query, table.filter)
+            }
+            (&Method::POST, []) => table.create(request.body()),
+            (method, [id]) => table.one(method, id, request.body()),
+            _ => plain(StatusCode::METHOD_NOT_ALLOWED, "no such method\n"),
         }
     }
+}
+
+impl Table {
+    /// Adds a record under an id of the shop's own.
+    fn create(&mut self, body: &[u8]) -> Response<Full<Bytes>> {
+        let Some(mut record) = record(body) else { return no_record() };
+        record.insert("id".to_owned(), Value::from((self.id)(self.next)));
+        self.next += 1;
+        let record = Value::Object(record);
+        let mut answer = json(&record);
+        *answer.status_mut() = StatusCode::CREATED;
+        self.rows.push(record);
+        answer
+    }
+
+    /// Reads, changes, replaces or removes a record.
+    fn one(&mut self, method: &Method, id: &str, body: &[u8]) -> Response<Full<Bytes>> {
+        let is_it = |row: &Value| row.get("id").and_then(Value::as_str) == Some(id);
+        let Some(row) = self.rows.iter_mut().find(|row| is_it(row)) else {
+            return plain(StatusCode::NOT_FOUND, "no such record\n");
+        };
+        match (method, record(body)) {
+            (&Method::GET, _) => {}
+            (&Method::DELETE, _) => {
+                self.rows.retain(|row| !is_it(row));
+                return plain(StatusCode::NO_CONTENT, "");
+            }
+            (&Method::PATCH, Some(sent)) => {
+                if let Some(row) = row.as_object_mut() {
+                    row.extend(sent);
+                }
+            }
+            (&Method::PUT, Some(sent)) => *row = Value::Object(sent),
+            (&Method::PATCH | &Method::PUT, None) => return no_record(),
+            _ => return plain(StatusCode::METHOD_NOT_ALLOWED, "no such method\n"),
+        }
+        json(row)
+    }
+}
+
+fn record(body: &[u8]) -> Option<Map<String, Value>> {
+    serde_json::from_slice(body).ok()
+}
+
+fn no_record() -> Response<Full<Bytes>> {
+    plain(StatusCode::BAD_REQUEST, "the body is not one JSON object\n")
 }
 
 /// A listener on a free port of the loopback interface, or on `port`.
@@ -72,13 +158,6 @@ pub async fn bind(port: u16) -> io::Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     let address = listener.local_addr()?;
     Ok((listener, address))
-}
-
-fn one(rows: &[Value], id: &str) -> Response<Full<Bytes>> {
-    match rows.iter().find(|row| row.get("id").and_then(Value::as_str) == Some(id)) {
-        Some(row) => json(row),
-        None => plain(StatusCode::NOT_FOUND, "no such record\n"),
-    }
 }
 
 fn list(rows: &[Value], query: &HashMap<String, String>, filter: &str) -> Response<Full<Bytes>> {
@@ -111,4 +190,42 @@ fn answer(status: StatusCode, kind: &'static str, body: Bytes) -> Response<Full<
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
     response
+}
+
+const LONGEST: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(shop: &Shop, method: Method, path: &str, body: &'static str) -> StatusCode {
+        let request = Request::builder().method(method).uri(path);
+        shop.answer(&request.body(Bytes::from(body)).unwrap()).status()
+    }
+
+    fn phone(shop: &Shop, id: &str) -> Option<Value> {
+        let table = shop.customers.lock().unwrap();
+        let row = table.rows.iter().find(|row| row["id"] == id)?;
+        Some(row["phone"].clone())
+    }
+
+    #[test]
+    fn records_are_created_changed_replaced_and_removed() {
+        let shop = Shop::stocked();
+        let path = "/customers/c-1002";
+        assert_eq!(ask(&shop, Method::PATCH, path, r#"{"phone":"1"}"#), StatusCode::OK);
+        assert_eq!(phone(&shop, "c-1002"), Some("1".into()));
+        assert_eq!(ask(&shop, Method::PUT, path, r#"{"id":"c-1002"}"#), StatusCode::OK);
+        assert_eq!(phone(&shop, "c-1002"), Some(Value::Null));
+        assert_eq!(ask(&shop, Method::DELETE, path, ""), StatusCode::NO_CONTENT);
+        assert_eq!(ask(&shop, Method::GET, path, ""), StatusCode::NOT_FOUND);
+        assert_eq!(ask(&shop, Method::POST, "/customers", r#"{"phone":"2"}"#), StatusCode::CREATED);
+        let new = people::customer_id(people::PEOPLE + 1);
+        assert_eq!(phone(&shop, &new), Some("2".into()));
+        assert_eq!(
+            ask(&shop, Method::PUT, &format!("/customers/{new}"), "[]"),
+            StatusCode::BAD_REQUEST
+        );
+        assert_eq!(ask(&shop, Method::PUT, "/customers", "{}"), StatusCode::METHOD_NOT_ALLOWED);
+    }
 }
