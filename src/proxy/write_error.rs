@@ -160,7 +160,8 @@ impl WriteFault {
             }
             Self::Held => "data of this person is held, so it may be neither changed nor removed",
             Self::Moved => {
-                "the record as it would be is not one that the policy lets this call write"
+                "the record as it would be is not one that the policy lets this call write: its rows, \
+                 region or person would no longer fit; a PUT removes what it leaves out"
             }
             Self::NoSubject => {
                 "the record does not say whom it is about, and the data store does not give that id"

@@ -107,8 +107,7 @@ pub(super) async fn probe(
         if let Some(value) = store.credentials().authorization().await? {
             request = request.header(header::AUTHORIZATION, value.as_ref());
         }
-        let request =
-            request.body(Full::default()).map_err(|error| UpstreamError::Request(error.into()))?;
+        let request = request.body(Full::default()).map_err(UpstreamError::Request)?;
         let answer = Connection::open(store, address).await?.send(request).await?;
         Ok::<_, UpstreamError>(answer.status())
     };
