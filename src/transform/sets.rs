@@ -308,6 +308,11 @@ impl SetReader {
             (Records::One, _) => return Err(self.shape("a record, which is an object").into()),
             (Records::Each, _) => return Err(self.shape("an array of records").into()),
         };
+        if !is_shown {
+            // Written at the end of its object, as if the store had nothing there: where it stands
+            // would tell that it has.
+            return Ok(next);
+        }
         if let Some(place) = self.places.get_mut(at) {
             place.is_seen = true;
         }
@@ -315,7 +320,7 @@ impl SetReader {
         self.write_name(false);
         match (records, next) {
             (Records::Each, _) => self.write(false, b"["),
-            (Records::One, At::Records(_)) if is_shown => {}
+            (Records::One, At::Records(_)) => {}
             (Records::One, _) => self.write(false, b"null"),
         }
         Ok(next)
@@ -335,7 +340,7 @@ impl SetReader {
                 Progress::BatchFull if place.is_shown => return Err(Halt::Full),
                 Progress::BatchFull => continue,
                 Progress::End => {
-                    if place.records == Records::Each {
+                    if place.records == Records::Each && place.is_shown {
                         self.write(!batch.is_empty(), b"]");
                     }
                     return Ok(At::AfterMember);

@@ -131,6 +131,17 @@ async fn a_set_that_policy_refuses_is_left_out_whole() {
 }
 
 #[tokio::test]
+async fn a_refused_set_does_not_tell_whether_the_store_has_it() {
+    let without = SEARCH.replace(r#""orders":"#, r#""others":"#);
+    assert_ne!(without, SEARCH);
+    let (there, missing) = (gateway(SEARCH).await, gateway(&without).await);
+    let there = ask(&there, "clerk", "/shop/search").await;
+    let missing = ask(&missing, "clerk", "/shop/search").await;
+    assert_eq!((there.status, there.text()), (200, missing.text()));
+    assert!(there.text().ends_with(r#","orders":[]}"#), "{}", there.text());
+}
+
+#[tokio::test]
 async fn people_are_left_out_of_the_set_they_are_in() {
     let gateway = gateway(SEARCH).await;
     let buyer = DomainId::parse("buyer").unwrap();
