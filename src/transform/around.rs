@@ -240,12 +240,18 @@ pub(super) fn write_scalar(
 
 /// Whether a client would take the text for a way to somewhere: a URL, a path or a query.
 fn reads_as_link(text: &str) -> bool {
-    let text = text.trim_start();
+    // Browsers look through control characters before a link.
+    let text = text.trim_start_matches(|c: char| c.is_whitespace() || c.is_control());
+    let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
     text.starts_with(['/', '?', '\\'])
         || text.contains("://")
+        || SCHEMES.iter().any(|known| known.eq_ignore_ascii_case(scheme))
         || text.starts_with("./")
         || text.starts_with("../")
 }
+
+/// Schemes that lead somewhere, or run something, without `//` behind them.
+const SCHEMES: &[&str] = &["http", "https", "ws", "wss", "ftp", "file", "data", "javascript"];
 
 /// What a remembered name costs beside its bytes, so that many short ones are bounded too.
 const PER_NAME: usize = 32;

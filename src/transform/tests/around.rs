@@ -49,6 +49,11 @@ fn listed_values_pass_from_every_object_beside_the_way() {
 #[test]
 fn links_pass_only_where_they_lead_somewhere_on_the_gateway() {
     for link in [
+        "\\u0001//evil.example/c-1",
+        "\\u001f/customers/c-1",
+        "https:evil.example/c-1",
+        "HTTP:\\\\\\\\evil.example",
+        " javascript:alert(1)",
         "/customers?page=2",
         "http://store.test/customers",
         "?page=2",
