@@ -38,6 +38,9 @@ use super::write_error::WriteFault;
 const RECORDS: usize = 256;
 /// A batch may be as long as this many of the longest records.
 const LONG: usize = 8;
+/// A batch of more than one record is no longer than this: what is held of it fits in a large share
+/// of the buffers.
+const BATCH: usize = 2 * 1024 * 1024;
 /// A body comes at least this fast, in bytes a second: one byte just before each patience ends
 /// would hold a place for hours.
 const RATE: u64 = 1024;
@@ -138,7 +141,8 @@ const COPIES: usize = 3;
 /// The longest body of a route.
 pub(crate) fn most(route: &Route, record_bytes: usize) -> usize {
     let each = route.records.as_ref().is_some_and(|it| it.records == Records::Each);
-    if each { record_bytes.saturating_mul(LONG) } else { record_bytes }
+    let longest = record_bytes.saturating_mul(LONG).min(BATCH);
+    if each { longest.max(record_bytes) } else { record_bytes }
 }
 
 /// Cuts a body into records, which are strict JSON from here on whatever came.

@@ -51,3 +51,13 @@ async fn a_write_that_changes_nothing_is_recorded_as_the_read_it_is() {
     let outcome = entries.iter().find(|entry| entry.kind == Kind::Outcome).unwrap();
     assert_eq!(outcome.action, Some(privet::types::Action::Update));
 }
+
+#[tokio::test]
+async fn a_batch_is_no_longer_than_its_share_of_the_buffers() {
+    let (_, store) = Table::start(Versions::Strong, &[]).await;
+    let gateway = gateway(&store);
+    let clerk = token(&gateway, "clerk");
+    let more = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", (2 << 20) + 1);
+    let reply = call_at(&gateway, ("POST", "/shop/batch"), &clerk, &more, "").await;
+    assert_eq!((reply.status, store.asked().len()), (413, 0));
+}
