@@ -4,8 +4,8 @@
 //! [`call`] (the stages one after another), [`caller`] (who calls), [`admission`] (how much),
 //! [`route`] (where to), [`plan`] (what is decided), [`answer`] (what the store's status means),
 //! [`records`] (read, judge, rewrite), [`feed`] (count, record, release), [`respond`] and
-//! [`body`] (send). Files go through [`file`] and [`file_body`] instead of
-//! the last four. Writes go through [`write`] after [`caller`], and come back to [`answer`]: what is
+//! [`body`] (send). Files go through [`mod@file`] and [`file_body`] instead of
+//! the last four. Writes go through [`mod@write`] after [`caller`], and come back to [`answer`]: what is
 //! told of a write is a read. [`trail`] writes down how it ended.
 
 mod admission;

@@ -1,7 +1,7 @@
 //! Finds the records of several data sets in one answer that arrives in pieces.
 //!
 //! The objects around the records are walked here and written anew; each place's records are read
-//! by a [`Reader`] of their own. What is written does not depend on how the answer was cut, and
+//! by a reader of their own. What is written does not depend on how the answer was cut, and
 //! every place is written whether the store has it or not.
 
 use super::around;
