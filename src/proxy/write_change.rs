@@ -89,7 +89,8 @@ pub(crate) async fn serve(
         precondition(inbound, (&case, &ruling, &stored))?;
         let typed = typed(inbound, &case, (&stored.batch, sent.as_ref()))?;
         let asked = typed.as_ref().or(sent.as_ref().map(|(batch, _)| batch));
-        let mut merged = merge(inbound, &case, (&stored.batch, asked), (&ruling, writable))?;
+        let texts = (&stored.batch, asked, media);
+        let mut merged = merge(inbound, &case, texts, (&ruling, writable))?;
         if sent.is_some() && merged.edited.is_unchanged() {
             return Box::pin(write_answer::unchanged(inbound, case, trail)).await;
         }
@@ -258,7 +259,7 @@ fn precondition(
 fn merge(
     inbound: &Inbound,
     case: &Case,
-    (stored, sent): (&Batch, Option<&Batch>),
+    (stored, sent, media): (&Batch, Option<&Batch>, Option<SentType>),
     (ruling, writable): (&Ruling, &[bool]),
 ) -> Result<Merged, CallError> {
     let Some(sent) = sent else { return Ok(Merged::default()) };
@@ -278,6 +279,8 @@ fn merge(
         writable,
         fixed: &fixed,
         mode,
+        // It is sent on under this name, and who takes that name merges.
+        store_merges: media == Some(SentType::MergePatch),
     };
     let (mut body, mut whole) = (Vec::new(), Vec::new());
     let edited = edit(&change, &mut body, &mut whole);

@@ -92,6 +92,7 @@ pub fn edit(data: &[u8]) {
         writable: &writable,
         fixed: &[FieldIx(u16::from(*fixed % 16))],
         mode: if mode % 2 == 0 { Mode::Merge } else { Mode::Replace },
+        store_merges: mode % 4 == 0,
     };
     let (mut body, mut whole) = (Vec::new(), Vec::new());
     let (mut shown, mut out) = (Vec::new(), Vec::new());

@@ -38,25 +38,33 @@ impl<'t> Change<'t> {
     }
 
     /// Appends the members of the record that change, each complete. What is removed is `null`:
-    /// a store that merges would keep what is left out.
-    pub(super) fn write_patch(&self, stored: Option<Value<'t>>, out: &mut Vec<u8>) {
+    /// a store that merges would keep what is left out. One that is known to merge is not sent the
+    /// `null`s it has: it would remove them.
+    pub(super) fn write_patch(
+        &self,
+        stored: Option<Value<'t>>,
+        store_merges: bool,
+        out: &mut Vec<u8>,
+    ) {
+        let removed = if store_merges { Removed::AsNullToMerge } else { Removed::AsNull };
         let mut object = Braces::open(out);
         let Self::Object { members, added } = self else { return object.close() };
         for (member, change) in children(stored).zip(members) {
             if !change.is_keep() {
                 object.raw_name(member.raw_name());
-                change.append(Some(member), Removed::AsNull, object.out);
+                change.append(Some(member), removed, object.out);
             }
         }
         for (name, change) in added {
             object.name(name);
-            change.append(None, Removed::AsNull, object.out);
+            change.append(None, removed, object.out);
         }
         object.close();
     }
 
     fn append(&self, stored: Option<Value<'t>>, removed: Removed, out: &mut Vec<u8>) {
         match self {
+            Self::Keep if removed == Removed::AsNullToMerge => kept(stored, out),
             Self::Keep => out.extend_from_slice(stored.map_or("null", |s| s.raw()).as_bytes()),
             Self::Remove => out.extend_from_slice(b"null"),
             Self::Set(value) => compact(*value, false, out),
@@ -75,13 +83,13 @@ impl<'t> Change<'t> {
             Self::Object { members, added } => {
                 let mut object = Braces::open(out);
                 for (member, change) in children(stored).zip(members) {
-                    if removed.shows(change) {
+                    if removed.shows(change, Some(member)) {
                         object.raw_name(member.raw_name());
                         change.append(Some(member), removed, object.out);
                     }
                 }
                 for (name, change) in added {
-                    if removed.shows(change) {
+                    if removed.shows(change, None) {
                         object.name(name);
                         change.append(None, removed, object.out);
                     }
@@ -96,12 +104,18 @@ impl<'t> Change<'t> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Removed {
     AsNull,
+    /// As `null`, and a `null` that stays is left out.
+    AsNullToMerge,
     LeftOut,
 }
 
 impl Removed {
-    fn shows(self, change: &Change<'_>) -> bool {
-        self == Self::AsNull || !matches!(change, Change::Remove)
+    fn shows(self, change: &Change<'_>, stored: Option<Value<'_>>) -> bool {
+        match self {
+            Self::AsNull => true,
+            Self::AsNullToMerge => !(change.is_keep() && stored.is_none_or(|it| it.is_null())),
+            Self::LeftOut => !matches!(change, Change::Remove),
+        }
     }
 }
 
@@ -145,6 +159,19 @@ impl<'o> Braces<'o> {
 
 fn children(value: Option<Value<'_>>) -> impl Iterator<Item = Value<'_>> {
     value.filter(Value::is_object).into_iter().flat_map(|value| value.children())
+}
+
+/// Appends a stored value without the members that are `null`. Arrays are replaced, not merged.
+fn kept(stored: Option<Value<'_>>, out: &mut Vec<u8>) {
+    let Some(object) = stored.filter(Value::is_object) else {
+        return out.extend_from_slice(stored.map_or("null", |it| it.raw()).as_bytes());
+    };
+    let mut braces = Braces::open(out);
+    for member in object.children().filter(|member| !member.is_null()) {
+        braces.raw_name(member.raw_name());
+        kept(Some(member), braces.out);
+    }
+    braces.close();
 }
 
 /// Appends a value that was sent, with structure and names written anew.

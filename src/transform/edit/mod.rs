@@ -47,6 +47,8 @@ pub struct Edit<'a> {
     pub fixed: &'a [FieldIx],
     /// What it means that the caller left something out.
     pub mode: Mode,
+    /// Whether the store is known to merge what it is sent in [`Mode::Merge`] (RFC 7396).
+    pub store_merges: bool,
 }
 
 /// A record that the store does not have yet.
@@ -96,7 +98,9 @@ impl Edited {
 /// `whole` becomes the record as it will be. `body` becomes what the store is sent: in
 /// [`Mode::Replace`] the same, in [`Mode::Merge`] the members of the record that change, each
 /// complete, with `null` for what is removed, so that a store that merges and one that assigns
-/// members come to the same. When nothing changes `whole` is the stored record and `body` is empty.
+/// members come to the same, but for a stored `null` below such a member: one that merges would
+/// remove it, one that assigns would lose it where it is left out. So it is left out exactly where
+/// the store is known to merge. When nothing changes `whole` is the stored record and `body` is empty.
 ///
 /// # Errors
 ///
@@ -119,7 +123,7 @@ pub fn edit(edit: &Edit<'_>, body: &mut Vec<u8>, whole: &mut Vec<u8>) -> Result<
     }
     change.write(three.stored, whole);
     match edit.mode {
-        Mode::Merge => change.write_patch(three.stored, body),
+        Mode::Merge => change.write_patch(three.stored, edit.store_merges, body),
         Mode::Replace => body.extend_from_slice(whole),
     }
     Ok(edited)
@@ -141,6 +145,7 @@ pub fn create(new: &NewRecord<'_>, body: &mut Vec<u8>) -> Result<Edited, EditErr
         writable: new.writable,
         fixed: &[],
         mode: Mode::Replace,
+        store_merges: false,
     };
     body.clear();
     let (stored, sent) = (record(edit.stored)?, record(trim(edit.sent))?);

@@ -43,6 +43,15 @@ const STORED: &str = r#"{ "id":"c1","name":"Ana\u0020Ruiz", "email":"ana@mail.ex
 type Outcome = Result<(String, String, Vec<&'static str>), String>;
 
 fn merge(fields: &[Listed], mode: Mode, stored: &str, sent: &str) -> Outcome {
+    merge_to(fields, (mode, false), stored, sent)
+}
+
+fn merge_to(
+    fields: &[Listed],
+    (mode, store_merges): (Mode, bool),
+    stored: &str,
+    sent: &str,
+) -> Outcome {
     let plain: Vec<_> = fields
         .iter()
         .map(|(path, ..)| (path.trim_start_matches("whole:"), path.starts_with("whole:")))
@@ -60,6 +69,7 @@ fn merge(fields: &[Listed], mode: Mode, stored: &str, sent: &str) -> Outcome {
         writable: &writable,
         fixed: &[FieldIx(0)],
         mode,
+        store_merges,
     };
     match edit(&request, &mut body, &mut whole) {
         Ok(edited) => {
@@ -376,6 +386,45 @@ fn a_patch_sends_what_it_touches_each_member_complete() {
     assert_eq!(
         difference(&STORED.replace(", ", ",").replacen("{ ", "{", 1), &whole),
         r#"name":"Ana\u0020Ruiz"," -> "#
+    );
+}
+
+#[test]
+fn a_stored_null_below_what_a_patch_touches_survives_a_store_that_is_known_to_merge() {
+    let stored = r#"{"address":{"city":"London","street":null,"x":{"y":null,"z":[null,{"w":null}]}},"blob":{"a":{"b":null,"c":1.0},"d":null,"k":2}}"#;
+    let run = |merges, sent| {
+        let (whole, body, _) = merge_to(PERSON, (Mode::Merge, merges), stored, sent).unwrap();
+        (whole, body)
+    };
+    let sent = r#"{"address":{"city":"Rome"},"blob":{"k":null}}"#;
+    let (whole, body) = run(true, sent);
+    assert_eq!(
+        body,
+        r#"{"address":{"city":"Rome","x":{"z":[null,{"w":null}]}},"blob":{"a":{"c":1.0},"k":null}}"#
+    );
+    // RFC 7396, in the words of its own section 2.
+    fn patched(target: &mut serde_json::Value, patch: serde_json::Value) {
+        let serde_json::Value::Object(patch) = patch else { return *target = patch };
+        if !target.is_object() {
+            *target = serde_json::json!({});
+        }
+        let target = target.as_object_mut().unwrap();
+        for (name, value) in patch {
+            if value.is_null() {
+                target.remove(&name);
+            } else {
+                patched(target.entry(name).or_insert_with(Default::default), value);
+            }
+        }
+    }
+    let mut store = serde_json::from_str(stored).unwrap();
+    patched(&mut store, serde_json::from_str(&body).unwrap());
+    assert_eq!(store, serde_json::from_str::<serde_json::Value>(&whole).unwrap());
+    // One that assigns members needs each complete, and nothing says that this one merges.
+    let (_, body) = run(false, sent);
+    assert_eq!(
+        body,
+        r#"{"address":{"city":"Rome","street":null,"x":{"y":null,"z":[null,{"w":null}]}},"blob":{"a":{"b":null,"c":1.0},"d":null,"k":null}}"#
     );
 }
 

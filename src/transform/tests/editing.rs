@@ -86,6 +86,7 @@ impl Scene {
             writable: &self.writable,
             fixed: &[FieldIx(0)],
             mode,
+            store_merges: false,
         };
         let edited = edit(&request, &mut body, &mut whole)?;
         Ok((String::from_utf8(whole).unwrap(), String::from_utf8(body).unwrap(), edited))
