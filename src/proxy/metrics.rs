@@ -45,6 +45,8 @@ pub(crate) struct CallLabels {
     pub(crate) store: Word<StoreId>,
     /// The purpose, once decided.
     pub(crate) purpose: Word<PurposeId>,
+    /// What it asked to do with records, or nothing when no route was found.
+    pub(crate) action: &'static str,
     /// `permit`, or why not.
     pub(crate) decision: &'static str,
     /// How it ended.

@@ -177,6 +177,7 @@ impl Trail {
         let labels = CallLabels {
             store: Word(self.facts.store.clone()),
             purpose: Word(self.facts.purpose.clone()),
+            action: self.facts.action.map_or("", Action::as_str),
             decision,
             outcome: ending.as_str(),
         };

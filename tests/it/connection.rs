@@ -274,7 +274,10 @@ async fn no_line_and_no_metric_names_anybody() {
     gateway.shared.metrics().register(&mut registry);
     let mut metrics = String::new();
     prometheus_client::encoding::text::encode(&mut metrics, &registry).unwrap();
-    assert!(metrics.contains("privet_requests_total{store=\"shop\",purpose=\"care\""), "{metrics}");
+    assert!(
+        metrics.contains("privet_requests_total{store=\"shop\",purpose=\"care\",action=\"read\""),
+        "{metrics}"
+    );
     assert!(metrics.contains("privet_fields_total{view=\"show\"} 2"), "{metrics}");
     for text in ours.iter().copied().chain([metrics.as_str()]) {
         for planted in ["planted-id", "planted-value", "agent-1", token.as_str()] {
