@@ -33,7 +33,10 @@ async fn a_discarded_body_keeps_its_connection_when_it_is_short() {
     upstream.ask(&request()).await.unwrap().body.discard(100).await;
     assert_eq!(get(&upstream).await.unwrap(), "2");
 
-    let fake = Fake::new(vec![vec![json("[1,2,3]")], vec![json("2")]]).await;
+    // More is to come than anybody wants to read.
+    let long =
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 90\r\n\r\n[1,2,3";
+    let fake = Fake::new(vec![vec![answer(long)], vec![json("2")]]).await;
     let another =
         Upstream::new(Store::open(config(&[&fake.url]), &UpstreamMetrics::default()).unwrap());
     another.ask(&request()).await.unwrap().body.discard(3).await;
