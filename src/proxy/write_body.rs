@@ -8,7 +8,6 @@ use bytes::BytesMut;
 use http::HeaderMap;
 use http_body_util::BodyExt;
 use hyper::body::Body;
-use hyper::body::Incoming;
 use tokio::time::Instant;
 use tokio::time::timeout_at;
 
@@ -104,7 +103,7 @@ pub(crate) fn media(headers: &HeaderMap, route: &Route) -> Result<SentType, Call
 /// # Errors
 /// When it is too long or too slow, breaks off, or there is no room for it.
 pub(crate) async fn read(
-    mut body: Incoming,
+    mut body: impl Body<Data = Bytes> + Unpin,
     (most, patience): (usize, Duration),
     share: &mut Share,
 ) -> Result<Bytes, CallError> {
@@ -264,4 +263,73 @@ pub(crate) fn wrap(
     out.extend_from_slice(close);
     out.extend(std::iter::repeat_n(b'}', selector.steps.len()));
     Ok(out.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::budget::Budget;
+    use hyper::body::Frame;
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::task::Context;
+    use std::task::Poll;
+    use std::task::ready;
+    use tokio::time::Interval;
+
+    /// A client that sends so many pieces of so many bytes, one each time the clock ticks.
+    struct Drip {
+        ticks: Interval,
+        pieces: usize,
+        bytes: usize,
+    }
+
+    impl Body for Drip {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            ready!(self.ticks.poll_tick(cx));
+            let Some(left) = self.pieces.checked_sub(1) else { return Poll::Ready(None) };
+            self.pieces = left;
+            Poll::Ready(Some(Ok(Frame::data(vec![b' '; self.bytes].into()))))
+        }
+    }
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// What comes of a client that sends `pieces` of `bytes`, one every `seconds`; and when.
+    async fn come(
+        pieces: usize,
+        bytes: usize,
+        seconds: u64,
+    ) -> (Result<usize, CallError>, Duration) {
+        let budget = Budget::new(64 << 20, 1 << 20);
+        let mut share = budget.begin(&"a".into()).unwrap();
+        let ticks = tokio::time::interval(Duration::from_secs(seconds));
+        let start = Instant::now();
+        let body = Drip { ticks, pieces, bytes };
+        let read = read(body, (1 << 20, PATIENCE), &mut share).await;
+        (read.map(|bytes| bytes.len()), start.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_sends_a_byte_just_in_time_is_cut() {
+        for (bytes, most) in [(1, 11), (100, 12), (5000, 25)] {
+            let (read, took) = come(10_000, bytes, 9).await;
+            let is_slow = matches!(read, Err(CallError::Write(WriteFault::Slow)));
+            assert!(is_slow, "{bytes}: {read:?}");
+            assert!(took < Duration::from_secs(most), "{bytes}: {took:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_is_steady_is_not_cut_however_long_it_takes() {
+        let (read, took) = come(200, 2048, 1).await;
+        assert_eq!(read.unwrap(), 200 * 2048);
+        assert_eq!(took, Duration::from_secs(200));
+    }
 }

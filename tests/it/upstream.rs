@@ -2,9 +2,6 @@
 
 use tokio::net::TcpListener;
 
-use privet::proxy::Limits;
-use privet::proxy::Place;
-
 use crate::harness::FakeStore;
 use crate::harness::Gateway;
 use crate::harness::Setup;
@@ -102,13 +99,7 @@ async fn nothing_that_says_who_the_caller_is_reaches_the_store() {
 #[tokio::test]
 async fn a_store_that_is_gone_is_not_waited_for_and_the_caller_learns_when_to_come_back() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let gateway = Gateway::start(Setup {
-        policy: POLICY.to_owned(),
-        place: Place::Prefix("/shop".into()),
-        limits: Limits::default(),
-        store: ("shop", free),
-        certificates: Vec::new(),
-    });
+    let gateway = Gateway::start(Setup::at(POLICY, free));
     let token = gateway.token(&["support"], &["care"]);
     let mut told = None;
     for _ in 0..6 {

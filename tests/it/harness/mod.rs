@@ -103,6 +103,7 @@ pub(crate) struct Setup {
     pub(crate) store: (&'static str, SocketAddr),
     /// The client certificates that are believed.
     pub(crate) certificates: Vec<CertificatePrincipal>,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl Setup {
@@ -119,6 +120,7 @@ impl Setup {
             limits: Limits::default(),
             store: ("shop", store),
             certificates: Vec::new(),
+            clock: Arc::new(SystemClock),
         }
     }
 }
@@ -127,7 +129,7 @@ impl Gateway {
     /// Starts a gateway on the runtime this is called in.
     pub(crate) fn start(setup: Setup) -> Self {
         let dir = TempDir::new().unwrap();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clock = setup.clock;
         let entropy = Arc::new(SystemEntropy);
         let issuer = DevIssuer::create(dir.path()).unwrap();
         let issuer_config = issuer_config(dir.path().join(DevIssuer::JWKS_FILE));

@@ -13,6 +13,9 @@ use crate::harness::Step;
 use crate::harness::Table;
 use crate::harness::Versions;
 use crate::harness::person;
+use privet::clock::Clock;
+use privet::clock::ManualClock;
+use privet::clock::SystemClock;
 use privet::types::SubjectStatus;
 
 const PATCH: &str = r#"{"city":"Rome"}"#;
@@ -112,6 +115,23 @@ async fn another_policy_between_reading_and_writing_counts() {
         let reply = gate.meanwhile(call, async { gateway.reload(&policy) }).await;
         assert_eq!(reply.status, 403, "{to}: {}", reply.text());
         assert_eq!(writes(&gate.store), Vec::<String>::new(), "{to}");
+    }
+}
+
+#[tokio::test]
+async fn a_credential_that_expires_between_reading_and_writing_counts() {
+    for (method, body) in [("PATCH", PATCH), ("DELETE", "")] {
+        let gate = Gate::before("GET").await;
+        let clock = Arc::new(ManualClock::at(SystemClock.now()));
+        let mut setup = Setup::new(POLICY, &gate.store);
+        setup.clock = Arc::clone(&clock) as Arc<dyn Clock>;
+        let gateway = Gateway::start(setup);
+        let boss = token(&gateway, "boss");
+        let call = call(&gateway, method, &boss, "", body);
+        let reply = gate.meanwhile(call, async { clock.advance_ms(2 * 3_600_000) }).await;
+        assert_eq!(reply.status, 401, "{}", reply.text());
+        assert_eq!(writes(&gate.store), Vec::<String>::new(), "{method}");
+        assert_eq!(gate.table.row("c-1").unwrap(), ANA);
     }
 }
 
