@@ -20,6 +20,7 @@ pub mod keys;
 pub mod subjects;
 pub mod authn;
 pub mod upstream;
+pub mod telemetry;
 pub mod proxy;
 
 // The control plane and the roof.

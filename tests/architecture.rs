@@ -21,6 +21,7 @@ const FLOORS: &[&str] = &[
     "subjects",
     "authn",
     "upstream",
+    "telemetry",
     "proxy",
     "api",
     "config",

@@ -53,6 +53,7 @@ use super::load::Loaded;
 use super::running::StartError;
 use super::running::Trust;
 use super::running::read_operators;
+use super::telemetry::Telemetry;
 use super::witness::Witness;
 
 /// What has been opened, before anything listens.
@@ -66,6 +67,7 @@ pub(super) struct Parts {
     stores: Vec<Arc<Store>>,
     registry: Registry,
     clock: Arc<dyn Clock>,
+    telemetry: Telemetry,
 }
 
 /// A running gateway as operators see it.
@@ -142,6 +144,7 @@ impl Parts {
             mounts.push(Mount { place: store.place.clone(), store: opened });
         }
         let stores = mounts.iter().map(|mount| Arc::clone(&mount.store)).collect();
+        let telemetry = Telemetry::start(config.telemetry.as_ref(), &mut registry)?;
         let shared = Shared::new(ProxyParts {
             policy: Arc::clone(&loaded.policy),
             stores: mounts,
@@ -152,6 +155,7 @@ impl Parts {
             clock: Arc::clone(&clock),
             entropy,
             limits: config.gateway.limits,
+            spans: telemetry.spans(),
         })?;
 
         net.register(&mut registry);
@@ -162,7 +166,18 @@ impl Parts {
         state.metrics().register(registry.sub_registry_with_prefix("privet_state"));
         keys.engine().metrics().register(registry.sub_registry_with_prefix("privet_keys"));
         cards.metrics().register(registry.sub_registry_with_prefix("privet_subjects"));
-        Ok(Self { shared, authenticator, cards, keys, log, witness, stores, registry, clock })
+        Ok(Self {
+            shared,
+            authenticator,
+            cards,
+            keys,
+            log,
+            witness,
+            stores,
+            registry,
+            clock,
+            telemetry,
+        })
     }
 
     pub(super) fn clock(&self) -> Arc<dyn Clock> {
@@ -171,6 +186,11 @@ impl Parts {
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.shared
+    }
+
+    /// The export of traces, for whoever ends it.
+    pub(super) fn take_telemetry(&mut self) -> Telemetry {
+        std::mem::take(&mut self.telemetry)
     }
 
     /// Starts what runs beside the traffic: health of stores, fresh key sets.
@@ -189,8 +209,9 @@ impl Parts {
         tls: Option<Arc<ServerTls>>,
         (drain, handed_over): (&Drain, bool),
     ) -> Arc<Site> {
-        let Self { shared, authenticator, cards, keys, log, witness, stores, registry, clock } =
-            self;
+        let Self {
+            shared, authenticator, cards, keys, log, witness, stores, registry, clock, ..
+        } = self;
         Arc::new(Site {
             shared,
             authenticator,

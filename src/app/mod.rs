@@ -12,6 +12,7 @@ mod policy_tests;
 mod risks;
 mod running;
 mod stores;
+mod telemetry;
 mod witness;
 mod worker;
 

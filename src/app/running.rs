@@ -42,6 +42,7 @@ use super::gateway::Site;
 use super::harden;
 use super::load::LoadError;
 use super::load::Loaded;
+use super::telemetry::Telemetry;
 use super::witness::HistoryError;
 use super::worker;
 use super::worker::Duty;
@@ -195,6 +196,7 @@ pub struct Running {
     tasks: JoinSet<()>,
     site: Arc<Site>,
     log: Log,
+    telemetry: Telemetry,
 }
 
 impl Running {
@@ -211,7 +213,8 @@ impl Running {
         loaded.require_tests().map_err(StartError::Tests)?;
         let drain = Drain::new();
         let net = NetMetrics::default();
-        let parts = Parts::open(&loaded, trust, &net).await?;
+        let mut parts = Parts::open(&loaded, trust, &net).await?;
+        let telemetry = parts.take_telemetry();
         let config = &loaded.config;
         let tls = match &config.gateway.tls {
             Some(files) => Some(Arc::new(ServerTls::load(files.clone(), parts.clock())?)),
@@ -257,6 +260,7 @@ impl Running {
             tasks,
             site,
             log,
+            telemetry,
         })
     }
 
@@ -305,6 +309,7 @@ impl Running {
         // Calls that are cut write down that they were, so the log is closed after them.
         drop(tokio::time::timeout(CLOSING, joined).await);
         self.tasks.shutdown().await;
+        std::mem::take(&mut self.telemetry).finish().await;
         if let Err(error) = self.close_log().await {
             let error = told(&error);
             tracing::error!(error, "the audit log was not closed in good order");

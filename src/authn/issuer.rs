@@ -71,10 +71,9 @@ impl Issuer {
             JwksSource::File(path) => Source::File(path.clone()),
             JwksSource::Url { url, ca } => Source::Url(Box::new(Fetch {
                 url: https_url(&config.name, url)?,
-                tls: ClientTls::new(ca.as_deref()).map_err(|source| AuthnError::KeySetRead {
-                    issuer: config.name.as_str().into(),
-                    source,
-                })?,
+                tls: Some(ClientTls::new(ca.as_deref()).map_err(|source| {
+                    AuthnError::KeySetRead { issuer: config.name.as_str().into(), source }
+                })?),
                 limit_bytes: MAX_DOCUMENT,
                 timeout: FETCH_TIMEOUT,
             })),

@@ -24,7 +24,7 @@ pub(super) fn run(wish: &DemoArgs) -> Result<(), Failure> {
         port: wish.ports.unwrap_or(if wish.once { 0 } else { 7410 }),
     };
     serve::block_on(async {
-        let demo = Demo::start(&options).await.map_err(|e| started(&e))?;
+        let demo = Box::pin(Demo::start(&options)).await.map_err(|e| started(&e))?;
         let shown = demo.show().await.map_err(|e| wrong(&e))?;
         match (wish.once, wish.json) {
             (true, true) => data(&format!("{:#}\n", shown.json()))?,

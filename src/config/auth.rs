@@ -102,12 +102,22 @@ fn token_service(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<OAut
 
 /// The secret goes there, so nobody on the way may read it.
 fn token_url(node: &Node, faults: &mut Faults) -> Option<Uri> {
+    safe_url(node, "use `client_secret_file`", "the secret is sent there", faults)
+}
+
+/// A URL under `https`, or in the clear on this machine; without credentials.
+pub(super) fn safe_url(
+    node: &Node,
+    instead_of_credentials: &str,
+    why: &str,
+    faults: &mut Faults,
+) -> Option<Uri> {
     let text = node.text(faults)?;
     let url = text.parse::<Uri>().ok().filter(|url| url.host().is_some_and(|h| !h.is_empty()));
     let has_password = |url: &Uri| url.authority().is_some_and(|a| a.as_str().contains('@'));
     if url.as_ref().is_some_and(has_password) {
         // Shown without its line, which holds the password.
-        let what = format!("{}: the URL holds credentials; use `client_secret_file`", node.place);
+        let what = format!("{}: the URL holds credentials; {instead_of_credentials}", node.place);
         faults.error_nowhere(what, "");
         return None;
     }
@@ -118,6 +128,6 @@ fn token_url(node: &Node, faults: &mut Faults) -> Option<Uri> {
     };
     match url.filter(safe) {
         Some(url) => Some(url),
-        None => node.mismatch("an https URL", "the secret is sent there", faults),
+        None => node.mismatch("an https URL", why, faults),
     }
 }

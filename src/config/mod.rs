@@ -8,6 +8,7 @@ mod issuer;
 mod listen;
 mod paths;
 mod store;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ use crate::net::TlsConfig;
 use crate::proxy::Limits;
 use crate::proxy::Place as StorePlace;
 use crate::state::StateConfig;
+use crate::telemetry::TelemetryConfig;
 use crate::types::Faults;
 use crate::types::Place;
 use crate::types::SourceFile;
@@ -57,6 +59,8 @@ pub struct Config {
     pub authn: AuthnConfig,
     /// The stores.
     pub stores: Vec<StoreSection>,
+    /// Where traces go, when they go anywhere.
+    pub telemetry: Option<TelemetryConfig>,
     /// The file as written, for those who find out later what is wrong with it.
     pub written: Node,
 }
@@ -152,6 +156,7 @@ impl Config {
             ("[audit]", self.audit_settings() == next.audit_settings()),
             ("[keys.root]", self.keys.root == next.keys.root),
             ("[[store]]", self.stores == next.stores),
+            ("[telemetry]", self.telemetry == next.telemetry),
         ];
         parts.into_iter().filter(|(_, same)| !same).map(|(part, _)| part).collect()
     }
@@ -199,6 +204,7 @@ fn read_root(root: &Node, paths: &Paths, faults: &mut Faults) -> Option<Config> 
         faults.error(&node.place.first_line(), what, "add `client_ca` to `tls` of [gateway]");
     }
     let stores = map.required("store", faults).map(|n| store::all(n, paths, faults));
+    let telemetry = map.entry("telemetry").map(|e| telemetry::read(e, paths, faults));
     map.finish(faults);
 
     let tenant = tenant?;
@@ -214,6 +220,10 @@ fn read_root(root: &Node, paths: &Paths, faults: &mut Faults) -> Option<Config> 
         keys: KeysConfig { root: root_key, dir, tenant },
         authn: AuthnConfig { issuers, certificates },
         stores: stores?,
+        telemetry: match telemetry {
+            Some(telemetry) => Some(telemetry?),
+            None => None,
+        },
         written: root.clone(),
     })
 }

@@ -610,3 +610,29 @@ proptest! {
         prop_assert!(read(&text).0.is_none() || text.contains("claims = {}"), "{}", text);
     }
 }
+
+#[test]
+#[cfg(not(feature = "otel"))]
+fn traces_need_a_program_that_exports_them() {
+    let told = with("[telemetry]\notlp = \"http://127.0.0.1:4318\"\n");
+    assert!(told.contains("built without the export of traces"), "{told}");
+    assert!(told.contains("--features otel"), "{told}");
+}
+
+#[test]
+fn traces_go_nowhere_in_the_clear_and_nowhere_else() {
+    for (line, fault) in [
+        ("otlp = \"http://otel.example:4318\"", "in the clear only a collector on this machine"),
+        ("otlp = \"127.0.0.1:4318\"", "is not an https URL"),
+        ("otlp = \"https://otel.example/?a=b\"", "is not a base address"),
+        ("otlp = \"https://me:pw-planted@otel.example\"", "the URL holds credentials"),
+        ("sample = 0.5", "`otlp`"),
+        ("otlp = \"http://localhost:4318\"\nsample = 2", "a number from 0 to 1"),
+        ("otlp = \"http://localhost:4318\"\nsample = \"0.1\"", "a number from 0 to 1"),
+        ("otlp = \"http://localhost:4318\"\nheaders = {}", "`headers`"),
+    ] {
+        let told = with(&format!("[telemetry]\n{line}\n"));
+        assert!(told.contains(fault), "{line}: {told}");
+        assert!(!told.contains("pw-planted"), "{told}");
+    }
+}

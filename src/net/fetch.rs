@@ -26,8 +26,8 @@ use super::connect;
 pub struct Fetch {
     /// The document; `https`, and where it is said also `http` on this machine.
     pub url: Uri,
-    /// Whom to believe.
-    pub tls: ClientTls,
+    /// Whom to believe; without, nothing but this machine in the clear.
+    pub tls: Option<ClientTls>,
     /// The largest answer to accept.
     pub limit_bytes: usize,
     /// How long everything may take.
@@ -55,15 +55,29 @@ pub async fn https_get(fetch: &Fetch) -> Result<Bytes, NetError> {
 /// Sends a form and gives the answer, which must have the status 200. In the clear only to this
 /// machine itself.
 pub async fn post_form(fetch: &Fetch, form: Form) -> Result<Bytes, NetError> {
-    let host = fetch.url.host().unwrap_or_default();
-    if fetch.url.scheme_str() != Some("https") && !is_this_machine(host) {
-        return Err(not_safe(&fetch.url, "in the clear only an address of this machine will do"));
-    }
+    require_safe(fetch)?;
     let request = request(Request::post(path(&fetch.url)), fetch)
         .header(header::AUTHORIZATION, form.authorization)
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
         .body(Full::from(form.body));
     exchange(fetch, request, "sending a form").await
+}
+
+/// Sends a document and gives the answer, under the same conditions as [`post_form`].
+pub async fn post(fetch: &Fetch, content: HeaderValue, body: Bytes) -> Result<Bytes, NetError> {
+    require_safe(fetch)?;
+    let request = request(Request::post(path(&fetch.url)), fetch)
+        .header(header::CONTENT_TYPE, content)
+        .body(Full::from(body));
+    exchange(fetch, request, "sending a document").await
+}
+
+fn require_safe(fetch: &Fetch) -> Result<(), NetError> {
+    let host = fetch.url.host().unwrap_or_default();
+    if fetch.url.scheme_str() == Some("https") || is_this_machine(host) {
+        return Ok(());
+    }
+    Err(not_safe(&fetch.url, "in the clear only an address of this machine will do"))
 }
 
 /// Whether a host of a URL is this machine, by address or by the name `localhost`.
@@ -93,7 +107,7 @@ async fn exchange(
     request: Result<Request<Full<Bytes>>, http::Error>,
     what: &'static str,
 ) -> Result<Bytes, NetError> {
-    let target = Target::from_uri(&fetch.url, Some(&fetch.tls))?;
+    let target = Target::from_uri(&fetch.url, fetch.tls.as_ref())?;
     let request = request.map_err(|error| failed(&target, error.to_string()))?;
     tokio::time::timeout(fetch.timeout, send(fetch, &target, request))
         .await

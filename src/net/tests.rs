@@ -381,7 +381,7 @@ async fn a_document_is_fetched_within_its_limits() {
     ] {
         let fetch = Fetch {
             url: format!("https://127.0.0.1:{port}/jwks.json").parse().unwrap(),
-            tls: ClientTls::new(Some(&pki.ca())).unwrap(),
+            tls: Some(ClientTls::new(Some(&pki.ca())).unwrap()),
             limit_bytes: 8,
             timeout: LONG,
         };
@@ -391,7 +391,7 @@ async fn a_document_is_fetched_within_its_limits() {
     }
     let tls = ClientTls::new(Some(&pki.ca())).unwrap();
     let url = format!("http://127.0.0.1:{port}/").parse().unwrap();
-    let fetch = Fetch { url, tls, limit_bytes: 8, timeout: LONG };
+    let fetch = Fetch { url, tls: Some(tls), limit_bytes: 8, timeout: LONG };
     assert!(matches!(https_get(&fetch).await, Err(NetError::Url { .. })));
 }
 

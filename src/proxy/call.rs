@@ -80,7 +80,8 @@ pub(crate) async fn answer(
     let shared = Arc::clone(worker.shared());
     let (head, body) = request.into_parts();
     let id = shared.request_id(shared.clock.now());
-    let mut trail = Trail::begin(shared, id, method_word(&head.method));
+    let parent = TraceParent::of(&head.headers);
+    let mut trail = Trail::begin(shared, (id, parent), method_word(&head.method));
     let inbound = Inbound { worker, peer, head };
     let answer = if write::is_write(&inbound.head.method) {
         // Goes on to its end when the client goes away: what a store was asked to do is known.
@@ -223,9 +224,7 @@ pub(crate) fn accepted(route: &Route, client: &HeaderMap) -> Accept {
 
 /// The headers of a question to the store.
 pub(crate) fn store_headers(inbound: &Inbound, trail: &Trail) -> StoreHeaders {
-    let client = &inbound.head.headers;
-    let trace = inbound.worker.shared().trace(TraceParent::of(client));
-    StoreHeaders::new(client, &trail.id, &trace)
+    StoreHeaders::new(&inbound.head.headers, &trail.id, &trail.trace)
 }
 
 /// Reads something of the store, and counts the wait.

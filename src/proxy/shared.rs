@@ -21,6 +21,7 @@ use crate::policy::View;
 use crate::protocol::http::RequestId;
 use crate::protocol::http::TraceParent;
 use crate::subjects::Cards;
+use crate::telemetry::Spans;
 use crate::transform::Shape;
 use crate::types::DataSetId;
 use crate::types::Faults;
@@ -74,6 +75,8 @@ pub struct Parts {
     pub entropy: Arc<dyn Entropy>,
     /// The limits.
     pub limits: Limits,
+    /// Takes a span of each call, where traces are exported.
+    pub spans: Option<Spans>,
 }
 
 /// What every worker shares.
@@ -89,6 +92,7 @@ pub struct Shared {
     pub(crate) budget: Budget,
     pub(crate) bulk: Bulk,
     pub(crate) metrics: ProxyMetrics,
+    pub(crate) spans: Option<Spans>,
     limits: Limits,
     snapshot: ArcSwap<Snapshot>,
     ids: Ids,
@@ -137,6 +141,7 @@ impl Shared {
             budget: Budget::new(limits.buffer_bytes, limits.record_bytes),
             bulk: Bulk::new(),
             metrics: ProxyMetrics::new(),
+            spans: parts.spans,
             limits,
             snapshot: ArcSwap::from_pointee(snapshot),
             ids: Ids { seed, next: AtomicU64::new(0) },
@@ -187,10 +192,15 @@ impl Shared {
         for (to, from) in span.iter_mut().zip(unique.iter().rev()) {
             *to = *from;
         }
-        for (to, from) in trace.iter_mut().zip(unique.iter().chain(&self.ids.seed)) {
+        // What differs between calls stands last, where sampling looks.
+        for (to, from) in trace.iter_mut().zip(self.ids.seed.iter().chain(&unique)) {
             *to = *from;
         }
-        of_caller.map_or_else(|| TraceParent::root(trace, span), |parent| parent.child(span))
+        let begun = || {
+            let is_taken = self.spans.as_ref().is_some_and(|spans| spans.takes(trace));
+            TraceParent::root(trace, span).recorded(is_taken)
+        };
+        of_caller.map_or_else(begun, |parent| parent.child(span))
     }
 }
 

@@ -15,6 +15,8 @@ use crate::audit::FieldViews;
 use crate::audit::Kind;
 use crate::audit::Verdict;
 use crate::protocol::http::RequestId;
+use crate::protocol::http::TraceParent;
+use crate::telemetry::Span;
 use crate::types::Action;
 use crate::types::told;
 
@@ -48,6 +50,9 @@ pub(crate) struct Trail {
     pub(crate) shared: Arc<Shared>,
     /// The id of the call and of its decision.
     pub(crate) id: RequestId,
+    /// The call's part of its trace, which every question to a store names as its parent.
+    pub(crate) trace: TraceParent,
+    parent: Option<[u8; 8]>,
     /// What is known of the call, as its entries begin.
     pub(crate) facts: Entry,
     /// Time spent waiting for the store.
@@ -65,15 +70,22 @@ pub(crate) struct Trail {
 
 impl Trail {
     /// The start of a call.
-    pub(crate) fn begin(shared: Arc<Shared>, id: RequestId, method: &'static str) -> Box<Self> {
+    pub(crate) fn begin(
+        shared: Arc<Shared>,
+        (id, parent): (RequestId, Option<TraceParent>),
+        method: &'static str,
+    ) -> Box<Self> {
         let mut facts = Entry::new(Kind::Outcome);
         let text = id.shared();
         facts.request_id = Some(Arc::clone(&text));
         facts.decision_id = Some(text);
         shared.metrics.under_way.inc();
+        let trace = shared.trace(parent);
         Box::new(Self {
             shared,
             id,
+            trace,
+            parent: parent.map(|parent| parent.span_id()),
             facts,
             waited: Duration::ZERO,
             tally: Tally::default(),
@@ -140,6 +152,7 @@ impl Trail {
         }
         self.count(ending);
         self.log(ending);
+        self.trace(ending);
         // A call that nobody was permitted has released nothing: its refusal is its entry.
         if !self.is_permitted() {
             return;
@@ -170,15 +183,18 @@ impl Trail {
         self.shared.log.note(entry);
     }
 
+    fn decision(&self) -> &'static str {
+        if self.is_permitted() { "permit" } else { "refuse" }
+    }
+
     fn count(&self, ending: Ending) {
         let metrics = &self.shared.metrics;
         metrics.under_way.dec();
-        let decision = if self.is_permitted() { "permit" } else { "refuse" };
         let labels = CallLabels {
             store: Word(self.facts.store.clone()),
             purpose: Word(self.facts.purpose.clone()),
             action: self.facts.action.map_or("", Action::as_str),
-            decision,
+            decision: self.decision(),
             outcome: ending.as_str(),
         };
         metrics.requests.get_or_create(&labels).inc();
@@ -205,6 +221,38 @@ impl Trail {
             bytes = self.tally.bytes,
             records = self.tally.records,
         );
+    }
+}
+
+impl Trail {
+    /// Hands the call over to whoever exports traces, when there is one and the trace is recorded.
+    fn trace(&self, ending: Ending) {
+        let Some(spans) = self.shared.spans.as_ref().filter(|_| self.trace.sampled()) else {
+            return;
+        };
+        let facts = &self.facts;
+        spans.add(Span {
+            context: self.trace,
+            parent: self.parent,
+            ended: self.shared.clock.now(),
+            took: self.started.elapsed(),
+            waited: self.waited,
+            method: self.method,
+            route: facts.route.clone(),
+            status: self.status.as_u16(),
+            store: facts.store.clone(),
+            data_set: facts.data_set.clone(),
+            purpose: facts.purpose.clone(),
+            action: facts.action,
+            decision_id: self.id.clone(),
+            decision: self.decision(),
+            outcome: ending.as_str(),
+            reason: facts.reason.clone(),
+            is_fault: self.status.is_server_error() || ending == Ending::Aborted,
+            records: self.tally.records,
+            left_out: self.tally.left_out,
+            bytes: self.tally.bytes,
+        });
     }
 }
 

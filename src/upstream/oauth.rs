@@ -221,7 +221,7 @@ impl Tokens {
         let client = self.client.load_full();
         let fetch = Fetch {
             url: self.config.token_url.clone(),
-            tls: client.tls.clone(),
+            tls: Some(client.tls.clone()),
             limit_bytes: MAX_ANSWER,
             timeout: PATIENCE,
         };

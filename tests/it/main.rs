@@ -29,6 +29,9 @@ mod sets;
 #[cfg(test)]
 mod slow;
 #[cfg(test)]
+#[cfg(feature = "otel")]
+mod telemetry;
+#[cfg(test)]
 mod upstream;
 #[cfg(test)]
 mod usefulness;

@@ -42,7 +42,8 @@ impl TraceParent {
         valid.then_some(Self { trace, span, sampled: flags & 1 == 1 })
     }
 
-    /// The start of a new trace. An id of zeros, which means "none", becomes ones.
+    /// The start of a new trace, of which nothing is recorded. An id of zeros, which means "none",
+    /// becomes ones.
     pub fn root(trace: [u8; 16], span: [u8; 8]) -> Self {
         let trace = if trace == [0; 16] { [1; 16] } else { trace };
         Self { trace, span: never_zero(span), sampled: false }
@@ -52,6 +53,12 @@ impl TraceParent {
     #[must_use]
     pub fn child(self, span: [u8; 8]) -> Self {
         Self { span: never_zero(span), ..self }
+    }
+
+    /// The same, recorded or not.
+    #[must_use]
+    pub const fn recorded(self, sampled: bool) -> Self {
+        Self { sampled, ..self }
     }
 
     /// The context as it stands in a header.
@@ -76,7 +83,12 @@ impl TraceParent {
         self.trace
     }
 
-    /// Whether the caller recorded its part.
+    /// The id of this part of the trace.
+    pub const fn span_id(&self) -> [u8; 8] {
+        self.span
+    }
+
+    /// Whether this part of the trace is recorded.
     pub const fn sampled(&self) -> bool {
         self.sampled
     }

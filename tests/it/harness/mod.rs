@@ -69,6 +69,7 @@ use privet::proxy::Worker;
 use privet::state::Engine;
 use privet::subjects::Cards;
 use privet::subjects::SubjectsConfig;
+use privet::telemetry::Spans;
 use privet::types::DomainId;
 use privet::types::Faults;
 use privet::types::StoreId;
@@ -104,6 +105,8 @@ pub(crate) struct Setup {
     /// The client certificates that are believed.
     pub(crate) certificates: Vec<CertificatePrincipal>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Takes the spans of calls.
+    pub(crate) spans: Option<Spans>,
 }
 
 impl Setup {
@@ -121,6 +124,7 @@ impl Setup {
             store: ("shop", store),
             certificates: Vec::new(),
             clock: Arc::new(SystemClock),
+            spans: None,
         }
     }
 }
@@ -156,6 +160,7 @@ impl Gateway {
             clock,
             entropy,
             limits: setup.limits,
+            spans: setup.spans,
         };
         let shared = Shared::new(parts).unwrap();
         let drain = Drain::new();
