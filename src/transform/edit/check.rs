@@ -106,11 +106,17 @@ impl Merge<'_> {
         self.edit.shape.leaves(node).iter().try_for_each(|field| self.may_set(*field))
     }
 
-    /// Checks that no value in `sent` has the form in which `field` is shown.
-    pub(super) fn is_fresh(&self, field: FieldIx, sent: Value<'_>) -> Result<(), EditError> {
+    /// Checks that no value in `sent` has the form in which `field` is shown, or was shown when
+    /// less of it was.
+    pub(super) fn is_fresh(
+        &self,
+        field: FieldIx,
+        (stored, sent): (Option<Value<'_>>, Value<'_>),
+    ) -> Result<(), EditError> {
         let view = self.view(field);
-        let is_stale = match sent.kind() {
-            Kind::Array => sent.children().any(|item| has_form(view, item)),
+        let is_stale = match (sent.kind(), stored) {
+            (Kind::Array, _) => sent.children().any(|item| has_form(view, item)),
+            (Kind::Text, Some(stored)) if view.is_raw() => is_less_of(stored, sent),
             _ => has_form(view, sent),
         };
         match self.edit.shape.path(field) {
@@ -176,6 +182,21 @@ fn has_form(view: View, sent: Value<'_>) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether a text is what a mask or a token makes of `stored`, which the caller is shown as it is
+/// now: its answer may be older than that.
+fn is_less_of(stored: Value<'_>, sent: Value<'_>) -> bool {
+    let (stored, sent) = (stored.plain(), sent.plain());
+    let is_word = sent.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte));
+    if is_word && TOKENS.iter().any(|it| sent.starts_with(it) && !stored.starts_with(it)) {
+        return true;
+    }
+    let Some(at) = memchr::memmem::find(&sent, views::STARS) else { return false };
+    let (head, tail) = sent.split_at_checked(at).unwrap_or((&sent, &[]));
+    let tail = tail.strip_prefix(views::STARS).unwrap_or(tail);
+    let rest = stored.strip_prefix(head).and_then(|rest| rest.strip_suffix(tail));
+    rest.is_some_and(|hidden| !hidden.is_empty() && hidden != views::STARS)
 }
 
 /// Whether it is a bare year or month, whichever of the two is shown now.

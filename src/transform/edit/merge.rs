@@ -237,7 +237,7 @@ impl<'a> Merge<'a> {
         if three.is_as_shown(Nulls::AsSent) || three.is_nothing_new() {
             return Ok(Change::Keep);
         }
-        self.is_fresh(field, sent)?;
+        self.is_fresh(field, (three.stored, sent))?;
         self.may_set(field)?;
         if let Some(stored) = three.stored
             && !node.is_one_value()

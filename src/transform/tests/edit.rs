@@ -532,3 +532,15 @@ fn a_coarser_number_in_quotes_is_an_old_answer_too() {
         assert_eq!(patch(&format!(r#"{{"age":{sent}}}"#)), format!(r#"{{"age":{sent}}}"#));
     }
 }
+
+#[test]
+fn a_mask_of_what_is_shown_now_is_an_old_answer() {
+    for sent in ["***", "A***", "***z", "Ana***iz", "ps1_AAAA", "pvt1_AAAA", "\\u0041*\\u002a*"] {
+        let refused = patch(&format!(r#"{{"name":"{sent}"}}"#));
+        assert!(refused.contains("`name` has the form of a view"), "{sent}: {refused}");
+    }
+    for sent in ["B***", "*** new ***", "A*", "Ana Ruiz-***-Gil", "ps2_A"] {
+        let text = format!(r#"{{"name":"{sent}"}}"#);
+        assert_eq!(patch(&text), text);
+    }
+}
