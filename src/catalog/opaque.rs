@@ -40,7 +40,7 @@ pub(super) struct Written<'a> {
 
 /// Takes the words of a file's route out of `map`.
 pub(super) fn take<'a>(map: &mut MapReader<'a>) -> Written<'a> {
-    let odd = ["around", "find_by"].into_iter();
+    let odd = ["around", "created_id", "find_by"].into_iter();
     Written {
         field: map.optional("field"),
         of: map.optional("of"),

@@ -75,9 +75,9 @@ fn route(node: &Node, (set, known): (&DataSet, &[Route]), faults: &mut Faults) -
         opaque::read((node, &written), segments, (set, known), faults)
     });
     let (method, template, segments) = called?;
-    if opaque.is_some() && method != Method::Get {
-        let what = format!("files are read in this version, and not written by {method}");
-        faults.error(&node.place.first_line(), what, "leave it out; nothing here acts on it yet");
+    if opaque.is_some() && method == Method::Patch {
+        let what = "a file is one value, so no part of it can be changed";
+        faults.error(&node.place.first_line(), what, "write a PUT route, which replaces the file");
     }
     if method == Method::Get && records.is_none() {
         let help = "write `records: \"$\"` for one record, `records: \"$[*]\"` for an array";

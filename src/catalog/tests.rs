@@ -760,8 +760,12 @@ fn wrong_routes_of_files_are_reported_together() {
         "on: 'GET /c/{id}/d', records: opaque, field: id, find_by: { a: id }, around: [total]",
         "on: 'GET /f', records: opaque, field: id",
         "on: 'GET /c/{id}/e', records: opaque, field: 'tags[*]'",
-        "on: 'PUT /c/{id}/e', records: opaque, field: id",
-        "on: 'DELETE /c/{id}/e'",
+        "on: 'PATCH /c/{id}/e', records: opaque, field: id",
+        "on: 'DELETE /c/{id}/f'",
+        "on: 'GET /c/{id}/f', records: opaque, field: id, of: 'GET /c/{id}'",
+        "on: 'PUT /c/{id}/f', records: opaque, field: id",
+        "on: 'PUT /c/{id}', records: opaque, field: id",
+        "on: 'POST /c/{id}/g', records: opaque, field: id, created_id: $.id",
     ])), @r#"
     a.yaml:7:54: `shop.c` has no field `ida`
      7 |     - { on: 'GET /c/{id}/a', records: opaque, field: ida }
@@ -791,18 +795,30 @@ fn wrong_routes_of_files_are_reported_together() {
      13 |     - { on: 'GET /c/{id}/e', records: opaque, field: 'tags[*]' }
         |                                                      ^^^^^^^^^
       help: name a field that a record has once
-    a.yaml:14:7: files are read in this version, and not written by PUT
-     14 |     - { on: 'PUT /c/{id}/e', records: opaque, field: id }
-        |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      help: leave it out; nothing here acts on it yet
-    a.yaml:14:13: `GET /c/{id}/e` reads a file, and no PUT of files is served
-     14 |     - { on: 'PUT /c/{id}/e', records: opaque, field: id }
+    a.yaml:14:7: a file is one value, so no part of it can be changed
+     14 |     - { on: 'PATCH /c/{id}/e', records: opaque, field: id }
+        |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      help: write a PUT route, which replaces the file
+    a.yaml:14:13: `GET /c/{id}/e` reads another file than `PATCH /c/{id}/e` writes
+     14 |     - { on: 'PATCH /c/{id}/e', records: opaque, field: id }
         |             ^^^^^^^^^^^^^^^
-      help: leave the route out; nothing here acts on it yet
-    a.yaml:15:13: `GET /c/{id}/e` reads a file, and no DELETE of files is served
-     15 |     - { on: 'DELETE /c/{id}/e' }
+      help: write the same `records: opaque`, `field` and `of` on both, or on neither
+    a.yaml:15:13: `GET /c/{id}/f` reads a file, and `DELETE /c/{id}/f` a record
+     15 |     - { on: 'DELETE /c/{id}/f' }
         |             ^^^^^^^^^^^^^^^^^^
-      help: leave the route out; nothing here acts on it yet
+      help: write the same `records: opaque`, `field` and `of` on both, or on neither
+    a.yaml:17:13: `GET /c/{id}/f` reads another file than `PUT /c/{id}/f` writes
+     17 |     - { on: 'PUT /c/{id}/f', records: opaque, field: id }
+        |             ^^^^^^^^^^^^^^^
+      help: write the same `records: opaque`, `field` and `of` on both, or on neither
+    a.yaml:18:13: `GET /c/{id}` reads records, and `PUT /c/{id}` writes a file
+     18 |     - { on: 'PUT /c/{id}', records: opaque, field: id }
+        |             ^^^^^^^^^^^^^
+      help: write the same `records: opaque`, `field` and `of` on both, or on neither
+    a.yaml:19:71: `created_id` says nothing about a file
+     19 |     - { on: 'POST /c/{id}/g', records: opaque, field: id, created_id: $.id }
+        |                                                                       ^^^^
+      help: leave it out
     "#);
 }
 

@@ -103,6 +103,25 @@ fn unsafe_fits(route: &Route, faults: &mut Faults) {
     }
 }
 
+/// Reports a route that takes for a record what is read as a file, or for another field of it.
+fn same_file(route: &Route, read: &Route, faults: &mut Faults) {
+    if route.opaque == read.opaque {
+        return;
+    }
+    let (method, template) = (route.method, &route.template);
+    let what = match (&route.opaque, &read.opaque) {
+        (None, _) => format!("`GET {template}` reads a file, and `{method} {template}` a record"),
+        (Some(_), None) => {
+            format!("`GET {template}` reads records, and `{method} {template}` writes a file")
+        }
+        (Some(_), Some(_)) => {
+            format!("`GET {template}` reads another file than `{method} {template}` writes")
+        }
+    };
+    let help = "write the same `records: opaque`, `field` and `of` on both, or on neither";
+    faults.error(&route.place, what, help);
+}
+
 /// Reports routes that change or remove what no route reads: the record is read before it is
 /// written.
 pub(super) fn check(routes: &[Arc<Route>], faults: &mut Faults) {
@@ -119,10 +138,7 @@ pub(super) fn check(routes: &[Arc<Route>], faults: &mut Faults) {
             faults.error(&route.place, what, help);
             continue;
         };
-        if read.opaque.is_some() {
-            let what = format!("`GET {template}` reads a file, and no {method} of files is served");
-            faults.error(&route.place, what, "leave the route out; nothing here acts on it yet");
-        }
+        same_file(route, read, faults);
         let single = |selector: &super::Selector| selector.records == Records::One;
         if read.records.as_ref().is_some_and(|selector| !single(selector)) {
             let what = format!(

@@ -144,12 +144,14 @@ fn tls(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<TlsConfig> {
 fn limits(node: &Node, faults: &mut Faults) -> Option<Limits> {
     let mut map = MapReader::new(node, "`[gateway.limits]`", faults)?;
     let default = Limits::default();
+    let default_file = usize::try_from(default.file_bytes).unwrap_or(usize::MAX);
     let mut bytes = |key, range, default| match map.optional(key) {
         Some(n) => n.whole(range, faults).and_then(|n| usize::try_from(n).ok()),
         None => Some(default),
     };
     let header_bytes = bytes("header_bytes", 8192..=1 << 20, default.header_bytes);
     let record_bytes = bytes("record_bytes", 1024..=1 << 28, default.record_bytes);
+    let file_bytes = bytes("file_bytes", 1024..=1 << 44, default_file);
     let buffer_bytes = bytes("buffer_bytes", 1 << 20..=1 << 40, default.buffer_bytes);
     let mut seconds = |key, default| match map.optional(key) {
         Some(n) => n.whole(1..=86_400, faults).map(Duration::from_secs),
@@ -176,6 +178,7 @@ fn limits(node: &Node, faults: &mut Faults) -> Option<Limits> {
     Some(Limits {
         header_bytes: header_bytes?,
         record_bytes: record_bytes?,
+        file_bytes: u64::try_from(file_bytes?).ok()?,
         buffer_bytes: buffer_bytes?,
         idle: idle?,
         head: head?,

@@ -210,7 +210,8 @@ pub(crate) async fn fetch(
     } else {
         headers.accepting(accepted(&decided.question.routed.route, &inbound.head.headers))
     };
-    ask(inbound, decided, (decided.target.clone(), headers), trail).await
+    let whom = (decided.question.routed.store, &decided.permit);
+    ask(inbound, whom, (decided.target.clone(), headers), trail).await
 }
 
 /// What a route's records can be answered with, of what the client accepts.
@@ -230,15 +231,14 @@ pub(crate) fn store_headers(inbound: &Inbound, trail: &Trail) -> StoreHeaders {
 /// Reads something of the store, and counts the wait.
 pub(crate) async fn ask(
     inbound: &Inbound,
-    decided: &Decided,
+    (store, permit): (usize, &Permit),
     (target, headers): (Target, StoreHeaders),
     trail: &mut Trail,
 ) -> Result<StoreResponse, CallError> {
     let request = StoreRequest { method: Method::GET, target, headers };
-    let store = decided.question.routed.store;
     let upstream = inbound.worker.upstream(store).ok_or(CallError::Route)?;
     let asked = Instant::now();
-    let response = upstream.fetch(&decided.permit, &request).await;
+    let response = upstream.fetch(permit, &request).await;
     trail.waited += asked.elapsed();
     response.map_err(CallError::Upstream)
 }

@@ -33,6 +33,8 @@ pub struct Limits {
     pub header_bytes: usize,
     /// The longest single record, in bytes.
     pub record_bytes: usize,
+    /// The longest file that is taken, in bytes.
+    pub file_bytes: u64,
     /// All buffers together, in bytes; over it calls wait or get 503.
     pub buffer_bytes: usize,
     /// How long a connection may be without a call.
@@ -55,6 +57,7 @@ impl Default for Limits {
         Self {
             header_bytes: 32 * 1024,
             record_bytes: 1024 * 1024,
+            file_bytes: 1024 * 1024 * 1024,
             buffer_bytes: 256 * 1024 * 1024,
             idle: Duration::from_secs(60),
             head: Duration::from_secs(10),

@@ -96,8 +96,6 @@ pub(crate) enum CallError {
     Upstream(#[source] UpstreamError),
     #[error("{0}")]
     Write(#[source] WriteFault),
-    #[error("writes of files are not in this version")]
-    Writes,
 }
 
 impl CallError {
@@ -127,7 +125,6 @@ impl CallError {
             Self::Upstream(_) => "store",
             Self::Withdrawn => "withdrawn",
             Self::Write(fault) => fault.reason(),
-            Self::Writes => "writes",
         }
     }
 
@@ -161,7 +158,6 @@ impl CallError {
                 _ => ProblemKind::Store,
             },
             Self::Write(fault) => fault.kind(),
-            Self::Writes => ProblemKind::NotServed,
         }
     }
 
@@ -211,7 +207,6 @@ impl CallError {
             Self::PolicyChanged => "the policy changed while the call was under way; call again",
             Self::Route => "no route of the policy matches this path",
             Self::Subjects(_) => "consents and restrictions cannot be read at the moment",
-            Self::Writes => "writes of files are not in this version",
             _ => return None,
         })
     }

@@ -33,6 +33,7 @@ use crate::transform::Format;
 use crate::transform::Limits;
 use crate::transform::Progress;
 use crate::transform::Reader;
+use crate::transform::Shape;
 use crate::types::Flags;
 use crate::types::Region;
 use crate::types::SubjectToken;
@@ -136,7 +137,8 @@ pub(crate) async fn known(
     let route = Arc::clone(&decided.question.routed.route);
     let Some(opaque) = &route.opaque else { return Ok(Known::Path) };
     let Some(owner) = &opaque.of else { return Ok(Known::Path) };
-    let read = read_owner(inbound, decided, owner, trail).await;
+    let Decided { question, permit, shape, share, .. } = &mut *decided;
+    let read = read_owner(inbound, (&question.routed, permit, shape), (owner, share), trail).await;
     let known = Known::Record(Box::new(read.map_err(|error| hide(decided, error))?));
     let shared = inbound.worker.shared();
     let asked = Asked { shared, routed: &decided.question.routed, permit: &decided.permit };
@@ -149,15 +151,19 @@ fn hide(decided: &Decided, error: CallError) -> CallError {
     if decided.permit.covers_every_record() { error } else { error.hidden() }
 }
 
-async fn read_owner(
+/// Reads the record that a file belongs to.
+///
+/// # Errors
+/// When it is not there, or the store does not say.
+pub(crate) async fn read_owner(
     inbound: &Inbound,
-    decided: &mut Decided,
-    owner: &Owner,
+    (routed, permit, shape): (&Routed, &Permit, &Arc<Shape>),
+    (owner, share): (&Owner, &mut Share),
     trail: &mut Trail,
 ) -> Result<Batch, CallError> {
-    let target = owner_target(owner, &decided.question.routed)?;
+    let target = owner_target(owner, routed)?;
     let headers = call::store_headers(inbound, trail);
-    let response = call::ask(inbound, decided, (target, headers), trail).await?;
+    let response = call::ask(inbound, (routed.store, permit), (target, headers), trail).await?;
     match response.status {
         status if call::carries_records(status) => {}
         StatusCode::NOT_FOUND | StatusCode::GONE => {
@@ -174,9 +180,8 @@ async fn read_owner(
     }
     let record_bytes = inbound.worker.shared().limits().record_bytes;
     let limits = Limits { record_bytes, depth: answer::DEPTH };
-    let shape = Arc::clone(&decided.shape);
-    let mut reader = Reader::new(Format::Json, &owner.records, shape, limits);
-    one_record(&mut reader, response.body, &mut decided.share).await
+    let mut reader = Reader::new(Format::Json, &owner.records, Arc::clone(shape), limits);
+    one_record(&mut reader, response.body, share).await
 }
 
 async fn one_record(

@@ -33,9 +33,9 @@ use super::file::OpenFile;
 use super::trail::Trail;
 
 /// No more bytes leave between two looks at whether they may.
-const UNCHECKED: u64 = 1024 * 1024;
+pub(super) const UNCHECKED: u64 = 1024 * 1024;
 /// No more time passes between two looks at bytes that leave.
-const CHECKED_FOR: Duration = Duration::from_secs(1);
+pub(super) const CHECKED_FOR: Duration = Duration::from_secs(1);
 
 /// A file, piece by piece.
 pub(crate) struct FileBody {

@@ -11,6 +11,7 @@ use crate::types::DataSetId;
 
 use super::call::Decided;
 use super::config::Place;
+use super::route::Routed;
 use super::shared::Shared;
 
 /// What a call said, against which the links of its answer are held.
@@ -24,11 +25,12 @@ pub(crate) struct Links {
 impl Links {
     /// The links of a call's answer.
     pub(crate) fn new(decided: &Decided) -> Self {
-        Self {
-            store: decided.question.routed.store,
-            set: decided.question.routed.set.id.clone(),
-            target: decided.target.clone(),
-        }
+        Self::of(&decided.question.routed, &decided.target)
+    }
+
+    /// The links of the answer to a call of `target`.
+    pub(crate) fn of(routed: &Routed, target: &Target) -> Self {
+        Self { store: routed.store, set: routed.set.id.clone(), target: target.clone() }
     }
 
     /// Where a redirect leads on the gateway. It must lead to a route of the same data set and say

@@ -4,8 +4,9 @@
 //! [`call`] (the stages one after another), [`caller`] (who calls), [`admission`] (how much),
 //! [`route`] (where to), [`plan`] (what is decided), [`answer`] (what the store's status means),
 //! [`records`] (read, judge, rewrite), [`feed`] (count, record, release), [`respond`] and
-//! [`body`] (send). Files go through [`mod@file`] and [`file_body`] instead of
-//! the last four. Writes go through [`mod@write`] after [`caller`], and come back to [`answer`]: what is
+//! [`body`] (send). Files go through [`mod@file`] and [`file_body`] instead of the last four, and
+//! through [`upload`] and [`upload_body`] when they are written. Other writes go through
+//! [`mod@write`] after [`caller`], and come back to [`answer`]: what is
 //! told of a write is a read. [`trail`] writes down how it ended.
 
 mod admission;
@@ -34,6 +35,8 @@ mod route;
 mod sets;
 mod shared;
 mod trail;
+mod upload;
+mod upload_body;
 mod worker;
 mod write;
 mod write_answer;

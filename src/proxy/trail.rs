@@ -63,6 +63,8 @@ pub(crate) struct Trail {
     pub(crate) admission: Option<Admission>,
     /// The `Privet-Fields` of the plan, once there is one.
     pub(crate) plan: Option<HeaderValue>,
+    /// Whether something was cut off on its way to the store.
+    pub(crate) is_cut: bool,
     started: Instant,
     method: &'static str,
     ended: bool,
@@ -92,6 +94,7 @@ impl Trail {
             status: StatusCode::OK,
             admission: None,
             plan: None,
+            is_cut: false,
             started: Instant::now(),
             method,
             ended: false,
@@ -117,6 +120,7 @@ impl Trail {
             self.refuse(error);
         }
         let ending = match error {
+            _ if self.is_cut => Ending::Aborted,
             CallError::Hidden(_) | CallError::NotFound => Ending::NotFound,
             _ => Ending::Failed,
         };

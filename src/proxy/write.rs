@@ -38,6 +38,7 @@ use super::plan;
 use super::plan::Question;
 use super::route;
 use super::trail::Trail;
+use super::upload;
 use super::write_answer;
 use super::write_body;
 use super::write_change;
@@ -63,6 +64,8 @@ pub(crate) struct Case {
 pub(crate) struct Change<'a> {
     /// The body, with its media type.
     pub(crate) body: Option<WrittenBody>,
+    /// How long a body is that is still to come, as far as that is known.
+    pub(crate) length: Option<u64>,
     /// The version that must still be there.
     pub(crate) if_match: Option<http::HeaderValue>,
     /// The fields that are set.
@@ -88,6 +91,9 @@ pub(crate) async fn serve(
 ) -> Result<Outgoing, CallError> {
     let mut case = decide(inbound, head, caller, trail)?;
     let route = Arc::clone(&case.question.routed.route);
+    if route.opaque.is_some() {
+        return Box::pin(upload::serve(inbound, case, body, trail)).await;
+    }
     let sent = take(inbound, &mut case, body).await?;
     match (route.method, sent) {
         (Method::Post, Some((media, text))) => {
@@ -113,10 +119,7 @@ fn decide(
     trail.facts.route = Some(routed.route.template.as_str().into());
     trail.facts.data_set = Some(routed.set.id.clone());
     trail.facts.action = Some(routed.route.method.action());
-    if routed.route.opaque.is_some() {
-        return Err(CallError::Writes);
-    }
-    if call::accepted(&routed.route, headers).is_nothing() {
+    if routed.route.opaque.is_none() && call::accepted(&routed.route, headers).is_nothing() {
         return Err(CallError::NotAcceptable);
     }
     let question = Question { caller, routed, purpose: plan::purpose(headers)?, is_read: false };
@@ -164,7 +167,10 @@ async fn take(
 }
 
 /// Refuses what would be ignored otherwise: who sends a condition relies on it.
-fn conditions(headers: &HeaderMap) -> Result<(), CallError> {
+///
+/// # Errors
+/// When there is such a condition.
+pub(crate) fn conditions(headers: &HeaderMap) -> Result<(), CallError> {
     let unserved = [header::IF_NONE_MATCH, header::IF_UNMODIFIED_SINCE, header::CONTENT_RANGE];
     if unserved.iter().any(|name| headers.contains_key(name)) {
         return Err(CallError::Write(WriteFault::Condition));
@@ -211,7 +217,8 @@ impl Case {
     ) -> Result<IntentReceipt, CallError> {
         let mut entry = Entry::clone(&trail.facts);
         entry.records = u32::try_from(change.records).ok();
-        entry.bytes = change.body.as_ref().and_then(|body| u64::try_from(body.bytes.len()).ok());
+        let length = change.body.as_ref().and_then(|body| u64::try_from(body.bytes.len()).ok());
+        entry.bytes = length.or(change.length);
         entry.fields = self.set_fields(change.fields);
         let mut people: Vec<_> = rulings.iter().flat_map(|it| it.people.iter().copied()).collect();
         people.sort_unstable();

@@ -49,6 +49,7 @@ pub(crate) async fn of(
             trail.facts.reason = Some("write_unread".into());
             return Ok(bare(status, trail));
         }
+        Err(WriteError { fate: Fate::Refused(status), .. }) => return Err(refused(status)),
         Err(error) => return Err(CallError::Write(WriteFault::Unknown(error))),
     };
     let status = response.status;
@@ -60,8 +61,11 @@ pub(crate) async fn of(
     trail.status = status;
     trail.facts.reason = Some("written".into());
     if !tells(&case, status) {
+        let location = file_location(inbound, &case, &response.headers);
         answer::discard(response.body);
-        return Ok(bare(status, trail));
+        let mut outgoing = bare(status, trail);
+        outgoing.headers.extend(location.map(|location| (header::LOCATION, location)));
+        return Ok(outgoing);
     }
     match Box::pin(shown(inbound, case, response, trail)).await {
         Ok(outgoing) => Ok(outgoing),
@@ -103,6 +107,14 @@ pub(crate) async fn unchanged(
 fn tells(case: &Case, status: StatusCode) -> bool {
     let has_body = matches!(status, StatusCode::OK | StatusCode::CREATED);
     has_body && case.read.is_some() && case.question.routed.route.records.is_some()
+}
+
+/// Where a new file is on the gateway, when the caller said everything in the path.
+fn file_location(inbound: &Inbound, case: &Case, store: &HeaderMap) -> Option<HeaderValue> {
+    let routed = &case.question.routed;
+    routed.route.opaque.as_ref()?;
+    let location = store.get(header::LOCATION)?.to_str().ok()?;
+    Links::of(routed, &case.target).location(inbound.worker.shared(), location)
 }
 
 /// The answer of a store that refused, in a kind that says nothing of its words.

@@ -42,7 +42,7 @@ const LONG: usize = 8;
 const BATCH: usize = 2 * 1024 * 1024;
 /// A body comes at least this fast, in bytes a second: one byte just before each patience ends
 /// would hold a place for hours.
-const RATE: u64 = 1024;
+pub(super) const RATE: u64 = 1024;
 
 /// How the records of a body follow one another.
 #[derive(Debug)]

@@ -99,6 +99,7 @@ pub(crate) async fn serve(
         let people: Vec<Ruling> = std::iter::once(ruling.clone()).chain(after).collect();
         let change = Change {
             body: body(&case, (media, sent.as_ref()), std::mem::take(&mut merged.body))?,
+            length: None,
             if_match,
             fields: merged.edited.fields(),
             records: 1,
@@ -211,14 +212,25 @@ fn read_route(case: &Case) -> Option<&Route> {
     routes.find(same).map(AsRef::as_ref)
 }
 
-async fn rule(inbound: &Inbound, case: &Case, batch: &Batch) -> Result<Ruling, CallError> {
+/// Judges the one record of a batch.
+///
+/// # Errors
+/// When what is known of people cannot be read.
+pub(super) async fn rule(
+    inbound: &Inbound,
+    case: &Case,
+    batch: &Batch,
+) -> Result<Ruling, CallError> {
     let shared = inbound.worker.shared();
     let mut rulings = write_judge::judge(shared, case.permits(), batch, None).await?;
     rulings.pop().ok_or(CallError::NotFound)
 }
 
 /// What may be set, or why nothing: who is not shown the record learns nothing of it.
-fn allowed(ruling: &Ruling) -> Result<&[bool], CallError> {
+///
+/// # Errors
+/// When nothing may be.
+pub(super) fn allowed(ruling: &Ruling) -> Result<&[bool], CallError> {
     match (&ruling.writable, &ruling.views) {
         (Some(writable), _) => Ok(writable),
         (None, None) => Err(CallError::NotFound),

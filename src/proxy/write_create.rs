@@ -45,6 +45,7 @@ pub(crate) async fn serve(
     let content_type = written.content_type();
     let change = Change {
         body: Some(WrittenBody { bytes, content_type }),
+        length: None,
         if_match: None,
         fields: &fields,
         records: records.len(),

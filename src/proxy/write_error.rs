@@ -49,6 +49,8 @@ pub(crate) enum WriteFault {
     Record,
     #[error("the store gave no version of the record")]
     Unsafe,
+    #[error("the version of the file that is to be written over is not named")]
+    Unconditional,
     #[error("the body came too slowly")]
     Slow,
     #[error("the body, or a record in it, is longer than the limit")]
@@ -83,7 +85,7 @@ impl WriteFault {
             Self::Slow => "client_slow",
             Self::TooLong | Self::TooMany => "too_large",
             Self::Unknown(_) | Self::UnknownStatus(_) => "write_unknown",
-            Self::Unsafe => "unsafe_writes",
+            Self::Unconditional | Self::Unsafe => "unsafe_writes",
         }
     }
 
@@ -96,7 +98,9 @@ impl WriteFault {
             | Self::Condition
             | Self::Csv(_)
             | Self::Form(_) => ProblemKind::BadRequest,
-            Self::Changing | Self::Conflict | Self::Held | Self::Unsafe => ProblemKind::Conflict,
+            Self::Changing | Self::Conflict | Self::Held | Self::Unconditional | Self::Unsafe => {
+                ProblemKind::Conflict
+            }
             Self::Edit(error) if error.kind() == ErrorKind::Denied => ProblemKind::Denied,
             Self::Edit(_) | Self::Flat | Self::NoSubject | Self::Unlisted => {
                 ProblemKind::Unprocessable
@@ -175,6 +179,10 @@ impl WriteFault {
                 "the data store names no version of the record, so a change by somebody else could \
                  be lost; the route would need `unsafe_writes: accepted`"
             }
+            Self::Unconditional => {
+                "a change by somebody else could be lost: name the version of the file in `If-Match`, \
+                 as a read gave it; the route would need `unsafe_writes: accepted` to do without"
+            }
             Self::Slow => "the body came too slowly",
             Self::TooLong => "the body, or a record in it, is longer than the limit",
             Self::TooMany => "one call creates at most 256 records",
@@ -192,6 +200,7 @@ impl WriteFault {
         match self {
             Self::Edit(EditError::NotWritable { .. } | EditError::Fixed { .. }) => &["writes"],
             Self::Moved | Self::Record => &["record"],
+            Self::Unconditional => &["if_match"],
             Self::Unsafe => &["unsafe_writes"],
             _ => &[],
         }

@@ -1,12 +1,11 @@
 //! One HTTP/1.1 connection to a store.
 
-use bytes::Bytes;
 use http::Request;
 use http::Response;
 use http::header;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use crate::net;
@@ -16,6 +15,7 @@ use super::AnswerFault;
 use super::HealthCheck;
 use super::Store;
 use super::UpstreamError;
+use super::pipe::Sent;
 use super::store::Address;
 
 /// The most header lines of an answer.
@@ -26,9 +26,10 @@ const MIN_BUFFER: usize = 8 * 1024;
 /// A connection that one call uses at a time.
 #[derive(Debug)]
 pub(super) struct Connection {
-    sender: http1::SendRequest<Full<Bytes>>,
+    sender: http1::SendRequest<Sent>,
     /// Which of the store's certificates it was made with.
     generation: u64,
+    driver: AbortHandle,
 }
 
 impl Connection {
@@ -48,8 +49,8 @@ impl Connection {
             .await
             .map_err(UpstreamError::Broken)?;
         // Its failure is seen by the call that uses it; an idle one just leaves the pool.
-        tokio::spawn(async move { drop(connection.await) });
-        Ok(Self { sender, generation })
+        let driver = tokio::spawn(async move { drop(connection.await) }).abort_handle();
+        Ok(Self { sender, generation, driver })
     }
 
     /// Whether the connection can take a request; waits for the end of the last one.
@@ -62,13 +63,18 @@ impl Connection {
         self.generation == store.credentials().generation()
     }
 
+    /// Ends the connection with what is returned, whatever it is doing, unless it is kept.
+    pub(super) fn cut_unless_kept(&self) -> Cut {
+        Cut(Some(self.driver.clone()))
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.sender.is_closed()
     }
 
     pub(super) async fn send(
         &mut self,
-        request: Request<Full<Bytes>>,
+        request: Request<Sent>,
     ) -> Result<Response<Incoming>, UpstreamError> {
         self.sender.send_request(request).await.map_err(|error| {
             if error.is_parse() { AnswerFault::Head.into() } else { UpstreamError::Broken(error) }
@@ -81,8 +87,8 @@ impl Connection {
     /// of it was written.
     pub(super) async fn send_once(
         &mut self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<Response<Incoming>, (UpstreamError, Option<Request<Full<Bytes>>>)> {
+        request: Request<Sent>,
+    ) -> Result<Response<Incoming>, (UpstreamError, Option<Request<Sent>>)> {
         self.sender.try_send_request(request).await.map_err(|mut failed| {
             let unsent = failed.take_message();
             let error = failed.into_error();
@@ -92,6 +98,25 @@ impl Connection {
                 (UpstreamError::Broken(error), unsent)
             }
         })
+    }
+}
+
+/// Ends a connection when dropped.
+#[derive(Debug)]
+pub(super) struct Cut(Option<AbortHandle>);
+
+impl Cut {
+    /// Lets the connection go on.
+    pub(super) fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Cut {
+    fn drop(&mut self) {
+        if let Some(driver) = &self.0 {
+            driver.abort();
+        }
     }
 }
 
@@ -107,7 +132,7 @@ pub(super) async fn probe(
         if let Some(value) = store.credentials().authorization().await? {
             request = request.header(header::AUTHORIZATION, value.as_ref());
         }
-        let request = request.body(Full::default()).map_err(UpstreamError::Request)?;
+        let request = request.body(Sent::default()).map_err(UpstreamError::Request)?;
         let answer = Connection::open(store, address).await?.send(request).await?;
         Ok::<_, UpstreamError>(answer.status())
     };

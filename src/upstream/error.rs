@@ -43,6 +43,9 @@ pub enum UpstreamError {
     /// The request cannot be written as HTTP.
     #[error("the request cannot be written")]
     Request(#[source] http::Error),
+    /// A body is of another length than was said.
+    #[error("the body of a request is not as long as its head says")]
+    Short,
     /// Every address is set aside after failures, or fails its health check.
     #[error("every address of the store is set aside; the next try is in {} ms", back_in.as_millis())]
     SetAside {
@@ -74,6 +77,9 @@ pub enum AnswerFault {
     /// Its content coding.
     #[error(transparent)]
     Coding(#[from] CodingError),
+    /// It came before the store had everything.
+    #[error("the store answered before it had all of the request")]
+    Early,
     /// Lines that end only with the connection: a cut could not be told from the end.
     #[error("the answer has no length, so that a cut could not be told from its end")]
     Endless,
@@ -132,6 +138,7 @@ impl ClientError for UpstreamError {
             | Self::CredentialsEmpty
             | Self::Permit
             | Self::Request(_)
+            | Self::Short
             | Self::Tls(_) => ErrorKind::Internal,
             _ => ErrorKind::Upstream,
         }
@@ -157,6 +164,7 @@ impl ClientError for UpstreamError {
             | Self::CredentialsEmpty
             | Self::Permit
             | Self::Request(_)
+            | Self::Short
             | Self::Tls(_) => "the gateway could not ask the data store".into(),
         }
     }

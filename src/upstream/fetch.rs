@@ -2,19 +2,16 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::HeaderValue;
 use http::Method;
 use http::Request;
 use http::StatusCode;
 use http::header;
-use http_body_util::Full;
 use tokio::time::timeout;
 
 use crate::policy::Permit;
 use crate::protocol::http::StoreHeaders;
 use crate::protocol::http::Target;
-use crate::types::Action;
 
 use super::StoreBody;
 use super::StoreResponse;
@@ -22,6 +19,7 @@ use super::UpstreamError;
 use super::answer;
 use super::body::Lease;
 use super::connection::Connection;
+use super::pipe::Sent;
 use super::pool::Pool;
 use super::store::Load;
 use super::store::Store;
@@ -57,7 +55,8 @@ impl Upstream {
         &self.store
     }
 
-    /// Asks the store under a permit for it. A read that fails before its answer begins is asked
+    /// Asks the store under a permit for it, be it for a write: what is written is judged by what is
+    /// there, or by the record that it belongs to. A read that fails before its answer begins is asked
     /// once more, of another address where there is one.
     pub async fn fetch(
         &self,
@@ -65,7 +64,7 @@ impl Upstream {
         request: &StoreRequest,
     ) -> Result<StoreResponse, UpstreamError> {
         let store = self.store.config.store.as_str();
-        if permit.set().store.as_str() != store || !covers(permit.action(), &request.method) {
+        if permit.set().store.as_str() != store || request.method != Method::GET {
             return Err(UpstreamError::Permit);
         }
         self.ask(request).await
@@ -172,11 +171,11 @@ impl Upstream {
         request: &StoreRequest,
         host: &HeaderValue,
         shown: Option<&HeaderValue>,
-    ) -> Result<Request<Full<Bytes>>, UpstreamError> {
+    ) -> Result<Request<Sent>, UpstreamError> {
         let mut written = Request::builder()
             .method(request.method.clone())
             .uri(request.target.path_and_query())
-            .body(Full::default())
+            .body(Sent::default())
             .map_err(UpstreamError::Request)?;
         let codings = if self.store.config.limits.compression {
             "zstd, br, gzip, deflate"
@@ -201,10 +200,4 @@ impl Upstream {
             _ => false,
         }
     }
-}
-
-/// Whether a permit for `action` covers reading with `method`. Who may change or remove a record
-/// needs it read first.
-fn covers(action: Action, method: &Method) -> bool {
-    action != Action::Create && method == Method::GET
 }

@@ -52,10 +52,12 @@ mod fetch;
 mod health;
 mod metrics;
 mod oauth;
+mod pipe;
 mod pool;
 mod store;
 #[cfg(test)]
 mod tests;
+mod upload;
 mod write;
 
 pub use self::answer::StoreResponse;
@@ -68,5 +70,7 @@ pub use self::error::{AnswerFault, UpstreamError};
 pub use self::fetch::{StoreRequest, Upstream};
 pub use self::health::{AddressHealth, AddressState, StoreHealth};
 pub use self::metrics::UpstreamMetrics;
+pub use self::pipe::{Pipe, Piped, Room};
 pub use self::store::Store;
+pub use self::upload::Upload;
 pub use self::write::{Fate, StoreWrite, WriteError, WrittenBody};

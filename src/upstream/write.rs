@@ -10,7 +10,6 @@ use http::Method;
 use http::Request;
 use http::StatusCode;
 use http::header;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
@@ -30,6 +29,7 @@ use super::UpstreamError;
 use super::answer;
 use super::body::Lease;
 use super::connection::Connection;
+use super::pipe::Sent;
 use super::store::Load;
 
 /// What a store is to change.
@@ -76,6 +76,8 @@ pub enum Fate {
     Done(StatusCode),
     /// No byte of it was sent.
     NotSent,
+    /// The store said no before it had all of it.
+    Refused(StatusCode),
     /// It may have happened or not.
     Unknown,
 }
@@ -103,6 +105,17 @@ impl Upstream {
         intent: IntentReceipt,
         write: &StoreWrite,
     ) -> Result<StoreResponse, WriteError> {
+        self.permitted(permit, &intent, write)?;
+        self.put(write).await
+    }
+
+    /// Whether a permit and a proof that the intent is in the log cover a write.
+    pub(super) fn permitted(
+        &self,
+        permit: &Permit,
+        intent: &IntentReceipt,
+        write: &StoreWrite,
+    ) -> Result<(), WriteError> {
         let _ = intent.index();
         let store = self.store.config.store.as_str();
         let action = catalog::Method::parse(write.method.as_str()).map(catalog::Method::action);
@@ -110,7 +123,7 @@ impl Upstream {
         if permit.set().store.as_str() != store || !is_covered {
             return Err(unsent(UpstreamError::Permit));
         }
-        self.put(write).await
+        Ok(())
     }
 
     pub(super) async fn put(&self, write: &StoreWrite) -> Result<StoreResponse, WriteError> {
@@ -126,13 +139,22 @@ impl Upstream {
         let shown = self.store.credentials().authorization().await.map_err(unsent)?;
         let load = self.store.choose(None).map_err(unsent)?;
         let request = self.compose(write, &load, shown.as_deref()).map_err(unsent)?;
-        let (head, body, connection) = match self.transmit(request, &load).await {
-            Ok(answer) => answer,
+        match self.transmit(request, &load).await {
+            Ok(received) => self.received(received, load, shown.as_ref()),
             Err(error) => {
                 load.failed(&error.cause);
-                return Err(error);
+                Err(error)
             }
-        };
+        }
+    }
+
+    /// Looks at the head of an answer.
+    pub(super) fn received(
+        &self,
+        (head, body, connection): Received,
+        load: Load,
+        shown: Option<&Arc<HeaderValue>>,
+    ) -> Result<StoreResponse, WriteError> {
         let facts = match answer::check(&head) {
             Ok(facts) => facts,
             Err(fault) => {
@@ -146,7 +168,7 @@ impl Upstream {
         load.succeeded();
         if head.status == StatusCode::UNAUTHORIZED {
             // The next call comes with another one.
-            self.store.credentials().refused(shown.as_ref());
+            self.store.credentials().refused(shown);
         }
         let lease = Lease { pool: Arc::clone(&self.pool), connection, load };
         Ok(StoreResponse {
@@ -161,7 +183,7 @@ impl Upstream {
     /// of it went.
     async fn transmit(
         &self,
-        mut request: Request<Full<Bytes>>,
+        mut request: Request<Sent>,
         load: &Load,
     ) -> Result<Received, WriteError> {
         let limit = self.store.config.timeouts.first_byte;
@@ -183,12 +205,12 @@ impl Upstream {
         }
     }
 
-    fn compose(
+    pub(super) fn compose(
         &self,
         write: &StoreWrite,
         load: &Load,
         shown: Option<&HeaderValue>,
-    ) -> Result<Request<Full<Bytes>>, UpstreamError> {
+    ) -> Result<Request<Sent>, UpstreamError> {
         let base = StoreRequest {
             method: write.method.clone(),
             target: write.target.clone(),
@@ -198,7 +220,7 @@ impl Upstream {
         if let Some(body) = &write.body {
             let content_type = HeaderValue::from_static(body.content_type);
             request.headers_mut().insert(header::CONTENT_TYPE, content_type);
-            *request.body_mut() = Full::new(body.bytes.clone());
+            *request.body_mut() = Sent::whole(body.bytes.clone());
         }
         if let Some(version) = &write.if_match {
             request.headers_mut().insert(header::IF_MATCH, version.clone());
@@ -207,13 +229,13 @@ impl Upstream {
     }
 }
 
-type Received = (http::response::Parts, Incoming, Connection);
+pub(super) type Received = (http::response::Parts, Incoming, Connection);
 
-const fn unsent(cause: UpstreamError) -> WriteError {
+pub(super) const fn unsent(cause: UpstreamError) -> WriteError {
     WriteError { cause, fate: Fate::NotSent }
 }
 
-const fn unknown(cause: UpstreamError) -> WriteError {
+pub(super) const fn unknown(cause: UpstreamError) -> WriteError {
     WriteError { cause, fate: Fate::Unknown }
 }
 
@@ -225,6 +247,7 @@ impl ClientError for WriteError {
     fn client_message(&self) -> Cow<'static, str> {
         match self.fate {
             Fate::NotSent => self.cause.client_message(),
+            Fate::Refused(_) => "the data store did not accept the request".into(),
             Fate::Done(_) | Fate::Unknown => {
                 "the data store gave no answer that can be read, so the write may have happened or \
                  not; read the record before you write again"

@@ -32,6 +32,8 @@ mod slow;
 #[cfg(feature = "otel")]
 mod telemetry;
 #[cfg(test)]
+mod uploads;
+#[cfg(test)]
 mod upstream;
 #[cfg(test)]
 mod usefulness;

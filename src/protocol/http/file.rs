@@ -29,6 +29,15 @@ pub fn file_headers(store: &HeaderMap) -> HeaderMap {
     headers
 }
 
+/// The type of a file that a client sends; nothing when it is not well-formed, or said twice. Who
+/// says nothing sends bytes.
+pub fn upload_type(client: &HeaderMap) -> Option<HeaderValue> {
+    if !client.contains_key(header::CONTENT_TYPE) {
+        return Some(HeaderValue::from_static("application/octet-stream"));
+    }
+    single(client, &header::CONTENT_TYPE).filter(|value| is_media_type(value)).cloned()
+}
+
 /// `type/subtype` with well-formed parameters.
 fn is_media_type(value: &HeaderValue) -> bool {
     let Some(text) = value.to_str().ok().filter(|text| text.len() <= MAX_TYPE) else {

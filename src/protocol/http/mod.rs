@@ -25,6 +25,7 @@ pub use self::address::{AddressError, Network, client_address};
 pub use self::coding::{Coding, CodingError, Decoder, Expansion, content_coding};
 pub use self::encoding::decode_segment;
 pub use self::file::file_headers;
+pub use self::file::upload_type;
 pub use self::form::{FormError, parse_form, write_form};
 pub use self::head::{BodyFraming, HeadError, RequestHead, check_request};
 pub use self::headers::{Accept, StoreHeaders, answer_headers, privacy_control};
