@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::harness::{Site, Store, get, get_with, privet};
+use crate::harness::{Gateway, Site, Store, get, get_with, privet, send};
 
 /// Each is unlike anything else, in every file and every log line.
 const ID: &str = "c-zq7planted1d";
@@ -20,6 +20,9 @@ const VALUES: &[&str] = &[
     "ZQ7PLANTEDID",
     "zq7planted note",
     "400000zq7planted",
+    "zq7planted fresh",
+    "zq7planted.fresh@mail.example",
+    "ZQ7UNLISTED",
 ];
 
 fn person(id: &str) -> serde_json::Value {
@@ -78,6 +81,8 @@ fn nothing_planted_is_found_in_any_file_log_line_or_metric() {
     }
     get_with(to, &path, &[("Authorization", format!("Bearer {ID}.{ID}.{ID}"))]);
 
+    let (app, officer) = write(&site, &gateway);
+
     let metrics = get_with(gateway.admin, "/metrics", &[]).unwrap();
     let ready = get_with(gateway.admin, "/readyz?verbose", &[]).unwrap();
     gateway.signal("-TERM");
@@ -87,7 +92,7 @@ fn nothing_planted_is_found_in_any_file_log_line_or_metric() {
     let entries = String::from_utf8(search.stdout).unwrap();
     assert!(entries.lines().count() > 8, "{entries}");
 
-    let tokens = [support.as_str(), herself.as_str()];
+    let tokens = [support.as_str(), herself.as_str(), app.as_str(), officer.as_str()];
     for needle in VALUES.iter().copied().chain(tokens) {
         for (place, text) in [
             ("the log on stderr", log.as_bytes()),
@@ -105,6 +110,56 @@ fn nothing_planted_is_found_in_any_file_log_line_or_metric() {
             assert!(!holds(&fs::read(&file).unwrap(), needle), "{needle} is in {}", file.display());
         }
     }
+}
+
+/// Writes that are done and writes that are refused, with values of their own in the bodies; the
+/// credentials they came with.
+fn write(site: &Site, gateway: &Gateway) -> (String, String) {
+    let app = site.token(&["--role", "shop-app", "--purpose", "operations", "--region", "GB"]);
+    let officer = site.token(&["--role", "dpo", "--purpose", "subject_request", "--mfa"]);
+    let one = format!("/shop/customers/{ID}");
+    let broken = format!("/shop/customers/broken-{ID}");
+    let fresh = json!({ "nickname": "zq7planted fresh" }).to_string();
+    let put = json!({ "name": "zq7planted fresh", "email": "zq7planted.fresh@mail.example",
+        "country": "GB" })
+    .to_string();
+    let json = "application/json";
+    for (method, path, token, media, body, status) in [
+        ("PATCH", &*one, &app, json, &*fresh, 200),
+        ("PUT", &one, &app, json, &put, 200),
+        ("PATCH", &one, &app, "application/x-www-form-urlencoded", "name=zq7planted+fresh", 200),
+        // The store's answer to it has two records where one is listed, so it is not told.
+        ("POST", "/shop/customers", &app, json, &put, 204),
+        ("DELETE", &one, &officer, json, "", 204),
+        ("DELETE", &one, &app, json, "", 403),
+        ("PATCH", &broken, &app, json, &fresh, 502),
+        ("PATCH", &one, &app, json, r#"{"health_note":"zq7planted fresh"}"#, 403),
+        ("PATCH", &one, &app, json, r#"{"ZQ7UNLISTED":"zq7planted fresh"}"#, 422),
+        ("PATCH", &one, &app, json, r#"{"id":"zq7planted fresh"}"#, 403),
+        ("PATCH", &one, &app, json, r#"{"name":"zq7planted fresh"#, 400),
+        ("PATCH", &one, &app, "text/zq7planted", &fresh, 415),
+        // An unknown country closes: the record would be out of reach.
+        ("PATCH", &one, &app, json, r#"{"country":"zq7planted fresh"}"#, 403),
+        (
+            "POST",
+            "/shop/customers",
+            &app,
+            json,
+            r#"{"country":"GB","ZQ7UNLISTED":"zq7planted fresh"}"#,
+            422,
+        ),
+        ("PATCH", &one, &officer, json, r#"{"email":"z***@mail.example"}"#, 422),
+    ] {
+        let purpose = if token == &app { "operations" } else { "subject_request" };
+        let headers = [
+            ("Authorization", format!("Bearer {token}")),
+            ("Privet-Purpose", purpose.to_owned()),
+            ("Content-Type", media.to_owned()),
+        ];
+        let answer = send(gateway.gateway, (method, path), &headers, body).unwrap();
+        assert_eq!(answer.status, status, "{method} {body}: {}", answer.head);
+    }
+    (app, officer)
 }
 
 /// Whether the bytes hold the needle, in any case.

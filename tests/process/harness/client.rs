@@ -46,13 +46,26 @@ pub(crate) fn get(to: SocketAddr, path: &str, token: &str, purpose: &str) -> Ans
 
 /// One GET with these headers; `None` when not even a whole head came.
 pub(crate) fn get_with(to: SocketAddr, path: &str, headers: &[(&str, String)]) -> Option<Answer> {
+    send(to, ("GET", path), headers, "")
+}
+
+/// One request with these headers and this body; `None` when not even a whole head came.
+pub(crate) fn send(
+    to: SocketAddr,
+    (method, path): (&str, &str),
+    headers: &[(&str, String)],
+    body: &str,
+) -> Option<Answer> {
     let mut stream = TcpStream::connect(to).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
-    let mut request = format!("GET {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n");
+    let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n");
     for (name, value) in headers {
         request.push_str(&format!("{name}: {value}\r\n"));
     }
-    request.push_str("\r\n");
+    if !body.is_empty() {
+        request.push_str(&format!("Content-Length: {}\r\n", body.len()));
+    }
+    request.push_str(&format!("\r\n{body}"));
     stream.write_all(request.as_bytes()).ok()?;
     parse(&read_all(&mut stream))
 }
@@ -79,6 +92,8 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
     let mut answer = Answer { status, head, body: Vec::new(), complete: false };
     if answer.header("transfer-encoding").is_some() {
         (answer.body, answer.complete) = unchunk(rest);
+    } else if status == 204 {
+        answer.complete = true;
     } else {
         let length: usize = answer.header("content-length").and_then(|l| l.parse().ok())?;
         answer.complete = rest.len() >= length;

@@ -6,7 +6,7 @@ mod gateway;
 mod json_server;
 mod store;
 
-pub(crate) use self::client::{Answer, get, get_with};
+pub(crate) use self::client::{Answer, get, get_with, send};
 pub(crate) use self::gateway::{Gateway, Site, privet};
 pub(crate) use self::json_server::JsonServer;
 pub(crate) use self::store::Store;

@@ -1,6 +1,6 @@
 //! A store that answers what it is told, on a thread of its own.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Answers each GET with what `answer` gives for its target: a JSON body, or 404.
+    /// Answers each request, whatever its method and body, with what `answer` gives for its target: a JSON body, or 404.
     pub(crate) fn start(answer: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -40,9 +40,15 @@ fn converse(stream: TcpStream, answer: &dyn Fn(&str) -> Option<String>) -> Optio
             return None;
         }
         let mut line = String::new();
+        let mut length = 0;
         while reader.read_line(&mut line).ok()? > 2 {
+            let (name, value) = line.split_once(':')?;
+            if name.eq_ignore_ascii_case("content-length") {
+                length = value.trim().parse().ok()?;
+            }
             line.clear();
         }
+        reader.read_exact(&mut vec![0; length]).ok()?;
         let target = first.split(' ').nth(1)?;
         let (status, body) = match answer(target) {
             Some(body) => ("200 OK", body),
