@@ -801,7 +801,7 @@ fn wrong_routes_of_files_are_reported_together() {
       help: write a PUT route, which replaces the file
     a.yaml:14:13: `GET /c/{id}/e` reads another file than `PATCH /c/{id}/e` writes
      14 |     - { on: 'PATCH /c/{id}/e', records: opaque, field: id }
-        |             ^^^^^^^^^^^^^^^
+        |             ^^^^^^^^^^^^^^^^^
       help: write the same `records: opaque`, `field` and `of` on both, or on neither
     a.yaml:15:13: `GET /c/{id}/f` reads a file, and `DELETE /c/{id}/f` a record
      15 |     - { on: 'DELETE /c/{id}/f' }
