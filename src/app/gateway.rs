@@ -13,7 +13,6 @@ use crate::api;
 use crate::api::Check;
 use crate::api::Operators;
 use crate::api::Reloaded;
-use crate::audit::AuditConfig;
 use crate::audit::Entry;
 use crate::audit::Kind;
 use crate::audit::Log;
@@ -26,7 +25,6 @@ use crate::clock::Clock;
 use crate::clock::SystemClock;
 use crate::clock::SystemEntropy;
 use crate::config::Config;
-use crate::crypto::note::NoteKey;
 use crate::keys::KeyRing;
 use crate::keys::KeysConfig;
 use crate::keys::RootProvider;
@@ -50,6 +48,7 @@ use crate::upstream::UpstreamMetrics;
 
 use super::init::DEMO_PASSPHRASE;
 use super::load::Loaded;
+use super::open_log::open_log;
 use super::running::StartError;
 use super::running::Trust;
 use super::running::read_operators;
@@ -251,37 +250,6 @@ fn refuse_dev_issuer(listen: &[SocketAddr], issuers: &[IssuerStatus]) -> Result<
         Some(address) if development => Err(StartError::DevIssuer(*address)),
         _ => Ok(()),
     }
-}
-
-fn open_log(
-    config: &AuditConfig,
-    keys: &KeyRing,
-    clock: &Arc<dyn Clock>,
-) -> Result<Log, StartError> {
-    let key = NoteKey::new(&config.origin, Arc::new(keys.audit_signer()))
-        .map_err(|e| StartError::AuditKey(e.to_string()))?;
-    let public = key.verifier().to_string();
-    let log = Log::open(config.clone(), key, Arc::clone(clock))?;
-    publish_key(config, &public)?;
-    Ok(log)
-}
-
-/// Writes the log's public key beside the log, for `audit verify`. Officers keep their own copy.
-fn publish_key(config: &AuditConfig, public: &str) -> Result<(), StartError> {
-    let path = public_key_file(&config.dir);
-    let wrong = |source| StartError::Folder { path: path.clone(), source };
-    let text = format!("{public}\n");
-    match std::fs::read_to_string(&path) {
-        Ok(found) if found == text => Ok(()),
-        _ => std::fs::write(&path, text).map_err(wrong),
-    }
-}
-
-/// Where the public key of the log in `dir` is kept: beside the folder, not in it.
-pub fn public_key_file(dir: &std::path::Path) -> PathBuf {
-    let mut name = dir.as_os_str().to_owned();
-    name.push(".pub");
-    PathBuf::from(name)
 }
 
 impl Site {

@@ -7,6 +7,7 @@ mod gateway;
 mod harden;
 mod init;
 mod load;
+mod open_log;
 mod outside;
 mod policy_tests;
 mod risks;
@@ -17,9 +18,9 @@ mod witness;
 mod worker;
 
 pub use self::files::ReadError;
-pub use self::gateway::public_key_file;
 pub use self::init::{InitError, Plan, init, random_token};
 pub use self::load::{LoadError, Loaded};
+pub use self::open_log::public_key_file;
 pub use self::running::{Addresses, Heart, Running, StartError, Trust};
 pub use self::stores::move_store;
 pub use self::witness::HistoryError;

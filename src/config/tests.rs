@@ -197,7 +197,7 @@ fn what_a_store_cannot_be_shown_is_refused() {
     etc/privet.toml:26:32: `http://a/` is not an https URL
       help: the secret is sent there
     etc/privet.toml:26:62: `oauth` has no `client_secret`
-      help: known here: `token_url`, `client_id`, `client_secret_file`, `scope`, `ca`
+      help: did you mean `client_secret_file`?
     "#);
     insta::assert_snapshot!(with("auth = { oauth = { token_url = \"https://u:planted@a/\", client_id = \"p\", client_secret_file = \"x\" } }\n"), @r"
     etc/privet.toml:26:32: the URL holds credentials; use `client_secret_file`
@@ -300,7 +300,7 @@ fn misspelt_and_doubled_keys_are_refused_everywhere() {
     etc/privet.toml:28:8: `auth` shows the store nothing
       help: write `bearer_file`, `oauth`, or `client_cert` and `client_key_file`
     etc/privet.toml:28:10: `auth` has no `bearer`
-      help: known here: `bearer_file`, `oauth`, `client_cert`, `client_key_file`
+      help: did you mean `bearer_file`?
     "#);
     insta::assert_snapshot!(with("name = \"shop\"\n"), @r#"
     etc/privet.toml:26:1: `name` stands in this table twice
