@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::Guard;
 use http::HeaderMap;
 use http::Method;
 use http::Request;
@@ -42,6 +43,7 @@ use super::plan::PlanFacts;
 use super::plan::Question;
 use super::respond;
 use super::route;
+use super::shared::Snapshot;
 use super::trail::Trail;
 use super::worker::Worker;
 use super::write;
@@ -154,26 +156,15 @@ async fn attempt(
     Box::pin(answer::of(inbound, decided, response, trail)).await
 }
 
-/// Finds the route and asks the policy.
+/// Finds the route and asks the policy for a read.
 fn decide(
     inbound: &Inbound,
     head: &RequestHead,
     caller: Caller,
     trail: &mut Trail,
 ) -> Result<Decided, CallError> {
-    let shared = inbound.worker.shared();
-    let headers = &inbound.head.headers;
-    let (store, target) = route::store(shared, head)?;
-    trail.facts.store = shared.stores.get(store).map(|mount| mount.id().clone());
-    let snapshot = shared.snapshot();
-    let routed = route::route(&snapshot, store, &target, &head.method)?;
-    trail.facts.route = Some(routed.route.template.as_str().into());
-    trail.facts.data_set = Some(routed.set.id.clone());
-    if routed.route.opaque.is_none() && accepted(&routed.route, headers).is_nothing() {
-        return Err(CallError::NotAcceptable);
-    }
-    let question = Question { caller, routed, purpose: plan::purpose(headers)?, is_read: true };
-    let permit = question.ask(&snapshot, shared.clock.now())?;
+    let Permitted { snapshot, question, permit, target } =
+        permitted(inbound, head, (caller, true), trail)?;
     let facts = match &question.routed.route.opaque {
         Some(opaque) => {
             file::may_show(&permit, opaque)?;
@@ -183,6 +174,58 @@ fn decide(
     };
     plan::describe(&permit, &mut trail.facts);
     trail.facts.fields = facts.fields.clone();
+    let share = room(inbound, &question, &permit)?;
+    let shape = snapshot.shape(permit.set_id()).cloned().ok_or(CallError::Route)?;
+    let generation = snapshot.generation;
+    Ok(Decided { question, permit, facts, shape, generation, target, share, known: None })
+}
+
+/// A call that policy permits, and the snapshot that said so.
+pub(crate) struct Permitted {
+    pub(crate) snapshot: Guard<Arc<Snapshot>>,
+    pub(crate) question: Question,
+    pub(crate) permit: Permit,
+    pub(crate) target: Target,
+}
+
+/// Finds the route and asks the policy. `is_read`: whatever the method, the call is judged as one
+/// that reads.
+///
+/// # Errors
+/// When no route leads there, nothing the client accepts can be answered, or policy refuses.
+pub(crate) fn permitted(
+    inbound: &Inbound,
+    head: &RequestHead,
+    (caller, is_read): (Caller, bool),
+    trail: &mut Trail,
+) -> Result<Permitted, CallError> {
+    let shared = inbound.worker.shared();
+    let headers = &inbound.head.headers;
+    let (store, target) = route::store(shared, head)?;
+    trail.facts.store = shared.stores.get(store).map(|mount| mount.id().clone());
+    let snapshot = shared.snapshot();
+    let routed = route::route(&snapshot, store, &target, &head.method)?;
+    trail.facts.route = Some(routed.route.template.as_str().into());
+    trail.facts.data_set = Some(routed.set.id.clone());
+    trail.facts.action = Some(routed.route.method.action());
+    if routed.route.opaque.is_none() && accepted(&routed.route, headers).is_nothing() {
+        return Err(CallError::NotAcceptable);
+    }
+    let question = Question { caller, routed, purpose: plan::purpose(headers)?, is_read };
+    let permit = question.ask(&snapshot, shared.clock.now())?;
+    Ok(Permitted { snapshot, question, permit, target })
+}
+
+/// Takes the room a permitted call starts with.
+///
+/// # Errors
+/// When too many people were shown to the caller, nothing can be recorded, or there is no room.
+pub(crate) fn room(
+    inbound: &Inbound,
+    question: &Question,
+    permit: &Permit,
+) -> Result<Share, CallError> {
+    let shared = inbound.worker.shared();
     for owner in question.caller.owners() {
         if let Some(rule) = shared.bulk.denied(owner, permit.bulk(), shared.clock.uptime_ms()) {
             return Err(CallError::Bulk { rule });
@@ -191,11 +234,8 @@ fn decide(
     if !shared.log.writable() {
         return Err(CallError::Audit(AuditError::Closed));
     }
-    let shape = snapshot.shape(permit.set_id()).cloned().ok_or(CallError::Route)?;
     let owner = &question.caller.principal.identity.owner;
-    let share = shared.budget.begin(owner).map_err(CallError::NoRoom)?;
-    let generation = snapshot.generation;
-    Ok(Decided { question, permit, facts, shape, generation, target, share, known: None })
+    shared.budget.begin(owner).map_err(CallError::NoRoom)
 }
 
 /// Asks the store.

@@ -10,7 +10,6 @@ use hyper::body::Body;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use crate::audit::AuditError;
 use crate::audit::Entry;
 use crate::audit::FieldView;
 use crate::audit::FieldViews;
@@ -32,11 +31,11 @@ use super::answer::Outgoing;
 use super::budget::Share;
 use super::call;
 use super::call::Inbound;
+use super::call::Permitted;
 use super::caller::Caller;
 use super::error::CallError;
 use super::plan;
 use super::plan::Question;
-use super::route;
 use super::trail::Trail;
 use super::upload;
 use super::write_answer;
@@ -103,40 +102,19 @@ pub(crate) async fn serve(
     }
 }
 
-/// Finds the route and asks the policy.
+/// Finds the route and asks the policy for the write, and for the read that answers it.
 fn decide(
     inbound: &Inbound,
     head: &RequestHead,
     caller: Caller,
     trail: &mut Trail,
 ) -> Result<Case, CallError> {
-    let shared = inbound.worker.shared();
-    let headers = &inbound.head.headers;
-    let (store, target) = route::store(shared, head)?;
-    trail.facts.store = shared.stores.get(store).map(|mount| mount.id().clone());
-    let snapshot = shared.snapshot();
-    let routed = route::route(&snapshot, store, &target, &head.method)?;
-    trail.facts.route = Some(routed.route.template.as_str().into());
-    trail.facts.data_set = Some(routed.set.id.clone());
-    trail.facts.action = Some(routed.route.method.action());
-    if routed.route.opaque.is_none() && call::accepted(&routed.route, headers).is_nothing() {
-        return Err(CallError::NotAcceptable);
-    }
-    let question = Question { caller, routed, purpose: plan::purpose(headers)?, is_read: false };
-    let permit = question.ask(&snapshot, shared.clock.now())?;
+    let Permitted { snapshot, question, permit, target } =
+        call::permitted(inbound, head, (caller, false), trail)?;
     plan::describe(&permit, &mut trail.facts);
-    for owner in question.caller.owners() {
-        if let Some(rule) = shared.bulk.denied(owner, permit.bulk(), shared.clock.uptime_ms()) {
-            return Err(CallError::Bulk { rule });
-        }
-    }
-    if !shared.log.writable() {
-        return Err(CallError::Audit(AuditError::Closed));
-    }
-    let read = question.ask_read(&snapshot, &permit, shared.clock.now());
+    let share = call::room(inbound, &question, &permit)?;
+    let read = question.ask_read(&snapshot, &permit, inbound.worker.shared().clock.now());
     let shape = snapshot.shape(permit.set_id()).cloned().ok_or(CallError::Route)?;
-    let owner = &question.caller.principal.identity.owner;
-    let share = shared.budget.begin(owner).map_err(CallError::NoRoom)?;
     let generation = snapshot.generation;
     Ok(Case { question, permit, read, shape, generation, target, share })
 }
