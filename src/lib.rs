@@ -14,6 +14,7 @@ pub mod transform;
 // The data plane.
 pub mod clock;
 pub mod state;
+pub mod jobs;
 pub mod net;
 pub mod audit;
 pub mod keys;

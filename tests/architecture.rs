@@ -15,6 +15,7 @@ const FLOORS: &[&str] = &[
     "transform",
     "clock",
     "state",
+    "jobs",
     "net",
     "audit",
     "keys",
