@@ -106,6 +106,7 @@ impl Rewriter {
             flags: Flags::PERSONAL,
             whole: false,
             text: false,
+            at_rest: None,
             place: place.clone(),
         };
         let set = DataSet {

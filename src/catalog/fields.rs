@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::types::CategoryId;
+use crate::types::DataSetId;
 use crate::types::Faults;
 use crate::types::FieldPath;
 use crate::types::Flags;
@@ -15,15 +16,15 @@ use crate::types::doc::closest;
 use super::DataSet;
 use super::Field;
 use super::category;
-use super::read::later_value;
+use super::sealing::Words;
 
 /// Reads the map of fields. A field that could not be classified counts as critical.
-pub(super) fn read(node: &Node, faults: &mut Faults) -> Vec<Field> {
+pub(super) fn read(node: &Node, set: &DataSetId, faults: &mut Faults) -> Vec<Field> {
     let mut found = Vec::new();
     let Some(entries) = node.map(faults) else { return found };
     for entry in entries {
         if let Some(path) = path(entry, None, faults) {
-            field(entry, path, None, &mut found, faults);
+            field((set, entry), path, None, &mut found, faults);
         }
     }
     if entries.is_empty() {
@@ -52,6 +53,8 @@ struct Class {
     level: Level,
     flags: Flags,
     text: bool,
+    /// Whether it is sealed at rest.
+    sealed: bool,
 }
 
 fn path(entry: &Entry, parent: Option<&FieldPath>, faults: &mut Faults) -> Option<FieldPath> {
@@ -64,7 +67,7 @@ fn path(entry: &Entry, parent: Option<&FieldPath>, faults: &mut Faults) -> Optio
 
 /// Reads one field and its children; recursion ends with the nesting of the file.
 fn field(
-    entry: &Entry,
+    (set, entry): (&DataSetId, &Entry),
     path: FieldPath,
     parent: Option<&Class>,
     found: &mut Vec<Field>,
@@ -75,21 +78,18 @@ fn field(
     let Some(class) = class else { return };
     let whole = map.optional("whole").and_then(|node| node.bool(faults)).unwrap_or_default();
     let children = map.optional("children");
-    if let Some(node) = map.optional("at_rest")
-        && node.word("protection", plain_or_encrypt, &["plain", "encrypt"], faults) == Some(true)
-    {
-        later_value(node, "at_rest: encrypt", faults);
-    }
-    for word in ["index", "seal_as", "on_erase"] {
-        map.later(word, faults);
-    }
+    let words = Words::take(&mut map, faults);
+    map.later("on_erase", faults);
     map.finish(faults);
     let Some(children) = children else {
-        let Class { category, level, flags, text } = class;
+        let at_rest = words.read((set, &path, &class.category), class.sealed, faults);
+        let Class { category, level, flags, text, .. } = class;
         let place = entry.key_place.clone();
-        found.push(Field { path, category, level, flags, whole, text, place });
+        found.push(Field { path, category, level, flags, whole, text, at_rest, place });
         return;
     };
+    words.refuse_on_container(faults);
+    let class = Class { sealed: words.is_sealed(class.sealed), ..class };
     if whole {
         let what = format!("`{path}` has children and is whole");
         faults.error(&entry.key_place, what, "leave out one of them");
@@ -101,17 +101,8 @@ fn field(
     }
     for entry in entries {
         if let Some(path) = self::path(entry, Some(&path), faults) {
-            field(entry, path, Some(&class), found, faults);
+            field((set, entry), path, Some(&class), found, faults);
         }
-    }
-}
-
-/// Whether a protection at rest is encryption.
-fn plain_or_encrypt(word: &str) -> Option<bool> {
-    match word {
-        "encrypt" => Some(true),
-        "plain" => Some(false),
-        _ => None,
     }
 }
 
@@ -126,6 +117,7 @@ fn class(
         // A child of a container that was raised stays raised, whatever it is called.
         (Some(node), _) => known_category(node, faults).map(|own| Class {
             level: parent.map_or(own.level, |parent| own.level.max(parent.level)),
+            sealed: parent.is_some_and(|parent| parent.sealed),
             ..own
         }),
         (None, Some(parent)) => Some(parent.clone()),
@@ -134,7 +126,13 @@ fn class(
     // INVARIANT: `user` is a valid id; a field without a category is an error in any case.
     let unknown = || {
         let category = CategoryId::parse("user").ok()?;
-        Some(Class { category, level: Level::Critical, flags: Flags::PERSONAL, text: false })
+        Some(Class {
+            category,
+            level: Level::Critical,
+            flags: Flags::PERSONAL,
+            text: false,
+            sealed: false,
+        })
     };
     let mut class = own.or_else(unknown)?;
     if let Some(node) = map.optional("level") {
@@ -164,7 +162,13 @@ fn known_category(node: &Node, faults: &mut Faults) -> Option<Class> {
     let parse = |text: &str| {
         let id = CategoryId::parse(text).ok()?;
         let found = category::find(&id)?;
-        Some(Class { category: id, level: found.level, flags: found.flags, text: false })
+        Some(Class {
+            category: id,
+            level: found.level,
+            flags: found.flags,
+            text: false,
+            sealed: false,
+        })
     };
     node.word("category", parse, &known, faults)
 }

@@ -9,14 +9,15 @@ mod opaque;
 mod read;
 mod router;
 mod routes;
+mod sealing;
 mod sets;
 #[cfg(test)]
 mod tests;
 mod writing;
 
 pub use self::model::{
-    Beside, DataSet, Field, FieldIx, Method, Opaque, Owner, Records, Route, Segment, Selector,
-    SubjectField,
+    Beside, BlindIndex, DataSet, Field, FieldIx, Method, Opaque, Owner, Records, Route, SealMode,
+    Sealing, Segment, Selector, SubjectField,
 };
 pub use self::read::read_data;
 pub use self::router::{Found, Matched, Router};

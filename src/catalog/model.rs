@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::crypto::NormalForm;
 use crate::types::Action;
 use crate::types::CategoryId;
 use crate::types::DataSetId;
@@ -41,8 +42,45 @@ pub struct Field {
     pub whole: bool,
     /// Whether it is free text, in which anything may be written.
     pub text: bool,
+    /// How it is sealed where the store keeps it; `None`: it stands there as it is.
+    pub at_rest: Option<Arc<Sealing>>,
     /// Where it is written.
     pub place: Place,
+}
+
+/// How a field is sealed where the store keeps it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Sealing {
+    /// The name it is sealed as, `store.set.field` unless the policy says otherwise. A value sealed
+    /// under one name does not open under another.
+    pub name: Box<str>,
+    /// What stands beside it so that it can be found by equality.
+    pub index: Option<BlindIndex>,
+    /// What a value that is not sealed means.
+    pub mode: SealMode,
+    /// The longest text that the store keeps in this field, in bytes, as far as it is known.
+    pub max_length: Option<usize>,
+}
+
+/// What stands beside a sealed field so that it can be found by equality.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BlindIndex {
+    /// The member of the record it is kept in. Nobody is shown it and nobody may set it.
+    pub member: Box<str>,
+    /// The form in which values are compared.
+    pub form: NormalForm,
+    /// How many bytes are kept.
+    pub bytes: u8,
+}
+
+/// What a value that is not sealed means in a field that should be.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum SealMode {
+    /// It is not the field's value: nobody is shown it.
+    #[default]
+    Strict,
+    /// The store still holds values from before; they are shown as the views say, and counted.
+    Migrating,
 }
 
 /// One table or collection behind the gateway.
@@ -260,6 +298,25 @@ impl DataSet {
     /// The leaf at `path`, or every leaf below the container at `path`.
     pub fn within(&self, path: &FieldPath) -> impl Iterator<Item = FieldIx> {
         self.indexed().filter(move |(_, field)| field.path.is_within(path)).map(|(ix, _)| ix)
+    }
+
+    /// How the field is sealed, when it is.
+    pub fn sealing(&self, ix: FieldIx) -> Option<&Arc<Sealing>> {
+        self.get(ix)?.at_rest.as_ref()
+    }
+
+    /// The place among [`subjects`](Self::subjects) of the person whom the field is about, when it
+    /// is about exactly one.
+    pub fn owner(&self, ix: FieldIx) -> Option<usize> {
+        // Of a single person everything is theirs, listed or not.
+        if self.subjects.len() == 1 {
+            return Some(0);
+        }
+        let lists = |subject: &SubjectField| {
+            subject.owns.as_ref().is_some_and(|fields| fields.contains(&ix))
+        };
+        let mut found = (0..).zip(&self.subjects).filter(|(_, subject)| lists(subject));
+        found.next().filter(|_| found.next().is_none()).map(|(at, _)| at)
     }
 
     /// Whether the field holds the id of one of the record's subjects.

@@ -12,13 +12,13 @@ use crate::types::doc::Entry;
 use crate::types::doc::MapReader;
 use crate::types::doc::Node;
 use crate::types::doc::Value;
-use crate::types::doc::not_in_this_version;
 
 use super::DataSet;
 use super::FieldIx;
 use super::SubjectField;
 use super::fields;
 use super::routes;
+use super::sealing;
 
 /// Reads the `data:` map. Reports every fault; a data set with faults comes back with what could
 /// be read, so that what names it is not reported as well.
@@ -31,7 +31,7 @@ fn data_set(entry: &Entry, faults: &mut Faults) -> Option<DataSet> {
     let (id, store) = name(&entry.key, &entry.key_place, faults)?;
     let mut map = MapReader::new(&entry.node, "a data set", faults)?;
     let title = map.optional("title").and_then(|node| node.localized(faults));
-    let fields = map.required("fields", faults).map(|node| fields::read(node, faults));
+    let fields = map.required("fields", faults).map(|node| fields::read(node, &id, faults));
     let place = entry.key_place.clone();
     let mut set = DataSet {
         id,
@@ -57,6 +57,7 @@ fn data_set(entry: &Entry, faults: &mut Faults) -> Option<DataSet> {
         map.later(word, faults);
     }
     map.finish(faults);
+    sealing::check(&set, faults);
     Some(set)
 }
 
@@ -193,9 +194,4 @@ fn below(node: &Node, path: &FieldPath, set: &DataSet, faults: &mut Faults) -> V
         faults.error(&node.place, what, fields::near(path, set));
     }
     found
-}
-
-/// Reports a word whose facts a later release brings, as a value.
-pub(super) fn later_value(node: &Node, word: &str, faults: &mut Faults) {
-    not_in_this_version(&node.place, word, faults);
 }

@@ -163,18 +163,10 @@ fn wrong_fields_are_reported_together() {
     a.yaml:8:5: field path `f..g` has the character '.'; use names joined by `.`, with `[*]` for the items of an array
      8 |     'f..g': { category: user.name }
        |     ^^^^^^
-    a.yaml:9:40: `at_rest: encrypt` is not in this version
+    a.yaml:9:5: `h` cannot be sealed: no person's key seals data about nobody
      9 |     h: { category: user.name, at_rest: encrypt, index: h_index, seal_as: x }
-       |                                        ^^^^^^^
-      help: leave it out; nothing here acts on it yet
-    a.yaml:9:49: `index` is not in this version
-     9 |     h: { category: user.name, at_rest: encrypt, index: h_index, seal_as: x }
-       |                                                 ^^^^^
-      help: leave it out; nothing here acts on it yet
-    a.yaml:9:65: `seal_as` is not in this version
-     9 |     h: { category: user.name, at_rest: encrypt, index: h_index, seal_as: x }
-       |                                                                 ^^^^^^^
-      help: leave it out; nothing here acts on it yet
+       |     ^
+      help: write `at_rest: plain`, or leave it out
     a.yaml:10:40: unknown protection `sealed`
      10 |     i: { category: user.name, at_rest: sealed }
         |                                        ^^^^^^

@@ -5,6 +5,8 @@
 pub mod merkle;
 pub mod note;
 
+mod envelope;
+mod index;
 mod mac;
 mod root;
 mod seal;
@@ -14,8 +16,12 @@ mod sign;
 mod subject;
 
 #[cfg(test)]
+mod envelope_tests;
+#[cfg(test)]
 mod tests;
 
+pub use self::envelope::{Envelope, EnvelopeFault, FieldKey, ValueKind, envelope_len};
+pub use self::index::{NormalForm, blind_index};
 pub use self::mac::{Mac, derive, hmac_sha256, length_prefixed, same, sha256};
 pub use self::root::{KdfCost, RootFileError, open_root, seal_root};
 pub use self::seal::{SEAL_OVERHEAD, SealKey, Unsealable};

@@ -31,6 +31,11 @@ impl SubjectKey {
         Kid(first_16(&hmac_sha256(self.0.expose(), b"privet kid v1")))
     }
 
+    /// The key itself, to derive others from.
+    pub(super) const fn secret(&self) -> &Secret {
+        &self.0
+    }
+
     /// The key under which the person is named in the audit log.
     pub fn log_key(&self) -> Mac {
         Mac::new(&derive(&self.0, &[b"privet/log-key/v1"]))

@@ -15,6 +15,7 @@ mod error;
 mod files;
 mod pseudonyms;
 mod ring;
+mod seals;
 mod slots;
 mod subject_keys;
 
@@ -25,4 +26,5 @@ pub use self::config::{KeysConfig, RootProvider};
 pub use self::error::KeysError;
 pub use self::pseudonyms::PurposePseudonyms;
 pub use self::ring::KeyRing;
-pub use self::subject_keys::{RecordKey, Subject};
+pub use self::seals::{RecordSeals, SubjectKeys};
+pub use self::subject_keys::{Held, RecordKey, Subject};

@@ -33,7 +33,8 @@ use crate::types::PurposeId;
 pub struct KeyRing(pub(super) Arc<Ring>);
 
 pub(super) struct Ring {
-    pub(super) tenant: String,
+    pub(super) tenant: Arc<str>,
+    index: Mac,
     pub(super) epoch: Secret,
     pub(super) records: Mac,
     pub(super) subjects: Engine,
@@ -69,8 +70,9 @@ impl KeyRing {
             let path = slots.path(slot, FIRST);
             match (path.exists(), subject_folder(&config.dir).exists()) {
                 (true, _) => drop(slots.open(slot, FIRST)?),
-                (false, true) => return Err(KeysError::Lost { path }),
-                (false, false) => slots.create(slot, FIRST, entropy)?,
+                // A blind index can be made anew from the values; what the others make cannot.
+                (false, true) if slot != Slot::Index => return Err(KeysError::Lost { path }),
+                (false, _) => slots.create(slot, FIRST, entropy)?,
             }
         }
         Ok(())
@@ -91,15 +93,25 @@ impl KeyRing {
         let root = open_root(&config.root)?;
         let slots = Slots::new(&config.dir, &config.tenant, &root);
         let keys = Slot::ALL.map(|slot| slots.open(slot, FIRST));
-        let [audit, epoch, pseudonyms, records, tokens] = keys;
+        let [audit, epoch, index, pseudonyms, records, tokens] = keys;
         let (audit, epoch, pseudonyms) = (audit?, epoch?, pseudonyms?);
-        let (records, tokens) = (Mac::new(&records?), Mac::new(&tokens?));
+        let (index, records, tokens) = (Mac::new(&index?), Mac::new(&records?), Mac::new(&tokens?));
         let subjects = StateConfig::Sled { path: subject_folder(&config.dir) };
         let subjects = Engine::open(&subjects).map_err(KeysError::State)?;
-        let tenant = config.tenant.clone();
+        let tenant = config.tenant.as_str().into();
         let domains = RwLock::default();
-        let ring =
-            Ring { tenant, epoch, records, subjects, entropy, domains, pseudonyms, audit, tokens };
+        let ring = Ring {
+            tenant,
+            index,
+            epoch,
+            records,
+            subjects,
+            entropy,
+            domains,
+            pseudonyms,
+            audit,
+            tokens,
+        };
         Ok(Self(Arc::new(ring)))
     }
 
@@ -108,7 +120,8 @@ impl KeyRing {
     pub fn ephemeral(subjects: Engine, entropy: Arc<dyn Entropy>) -> Result<Self, KeysError> {
         let fresh = || random_secret(entropy.as_ref());
         let ring = Ring {
-            tenant: "ephemeral".to_owned(),
+            tenant: "ephemeral".into(),
+            index: Mac::new(&fresh()?),
             epoch: fresh()?,
             records: Mac::new(&fresh()?),
             subjects,
@@ -136,6 +149,26 @@ impl KeyRing {
     /// The name in the audit log of whoever owns a credential; `owner` is stable for that owner.
     pub fn owner_token(&self, owner: &str) -> [u8; 16] {
         self.0.tokens.short(&[b"privet/owner/v1", owner.as_bytes()])
+    }
+
+    /// Whether values can be opened and sealed at the moment.
+    pub fn is_usable(&self) -> bool {
+        true
+    }
+
+    /// The randomness that everything here is sealed with.
+    pub(super) fn entropy(&self) -> &dyn Entropy {
+        self.0.entropy.as_ref()
+    }
+
+    /// The key of blind indexes.
+    pub(super) fn index_key(&self) -> &Mac {
+        &self.0.index
+    }
+
+    /// The installation's name.
+    pub(super) fn tenant(&self) -> &str {
+        &self.0.tenant
     }
 
     /// Whether subject keys can still be made.

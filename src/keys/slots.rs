@@ -25,6 +25,8 @@ pub(super) enum Slot {
     Audit,
     /// Wraps the subject keys of one epoch.
     Epoch,
+    /// Makes blind indexes.
+    Index,
     /// Makes pseudonyms.
     Pseudonyms,
     /// Turns subject ids into the keys of their records.
@@ -34,13 +36,14 @@ pub(super) enum Slot {
 }
 
 impl Slot {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Audit, Self::Epoch, Self::Pseudonyms, Self::Records, Self::Tokens];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Audit, Self::Epoch, Self::Index, Self::Pseudonyms, Self::Records, Self::Tokens];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Audit => "audit",
             Self::Epoch => "epoch",
+            Self::Index => "index",
             Self::Pseudonyms => "pseudonyms",
             Self::Records => "records",
             Self::Tokens => "tokens",

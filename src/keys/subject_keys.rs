@@ -7,7 +7,9 @@ use std::sync::PoisonError;
 use super::error::KeysError;
 use super::ring::FIRST;
 use super::ring::KeyRing;
+use super::seals::SubjectKeys;
 use crate::crypto::KeyGeneration;
+use crate::crypto::RecordFault;
 use crate::crypto::SealKey;
 use crate::crypto::SubjectKey;
 use crate::crypto::SubjectKeyRecord;
@@ -36,6 +38,15 @@ pub struct Subject<'a> {
     pub record: RecordKey,
 }
 
+/// What a person's keys come to.
+#[expect(missing_debug_implementations, reason = "it holds keys")]
+pub struct Held {
+    /// Their name in the audit log.
+    pub token: SubjectToken,
+    /// What opens and seals their values.
+    pub keys: Arc<SubjectKeys>,
+}
+
 impl fmt::Debug for Subject<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Subject(..)")
@@ -54,30 +65,26 @@ impl KeyRing {
         Subject { domain, id, record: self.record_key(domain, id) }
     }
 
-    /// The subject's name in the audit log, when the subject has a key.
-    pub async fn token(&self, subject: &Subject<'_>) -> Result<Option<SubjectToken>, KeysError> {
+    /// The subject's keys, when the subject has any.
+    pub async fn held(&self, subject: &Subject<'_>) -> Result<Option<Held>, KeysError> {
         match self.read(subject).await? {
-            Some(record) => self.name(subject, &record).map(Some),
+            Some(record) => self.unwrap(subject, &record).map(Some),
             None => Ok(None),
         }
     }
 
-    /// Makes a key for each subject, all in one durable commit, and returns their names in the
-    /// audit log. `None` when any of them already has a key: then nothing was made.
+    /// Makes a key for each subject, all in one durable commit. `None` when any of them already has a key: then nothing was made.
     /// At most 1,024 subjects, each once.
-    pub async fn create(
-        &self,
-        subjects: &[Subject<'_>],
-    ) -> Result<Option<Vec<SubjectToken>>, KeysError> {
+    pub async fn create(&self, subjects: &[Subject<'_>]) -> Result<Option<Vec<Held>>, KeysError> {
         let mut tx = Tx::new();
-        let mut names = Vec::with_capacity(subjects.len());
+        let mut made = Vec::with_capacity(subjects.len());
         for subject in subjects {
-            let (record, name) = self.new_record(subject)?;
-            names.push(name);
+            let (record, held) = self.new_record(subject)?;
+            made.push(held);
             tx.put(&storage_key(&subject.record), record.encode(), Expect::Absent);
         }
         match self.0.subjects.commit(tx).await {
-            Ok(_) => Ok(Some(names)),
+            Ok(_) => Ok(Some(made)),
             Err(StateError::Conflict { .. }) => Ok(None),
             Err(error) => Err(KeysError::State(error)),
         }
@@ -93,10 +100,7 @@ impl KeyRing {
         }
     }
 
-    fn new_record(
-        &self,
-        subject: &Subject<'_>,
-    ) -> Result<(SubjectKeyRecord, SubjectToken), KeysError> {
+    fn new_record(&self, subject: &Subject<'_>) -> Result<(SubjectKeyRecord, Held), KeysError> {
         let mut random = zeroize::Zeroizing::new([0; 48]);
         self.0.entropy.fill(random.as_mut_slice()).map_err(KeysError::Entropy)?;
         let mut hedge = [0; 16];
@@ -107,22 +111,30 @@ impl KeyRing {
         let key = SubjectKey::new(*key);
         let generation =
             KeyGeneration::wrap(&key, 1, &self.wrapping(subject), &self.context(subject), &hedge);
-        let generations = vec![generation.map_err(KeysError::Record)?];
-        Ok((SubjectKeyRecord { epoch: FIRST, generations }, name(subject, &key)))
+        let generation = generation.map_err(KeysError::Record)?;
+        let token = name(subject, &key);
+        let keys = vec![(generation.kid, generation.state, key)];
+        let keys = Arc::new(SubjectKeys::new(Arc::clone(&self.0.tenant), keys));
+        let record = SubjectKeyRecord { epoch: FIRST, generations: vec![generation] };
+        Ok((record, Held { token, keys }))
     }
 
-    /// The first generation names the person, so that the name outlives rotation.
-    fn name(
-        &self,
-        subject: &Subject<'_>,
-        record: &SubjectKeyRecord,
-    ) -> Result<SubjectToken, KeysError> {
-        let (FIRST, Some(oldest)) = (record.epoch, record.generations.first()) else {
+    /// Unwraps every generation. The first names the person, so that the name outlives rotation.
+    fn unwrap(&self, subject: &Subject<'_>, record: &SubjectKeyRecord) -> Result<Held, KeysError> {
+        if record.epoch != FIRST {
             return Err(KeysError::Epoch { epoch: record.epoch });
+        }
+        let (with, context) = (self.wrapping(subject), self.context(subject));
+        let open = |generation: &KeyGeneration| {
+            let key = generation.unwrap(&with, &context)?;
+            Ok((generation.kid, generation.state, key))
         };
-        let key = oldest.unwrap(&self.wrapping(subject), &self.context(subject));
-        let key = key.map_err(KeysError::Record)?;
-        Ok(name(subject, &key))
+        let keys: Result<Vec<_>, RecordFault> = record.generations.iter().map(open).collect();
+        let keys = keys.map_err(KeysError::Record)?;
+        let first = keys.first().map(|(_, _, key)| name(subject, key));
+        let token = first.ok_or(KeysError::Record(RecordFault::Length))?;
+        let keys = Arc::new(SubjectKeys::new(Arc::clone(&self.0.tenant), keys));
+        Ok(Held { token, keys })
     }
 
     /// The key that wraps the subject keys of a domain. Derived once and kept: deriving it costs
@@ -163,6 +175,14 @@ fn storage_key(record: &RecordKey) -> Vec<u8> {
 
 #[cfg(test)]
 impl KeyRing {
+    /// The subject's name in the audit log, when the subject has a key.
+    pub(super) async fn token(
+        &self,
+        subject: &Subject<'_>,
+    ) -> Result<Option<SubjectToken>, KeysError> {
+        Ok(self.held(subject).await?.map(|held| held.token))
+    }
+
     /// The bytes of a subject's key.
     pub(super) async fn subject_secret(&self, subject: &Subject<'_>) -> Vec<u8> {
         let record = self.read(subject).await.unwrap().unwrap();

@@ -149,6 +149,7 @@ mod tests {
     fn card(version: u64) -> Arc<Card> {
         Arc::new(Card {
             token: SubjectToken([0; 16]),
+            keys: None,
             status: SubjectStatus::Active,
             consents: BTreeMap::new(),
             opt_outs: BTreeSet::new(),

@@ -2,21 +2,27 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::Serialize;
 
 use super::error::SubjectsError;
+use crate::keys::Held;
+use crate::keys::SubjectKeys;
 use crate::types::Consent;
 use crate::types::SubjectStatus;
 use crate::types::SubjectToken;
 use crate::types::Timestamp;
 
 /// What Privet keeps about a person in one domain.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone)]
 pub struct Card {
     /// The person's name in the audit log; zeros once the key is destroyed.
     pub token: SubjectToken,
+    /// What opens and seals their values; nothing once it is destroyed.
+    pub keys: Option<Arc<SubjectKeys>>,
     /// What stands against the use of their data.
     pub status: SubjectStatus,
     /// Their answers, by the name of the question. What is not there is unknown.
@@ -25,6 +31,13 @@ pub struct Card {
     pub opt_outs: BTreeSet<Box<str>>,
     /// Rises with every change.
     pub version: u64,
+}
+
+/// Shows nothing of the person.
+impl fmt::Debug for Card {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Card").field("version", &self.version).finish_non_exhaustive()
+    }
 }
 
 /// The part of a card that is stored; the name comes from the key.
@@ -36,9 +49,10 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub(super) fn into_card(self, token: SubjectToken, version: u64) -> Card {
+    pub(super) fn into_card(self, held: Option<Held>, version: u64) -> Card {
         let Self { status, consents, opt_outs } = self;
-        Card { token, status, consents, opt_outs, version }
+        let (token, keys) = held.map_or((NAMELESS, None), |held| (held.token, Some(held.keys)));
+        Card { token, keys, status, consents, opt_outs, version }
     }
 
     pub(super) fn encode(&self) -> Result<Vec<u8>, SubjectsError> {
@@ -101,3 +115,5 @@ enum Answer {
 /// The most consents, and the most opt-outs, of one card.
 pub const MAX_NAMES: usize = 24;
 const VERSION: u8 = 1;
+/// What the erased are called in the audit log.
+const NAMELESS: SubjectToken = SubjectToken([0; 16]);

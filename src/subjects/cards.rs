@@ -11,6 +11,7 @@ use super::card::Facts;
 use super::config::SubjectsConfig;
 use super::error::SubjectsError;
 use super::metrics::SubjectsMetrics;
+use crate::keys::Held;
 use crate::keys::KeyRing;
 use crate::keys::RecordKey;
 use crate::keys::Subject;
@@ -22,7 +23,6 @@ use crate::state::Tx;
 use crate::types::DomainId;
 use crate::types::SubjectId;
 use crate::types::SubjectStatus;
-use crate::types::SubjectToken;
 
 /// The cards of all subjects. Clones share them.
 #[derive(Clone)]
@@ -38,7 +38,7 @@ pub(super) struct Shared {
 /// What was found about one subject.
 struct Known {
     ticket: Ticket,
-    name: Option<SubjectToken>,
+    held: Option<Held>,
     /// The stored part of the card, and its version.
     facts: Option<(Facts, u64)>,
 }
@@ -110,7 +110,7 @@ impl Cards {
         let known = self.look(&subject).await?;
         let erased = |(facts, _): &(Facts, u64)| facts.status == SubjectStatus::Erased;
         // A card without a key is one in the making, unless its person was erased.
-        let is_whole = known.name.is_some() || known.facts.as_ref().is_some_and(erased);
+        let is_whole = known.held.is_some() || known.facts.as_ref().is_some_and(erased);
         Ok(if is_whole { self.keep(&subject, known) } else { None })
     }
 
@@ -151,13 +151,13 @@ impl Cards {
     /// card to be found is then never a card in the making.
     async fn look(&self, subject: &Subject<'_>) -> Result<Known, SubjectsError> {
         let ticket = self.0.cache.ticket(subject.id);
-        let name = self.0.keys.token(subject).await.map_err(SubjectsError::Keys)?;
+        let held = self.0.keys.held(subject).await.map_err(SubjectsError::Keys)?;
         let stored = self.0.state.get(&storage_key(&subject.record)).await;
         let facts = match stored.map_err(SubjectsError::State)? {
             Some(stored) => Some((Facts::decode(&stored.value)?, stored.version.0)),
             None => None,
         };
-        Ok(Known { ticket, name, facts })
+        Ok(Known { ticket, held, facts })
     }
 
     /// Makes the cards of those who have neither key nor card; false when somebody else did.
@@ -168,7 +168,7 @@ impl Cards {
     ) -> Result<bool, SubjectsError> {
         let mut tx = Tx::new();
         let blank = Facts::default().encode()?;
-        let is_new = |known: &Known| known.name.is_none() && known.facts.is_none();
+        let is_new = |known: &Known| known.held.is_none() && known.facts.is_none();
         for (subject, _) in subjects.iter().zip(known.iter()).filter(|(_, known)| is_new(known)) {
             tx.put(&storage_key(&subject.record), blank.clone(), Expect::Absent);
         }
@@ -197,7 +197,7 @@ impl Cards {
     ) -> Result<bool, SubjectsError> {
         let wants_key = |known: &Known| {
             let living = |(facts, _): &(Facts, u64)| facts.status != SubjectStatus::Erased;
-            known.name.is_none() && known.facts.as_ref().is_some_and(living)
+            known.held.is_none() && known.facts.as_ref().is_some_and(living)
         };
         let pairs = subjects.iter().zip(known.iter());
         let new: Vec<Subject<'_>> =
@@ -205,11 +205,11 @@ impl Cards {
         if new.is_empty() {
             return Ok(true);
         }
-        let Some(names) = self.0.keys.create(&new).await.map_err(SubjectsError::Keys)? else {
+        let Some(made) = self.0.keys.create(&new).await.map_err(SubjectsError::Keys)? else {
             return Ok(false);
         };
         let without = known.iter_mut().filter(|known| wants_key(known));
-        without.zip(names).for_each(|(known, name)| known.name = Some(name));
+        without.zip(made).for_each(|(known, held)| known.held = Some(held));
         Ok(true)
     }
 
@@ -220,7 +220,7 @@ impl Cards {
             return None;
         };
         self.0.metrics.loaded.inc();
-        let card = Arc::new(facts.into_card(known.name.unwrap_or(NAMELESS), version));
+        let card = Arc::new(facts.into_card(known.held, version));
         self.0.cache.loaded(subject.domain, subject.id, &card, known.ticket);
         Some(card)
     }
@@ -237,8 +237,6 @@ impl fmt::Debug for Cards {
     }
 }
 
-/// What the erased are called in the audit log.
-const NAMELESS: SubjectToken = SubjectToken([0; 16]);
 /// How many people get a key and a card in one commit.
 const PART: usize = 512;
 /// How often a look-up or a change starts again because somebody else was faster.

@@ -286,6 +286,7 @@ pub(super) fn data_set(fields: &[(&str, bool)]) -> Result<DataSet, IdError> {
             flags: Flags::PERSONAL,
             whole: *whole,
             text: false,
+            at_rest: None,
             place: place.clone(),
         })
     };

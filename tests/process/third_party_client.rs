@@ -149,9 +149,13 @@ fn a_client_nobody_here_wrote_reads_and_writes_a_store_nobody_here_wrote() {
     let wanted = json!({ "customers": wanted });
     assert_eq!(store.file(|data| *data == wanted), wanted);
 
-    // And the log has every write, before and after.
     gateway.signal("-TERM");
     assert_eq!(gateway.wait().0, Some(0));
+    the_log_has_every_write(&site);
+}
+
+/// Each with its intent, and none with a value.
+fn the_log_has_every_write(site: &Site) {
     let verified = privet(&site.dir(), &["audit", "verify"]);
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
     let search = ["audit", "search", "--kind", "intent", "--limit", "0", "--output", "jsonl"];

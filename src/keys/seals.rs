@@ -1,0 +1,160 @@
+//! A person's keys, unwrapped, and what they open and seal.
+
+use std::sync::Arc;
+
+use crate::catalog::BlindIndex;
+use crate::catalog::DataSet;
+use crate::catalog::FieldIx;
+use crate::catalog::Sealing;
+use crate::clock::Entropy;
+use crate::crypto::Envelope;
+use crate::crypto::EnvelopeFault;
+use crate::crypto::FieldKey;
+use crate::crypto::KeyState;
+use crate::crypto::Kid;
+use crate::crypto::SubjectKey;
+use crate::crypto::ValueKind;
+use crate::crypto::blind_index;
+use crate::transform::Seals;
+use crate::transform::Unopened;
+use crate::transform::Unsealed;
+
+use super::ring::KeyRing;
+
+/// The unwrapped keys of one person, newest last. Wiped when the last holder lets go.
+#[expect(missing_debug_implementations, reason = "these are keys")]
+pub struct SubjectKeys {
+    tenant: Arc<str>,
+    generations: Vec<(Kid, KeyState, SubjectKey)>,
+}
+
+impl SubjectKeys {
+    pub(super) fn new(tenant: Arc<str>, generations: Vec<(Kid, KeyState, SubjectKey)>) -> Self {
+        Self { tenant, generations }
+    }
+
+    /// Opens an envelope that one of these keys made for `name`.
+    pub fn open(
+        &self,
+        name: &str,
+        envelope: &Envelope,
+    ) -> Result<(ValueKind, zeroize::Zeroizing<Vec<u8>>), Unopened> {
+        let (kid, state, key) = self.find(envelope.kid()).ok_or(Unopened::Foreign)?;
+        if *state == KeyState::Disabled {
+            return Err(Unopened::Destroyed);
+        }
+        let key = FieldKey::opening(key, *kid, &self.tenant, name);
+        key.open(envelope).map_err(|_| Unopened::Forged)
+    }
+
+    /// Appends the envelope of a value, sealed with the newest key.
+    pub fn seal(
+        &self,
+        name: &str,
+        (kind, plain): (ValueKind, &[u8]),
+        entropy: &dyn Entropy,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Unsealed> {
+        let active = |(_, state, _): &&(Kid, KeyState, SubjectKey)| *state == KeyState::Active;
+        let newest = self.generations.iter().rev().find(active);
+        let (kid, _, key) = newest.ok_or(Unsealed::NoKey)?;
+        let mut random = [0; 16];
+        entropy.fill(&mut random).map_err(|_| Unsealed::Unavailable)?;
+        let key = FieldKey::sealing(key, *kid, &self.tenant, name);
+        key.seal(kind, plain, &random, out).map_err(|_| Unsealed::NoKey)
+    }
+
+    /// Whether one of them has this id.
+    pub fn knows(&self, kid: Kid) -> bool {
+        self.find(kid).is_some()
+    }
+
+    fn find(&self, kid: Kid) -> Option<&(Kid, KeyState, SubjectKey)> {
+        self.generations.iter().find(|(known, _, _)| *known == kid)
+    }
+}
+
+/// What opens and seals the values of one record of a data set.
+#[expect(missing_debug_implementations, reason = "it holds keys")]
+pub struct RecordSeals<'a> {
+    ring: &'a KeyRing,
+    set: &'a DataSet,
+    /// By the place of the subject in the data set; nothing where a person has no key.
+    keys: &'a [Option<Arc<SubjectKeys>>],
+}
+
+impl<'a> RecordSeals<'a> {
+    /// `keys`: of the record's people, in the order of the data set's subjects.
+    pub fn new(ring: &'a KeyRing, set: &'a DataSet, keys: &'a [Option<Arc<SubjectKeys>>]) -> Self {
+        Self { ring, set, keys }
+    }
+
+    fn sealing(&self, field: FieldIx) -> Option<&'a Sealing> {
+        self.set.sealing(field).map(Arc::as_ref)
+    }
+
+    fn owner(&self, field: FieldIx) -> Option<&'a SubjectKeys> {
+        self.keys.get(self.set.owner(field)?)?.as_deref()
+    }
+}
+
+impl Seals for RecordSeals<'_> {
+    fn open(&self, field: FieldIx, sealed: &str, out: &mut Vec<u8>) -> Result<ValueKind, Unopened> {
+        let sealing = self.sealing(field).ok_or(Unopened::Plaintext)?;
+        let envelope = match Envelope::parse(sealed) {
+            Ok(envelope) => envelope,
+            Err(EnvelopeFault::Plain) => return Err(Unopened::Plaintext),
+            Err(_) => return Err(Unopened::Malformed),
+        };
+        if !self.ring.is_usable() {
+            return Err(Unopened::Unavailable);
+        }
+        let keys = self.owner(field).ok_or(Unopened::Destroyed)?;
+        let (kind, plain) = keys.open(&sealing.name, &envelope)?;
+        // Text was valid when it was sealed, and nothing else opens.
+        std::str::from_utf8(&plain).map_err(|_| Unopened::Forged)?;
+        out.extend_from_slice(&plain);
+        Ok(kind)
+    }
+
+    fn seal(
+        &self,
+        field: FieldIx,
+        kind: ValueKind,
+        plain: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Unsealed> {
+        let sealing = self.sealing(field).ok_or(Unsealed::NoKey)?;
+        if !self.ring.is_usable() {
+            return Err(Unsealed::Unavailable);
+        }
+        let keys = self.owner(field).ok_or(Unsealed::NoKey)?;
+        keys.seal(&sealing.name, (kind, plain), self.ring.entropy(), out)
+    }
+
+    fn index(&self, field: FieldIx, plain: &str, out: &mut Vec<u8>) -> Result<(), Unsealed> {
+        let sealing = self.sealing(field).ok_or(Unsealed::NoKey)?;
+        if let Some(index) = &sealing.index {
+            self.ring.blind_index(&sealing.name, index, plain, out)?;
+        }
+        Ok(())
+    }
+}
+
+impl KeyRing {
+    /// Appends the blind index of a value, which needs nobody's key: it is the same for everybody.
+    pub fn blind_index(
+        &self,
+        name: &str,
+        index: &BlindIndex,
+        plain: &str,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Unsealed> {
+        if !self.is_usable() {
+            return Err(Unsealed::Unavailable);
+        }
+        let BlindIndex { form, bytes, .. } = index;
+        blind_index(self.index_key(), (self.tenant(), name), (*form, *bytes), plain, out);
+        Ok(())
+    }
+}
