@@ -15,6 +15,7 @@ use privet::policy::View;
 use privet::transform::Batch;
 use privet::transform::Format;
 use privet::transform::Limits;
+use privet::transform::Plain;
 use privet::transform::Progress;
 use privet::transform::Pseudonyms;
 use privet::transform::Reader;
@@ -84,7 +85,9 @@ fn body(size: usize) -> Bytes {
 struct NoTokens;
 
 impl Pseudonyms for NoTokens {
-    fn write(&self, _kind: &str, _value: &[u8], _out: &mut Vec<u8>) {}
+    fn write(&self, _plain: &Plain<'_>, _out: &mut Vec<u8>) -> bool {
+        false
+    }
 }
 
 struct Rewriter {

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::crypto::Mac;
 use crate::crypto::Secret;
 use crate::crypto::derive;
+use crate::transform::Plain;
 use crate::transform::Pseudonyms;
 use crate::types::PurposeId;
 
@@ -26,15 +27,17 @@ impl PurposePseudonyms {
 }
 
 impl Pseudonyms for PurposePseudonyms {
-    /// `kind` keeps apart values that mean different things: the number 7 as a person and the
+    /// The kind keeps apart values that mean different things: the number 7 as a person and the
     /// number 7 as an order.
-    fn write(&self, kind: &str, value: &[u8], out: &mut Vec<u8>) {
-        let token = self.0.short(&[kind.as_bytes(), value]);
+    fn write(&self, plain: &Plain<'_>, out: &mut Vec<u8>) -> bool {
+        let token = self.0.short(&[plain.kind.as_bytes(), plain.value.as_bytes()]);
         let mut text = [0; 22];
         out.extend_from_slice(b"ps1_");
-        if let Ok(len) = URL_SAFE_NO_PAD.encode_slice(token, &mut text) {
+        let encoded = URL_SAFE_NO_PAD.encode_slice(token, &mut text);
+        encoded.is_ok_and(|len| {
             out.extend(text.iter().take(len));
-        }
+            true
+        })
     }
 }
 

@@ -11,11 +11,13 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
+use crate::catalog::FieldIx;
 use crate::clock::Entropy;
 use crate::clock::EntropyError;
 use crate::clock::SystemEntropy;
 use crate::crypto::KdfCost;
 use crate::state::Engine;
+use crate::transform::Plain;
 use crate::transform::Pseudonyms;
 use crate::types::DomainId;
 use crate::types::PurposeId;
@@ -94,7 +96,8 @@ fn purpose(name: &str) -> PurposeId {
 
 fn pseudonym(ring: &KeyRing, name: &str, kind: &str, value: &str) -> String {
     let mut out = Vec::new();
-    ring.pseudonyms(&purpose(name)).write(kind, value.as_bytes(), &mut out);
+    let plain = Plain { field: FieldIx(0), kind, value };
+    assert!(ring.pseudonyms(&purpose(name)).write(&plain, &mut out));
     String::from_utf8(out).unwrap()
 }
 

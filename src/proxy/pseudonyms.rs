@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use crate::keys::KeyRing;
 use crate::keys::PurposePseudonyms;
+use crate::transform::Plain;
 use crate::transform::Pseudonyms;
 use crate::types::PurposeId;
 
@@ -24,9 +25,9 @@ impl CallPseudonyms {
 }
 
 impl Pseudonyms for CallPseudonyms {
-    fn write(&self, kind: &str, value: &[u8], out: &mut Vec<u8>) {
+    fn write(&self, plain: &Plain<'_>, out: &mut Vec<u8>) -> bool {
         let made = self.made.get_or_init(|| self.keys.pseudonyms(&self.purpose));
-        made.write(kind, value, out);
+        made.write(plain, out)
     }
 }
 

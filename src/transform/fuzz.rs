@@ -15,6 +15,7 @@ use super::shape::Shape;
 use super::state::Format;
 use super::state::Limits;
 use super::state::Progress;
+use super::writer::Plain;
 use super::writer::Pseudonyms;
 use super::writer::Writer;
 use crate::catalog::DataSet;
@@ -268,9 +269,10 @@ impl Case<'_> {
 struct Reversed;
 
 impl Pseudonyms for Reversed {
-    fn write(&self, _kind: &str, value: &[u8], out: &mut Vec<u8>) {
+    fn write(&self, plain: &Plain<'_>, out: &mut Vec<u8>) -> bool {
         out.extend_from_slice(b"ps1_");
-        out.extend(value.iter().rev().map(|byte| b'a' + byte % 26));
+        out.extend(plain.value.bytes().rev().map(|byte| b'a' + byte % 26));
+        true
     }
 }
 

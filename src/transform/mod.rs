@@ -43,7 +43,7 @@ pub use self::seals::{Seals, Unopened, Unsealed};
 pub use self::sets::{SetReader, Text};
 pub use self::shape::Shape;
 pub use self::state::{Format, Limits, Progress};
-pub use self::writer::{Pseudonyms, Writer};
+pub use self::writer::{Plain, Pseudonyms, Writer};
 
 #[cfg(test)]
 mod tests;

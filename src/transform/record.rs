@@ -6,6 +6,7 @@ use super::escape;
 use super::shape::Node;
 use super::shape::Shape;
 use super::views;
+use super::writer::Plain;
 use super::writer::Pseudonyms;
 use crate::catalog::FieldIx;
 use crate::policy::Generalize;
@@ -134,10 +135,10 @@ impl Job<'_> {
         let Some(kind) = self.shape.pseudonym_kind(field) else { return false };
         out.push(b'"');
         let start = out.len();
-        self.pseudonyms.write(kind, plain.as_bytes(), out);
+        let is_made = self.pseudonyms.write(&Plain { field, kind, value: plain }, out);
         let token = out.get(start..).unwrap_or_default();
         let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-        let is_token = !token.is_empty() && token.iter().all(is_plain);
+        let is_token = is_made && !token.is_empty() && token.iter().all(is_plain);
         out.push(b'"');
         is_token
     }

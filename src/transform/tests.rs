@@ -27,12 +27,13 @@ use std::sync::Arc;
 struct Legible;
 
 impl Pseudonyms for Legible {
-    fn write(&self, kind: &str, value: &[u8], out: &mut Vec<u8>) {
-        let plain = |byte: &u8| if byte.is_ascii_alphanumeric() { *byte } else { b'-' };
+    fn write(&self, of: &Plain<'_>, out: &mut Vec<u8>) -> bool {
+        let plain = |byte: u8| if byte.is_ascii_alphanumeric() { byte } else { b'-' };
         out.extend_from_slice(b"ps1_");
-        out.extend(kind.bytes().map(|byte| plain(&byte)));
+        out.extend(of.kind.bytes().map(plain));
         out.push(b'_');
-        out.extend(value.iter().map(plain));
+        out.extend(of.value.bytes().map(plain));
+        true
     }
 }
 

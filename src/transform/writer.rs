@@ -8,17 +8,36 @@ use super::record::Job;
 use super::shape::Shape;
 use super::sheet::Sheet;
 use super::state::Format;
+use crate::catalog::FieldIx;
 use crate::catalog::Records;
 use crate::catalog::Selector;
 use crate::policy::View;
 use std::fmt;
 use std::sync::Arc;
 
-/// Makes the tokens of view [`View::Pseudonymize`].
+/// A value that is to be shown as a pseudonym.
+#[derive(Clone, Copy)]
+pub struct Plain<'a> {
+    /// Where it stands.
+    pub field: FieldIx,
+    /// What keeps apart values that mean different things: see [`Shape::pseudonym_kind`].
+    pub kind: &'a str,
+    /// The value: the unescaped text, a number's digits as written, `true` or `false`.
+    pub value: &'a str,
+}
+
+impl fmt::Debug for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plain").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+/// Makes the pseudonyms of one record: view [`View::Pseudonymize`].
 pub trait Pseudonyms {
-    /// Appends the token of `value`, in letters, digits, `_` and `-`. Values of one `kind` have
-    /// equal tokens when they are equal; of two kinds they never have.
-    fn write(&self, kind: &str, value: &[u8], out: &mut Vec<u8>);
+    /// Appends the pseudonym of a value, in letters, digits, `_` and `-`; false when it has none,
+    /// and the value is then not shown at all. Values of one kind have equal pseudonyms when they
+    /// are equal; of two kinds they never have.
+    fn write(&self, plain: &Plain<'_>, out: &mut Vec<u8>) -> bool;
 }
 
 /// Writes the released records of one answer: only listed members that a view shows, with names

@@ -23,6 +23,7 @@ use self::merge::Three;
 use self::tree::Tree;
 use crate::catalog::FieldIx;
 use crate::policy::View;
+use crate::transform::Plain;
 use crate::transform::Pseudonyms;
 use crate::transform::Shape;
 use crate::transform::rewrite::show;
@@ -174,7 +175,9 @@ fn trim(text: &str) -> &str {
 struct Nobody;
 
 impl Pseudonyms for Nobody {
-    fn write(&self, _kind: &str, _value: &[u8], _out: &mut Vec<u8>) {}
+    fn write(&self, _plain: &Plain<'_>, _out: &mut Vec<u8>) -> bool {
+        false
+    }
 }
 
 /// Shows no value.

@@ -217,15 +217,18 @@ fn a_pseudonym_is_made_of_the_unescaped_text() {
 #[test]
 fn a_token_that_is_not_plain_text_never_leaves() {
     #[derive(Debug)]
-    struct Broken(&'static [u8]);
+    struct Broken(&'static [u8], bool);
     impl Pseudonyms for Broken {
-        fn write(&self, _kind: &str, _value: &[u8], out: &mut Vec<u8>) {
+        fn write(&self, _plain: &Plain<'_>, out: &mut Vec<u8>) -> bool {
             out.extend_from_slice(self.0);
+            self.1
         }
     }
     let (shape, views) = listed(&[("id", View::Pseudonymize)]);
-    for token in [&b""[..], b"\",\"x\":\"", b"a b", b"\xff"] {
-        let out = rewrite_one(&shape, br#"{"id":"c1"}"#, &views, &Broken(token)).unwrap();
+    let made = [&b""[..], b"\",\"x\":\"", b"a b", b"\xff"].map(|token| (token, true));
+    for (token, is_made) in made.into_iter().chain([(&b"ps1_half"[..], false)]) {
+        let broken = Broken(token, is_made);
+        let out = rewrite_one(&shape, br#"{"id":"c1"}"#, &views, &broken).unwrap();
         assert_eq!(out, b"{}");
     }
 }
