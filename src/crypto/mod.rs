@@ -6,6 +6,7 @@ pub mod merkle;
 pub mod note;
 
 mod envelope;
+mod ff1;
 mod index;
 mod mac;
 mod root;
@@ -21,6 +22,7 @@ mod envelope_tests;
 mod tests;
 
 pub use self::envelope::{Envelope, EnvelopeFault, FieldKey, ValueKind, envelope_len};
+pub use self::ff1::{Ff1, NotPermutable};
 pub use self::index::{NormalForm, blind_index};
 pub use self::mac::{Mac, derive, hmac_sha256, length_prefixed, same, sha256};
 pub use self::root::{KdfCost, RootFileError, open_root, seal_root};

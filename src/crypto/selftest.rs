@@ -8,6 +8,7 @@ use aes_gcm::aead::Payload;
 use hkdf::Hkdf;
 use sha2::Sha256;
 
+use super::ff1::Ff1;
 use super::mac::derive;
 use super::mac::hmac_sha256;
 use super::mac::length_prefixed;
@@ -26,13 +27,14 @@ pub struct SelfTestError {
 
 /// Asks every primitive for a published answer. Takes well under a millisecond.
 pub fn self_test() -> Result<(), SelfTestError> {
-    let checks: [(&'static str, bool); 6] = [
+    let checks: [(&'static str, bool); 7] = [
         ("SHA-256", sha256_answers()),
         ("HMAC-SHA-256", hmac_answers()),
         ("HKDF-SHA-256", hkdf_answers()),
         ("AES-256-GCM", gcm_answers()),
         ("the seal", seal_answers()),
         ("Ed25519", ed25519_answers()),
+        ("FF1", ff1_answers()),
     ];
     match checks.into_iter().find(|(_, right)| !right) {
         Some((primitive, _)) => Err(SelfTestError { primitive }),
@@ -123,6 +125,21 @@ fn ed25519_answers() -> bool {
          085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00",
     ) && signer.verifier().verify(&[0x72], &signature).is_ok()
         && signer.verifier().verify(&[0x73], &signature).is_err()
+}
+
+/// NIST's samples 7 and 8 for FF1 with AES-256.
+fn ff1_answers() -> bool {
+    let key = bytes("2b7e151628aed2a6abf7158809cf4f3cef4359d8d580aa4f7f036d6f04fc6a94");
+    let Some(ff1) = key.and_then(|key| Secret::from_slice(&key)).and_then(|key| Ff1::new(&key))
+    else {
+        return false;
+    };
+    let gives = |tweak: &[u8], answer: [u8; 10]| {
+        let mut digits = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+        ff1.permute(tweak, &mut digits).is_ok() && digits == answer
+    };
+    gives(b"", [6, 6, 5, 7, 6, 6, 7, 0, 0, 9])
+        && gives(b"9876543210", [1, 0, 0, 1, 6, 2, 3, 4, 6, 3])
 }
 
 fn is(found: &[u8], hex: &str) -> bool {

