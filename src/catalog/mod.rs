@@ -10,6 +10,8 @@ mod read;
 mod router;
 mod routes;
 mod sealing;
+#[cfg(test)]
+mod sealing_tests;
 mod sets;
 #[cfg(test)]
 mod tests;

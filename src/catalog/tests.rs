@@ -31,13 +31,13 @@ fn messages(faults: Faults) -> String {
     })
 }
 
-fn good(text: &str) -> Vec<Arc<DataSet>> {
+pub(super) fn good(text: &str) -> Vec<Arc<DataSet>> {
     let (sets, faults) = read(text);
     assert!(!faults.has_errors(), "{}", messages(faults));
     sets
 }
 
-fn faults_of(text: &str) -> String {
+pub(super) fn faults_of(text: &str) -> String {
     messages(read(text).1)
 }
 
