@@ -1,7 +1,5 @@
 //! SHA-256, HMAC-SHA-256, and keys derived with HKDF-Expand.
 
-use std::fmt;
-
 use hmac::Hmac;
 use hmac::KeyInit;
 use hmac::Mac as _;
@@ -52,7 +50,7 @@ pub fn same(left: &[u8], right: &[u8]) -> bool {
 
 /// HMAC-SHA-256 with its key already absorbed: cheaper than [`hmac_sha256`] from the second use.
 /// The state is wiped on drop.
-#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "it is a key")]
 pub struct Mac(Hmac<Sha256>);
 
 impl Mac {
@@ -91,12 +89,6 @@ impl Mac {
     /// The first 16 bytes of [`Self::of_parts`].
     pub fn short(&self, parts: &[&[u8]]) -> [u8; 16] {
         first_16(&self.of_parts(parts))
-    }
-}
-
-impl fmt::Debug for Mac {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Mac(..)")
     }
 }
 

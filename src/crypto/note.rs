@@ -55,6 +55,7 @@ pub enum NoteError {
 }
 
 /// A named key that signs notes.
+#[expect(missing_debug_implementations, reason = "it is a key")]
 #[derive(Clone)]
 pub struct NoteKey {
     verifier: VerifierKey,
@@ -78,12 +79,6 @@ impl NoteKey {
         let mut bytes = self.verifier.id.to_vec();
         bytes.extend(self.key.sign(text.as_bytes()));
         format!("{text}\n\u{2014} {} {}\n", self.verifier.name, STANDARD.encode(bytes))
-    }
-}
-
-impl fmt::Debug for NoteKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "NoteKey({})", self.verifier)
     }
 }
 

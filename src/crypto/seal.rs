@@ -1,7 +1,5 @@
 //! Sealing a short secret with AES-256-GCM.
 
-use std::fmt;
-
 use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::Aead;
 use aes_gcm::aead::KeyInit;
@@ -26,6 +24,7 @@ pub struct Unsealable;
 /// The nonce is hedged: HMAC under a derived key over random ‖ context ‖ plaintext. A random
 /// source that repeats itself, such as that of a restored virtual machine, then repeats a nonce
 /// only for the same plaintext in the same context.
+#[expect(missing_debug_implementations, reason = "it is a key")]
 pub struct SealKey {
     cipher: Aes256Gcm,
     hedge: Mac,
@@ -63,12 +62,6 @@ impl SealKey {
             .decrypt(nonce.into(), Payload { msg: body, aad: context })
             .map(Zeroizing::new)
             .map_err(|_| Unsealable)
-    }
-}
-
-impl fmt::Debug for SealKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SealKey(..)")
     }
 }
 

@@ -81,20 +81,6 @@ fn a_key_of_small_order_is_refused() {
 }
 
 #[test]
-fn nothing_secret_prints() {
-    let secret = || Secret::new([0xab; 32]);
-    let printed = format!(
-        "{:?} {:?} {:?} {:?} {:?}",
-        secret(),
-        Mac::new(&secret()),
-        SealKey::new(&secret()),
-        Signer::from_seed(&secret()),
-        SubjectKey::new([0xab; 32]),
-    );
-    assert_eq!(printed, "Secret(..) Mac(..) SealKey(..) Signer(..) SubjectKey(..)");
-}
-
-#[test]
 fn a_random_source_that_repeats_itself_does_not_repeat_a_nonce() {
     let key = SealKey::new(&Secret::new([1; 32]));
     let mut nonces: Vec<Vec<u8>> = (0u32..2_000)
@@ -145,10 +131,10 @@ fn a_subject_key_opens_only_where_it_belongs() {
     ];
     for context in elsewhere {
         let opened = generation.unwrap(&with, &context);
-        assert_eq!(opened.unwrap_err(), RecordFault::Unsealable, "{context:?}");
+        assert_eq!(opened.err(), Some(RecordFault::Unsealable), "{context:?}");
     }
     let other = SealKey::new(&Secret::new([8; 32]));
-    assert_eq!(generation.unwrap(&other, &CONTEXT).unwrap_err(), RecordFault::Unsealable);
+    assert_eq!(generation.unwrap(&other, &CONTEXT).err(), Some(RecordFault::Unsealable));
     for changed in [
         KeyGeneration { number: 2, ..generation.clone() },
         KeyGeneration { state: KeyState::DecryptOnly, ..generation.clone() },
@@ -182,7 +168,7 @@ fn a_key_that_its_id_does_not_name_is_refused() {
     ]);
     let wrapped = with.seal(&[7; 32], &aad, &[1; 16]).unwrap().as_slice().try_into().unwrap();
     let lie = KeyGeneration { number: 1, state: KeyState::Active, kid, wrapped };
-    assert_eq!(lie.unwrap(&with, &CONTEXT).unwrap_err(), RecordFault::Kid);
+    assert_eq!(lie.unwrap(&with, &CONTEXT).err(), Some(RecordFault::Kid));
 }
 
 #[test]
@@ -239,13 +225,13 @@ fn a_root_file_opens_with_its_passphrase_alone() {
     let text = sealed_root();
     assert!(text.starts_with("privet-root-key/v1\nkdf argon2id m=19456 t=2 p=1\nsalt "), "{text}");
     assert_eq!(open_root(&text, b"correct horse").unwrap().expose(), &[4; 32]);
-    assert_eq!(open_root(&text, b"correct hors").unwrap_err(), RootFileError::Unsealable);
+    assert_eq!(open_root(&text, b"correct hors").err(), Some(RootFileError::Unsealable));
 }
 
 #[test]
 fn a_changed_root_file_is_refused() {
     let text = sealed_root();
-    let refused = |changed: String| open_root(&changed, b"correct horse").unwrap_err();
+    let refused = |changed: String| open_root(&changed, b"correct horse").err().unwrap();
     for (from, to) in [("t=2", "t=3"), ("m=19456", "m=19457"), ("p=1", "p=2")] {
         assert_eq!(refused(text.replace(from, to)), RootFileError::Unsealable, "{to}");
     }

@@ -20,6 +20,8 @@ mod slots;
 mod subject_keys;
 
 #[cfg(test)]
+mod hygiene;
+#[cfg(test)]
 pub(crate) mod tests;
 
 pub use self::config::{KeysConfig, RootProvider};

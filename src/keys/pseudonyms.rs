@@ -1,7 +1,5 @@
 //! Pseudonyms: the same value looks the same within one purpose, and different in the next.
 
-use std::fmt;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -14,7 +12,7 @@ use crate::types::PurposeId;
 
 /// Makes the pseudonyms of one purpose: `ps1_` and 22 letters of base64url, which are the first
 /// 16 bytes of HMAC-SHA-256 over the length-prefixed kind and value.
-#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "it holds a key")]
 pub struct PurposePseudonyms(Mac);
 
 impl PurposePseudonyms {
@@ -38,11 +36,5 @@ impl Pseudonyms for PurposePseudonyms {
             out.extend(text.iter().take(len));
             true
         })
-    }
-}
-
-impl fmt::Debug for PurposePseudonyms {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PurposePseudonyms(..)")
     }
 }
