@@ -1,12 +1,14 @@
-//! Admin listener: operators, health, readiness, metrics, subject cards, reload.
+//! Admin listener: operators, health, readiness, metrics, subject cards, jobs, reload.
 
 mod answer;
 mod cards;
 mod checks;
 mod host;
+mod jobs;
 mod operators;
 mod routes;
 
 pub use self::checks::Check;
+pub use self::jobs::job_entry;
 pub use self::operators::{Operator, OperatorRole, Operators, OperatorsError};
 pub use self::routes::{Admin, Gateway, Reloaded, router};

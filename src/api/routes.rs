@@ -22,6 +22,7 @@ use crate::audit::Entry;
 use crate::audit::Kind;
 use crate::audit::Log;
 use crate::audit::Strength;
+use crate::jobs::Jobs;
 use crate::keys::KeyRing;
 use crate::policy::PolicySet;
 use crate::protocol::http::ProblemKind;
@@ -37,6 +38,7 @@ use super::answer::json;
 use super::cards;
 use super::checks;
 use super::host;
+use super::jobs;
 
 /// What the admin listener asks of the running gateway. Implemented above, in `app`.
 pub trait Gateway: Send + Sync + std::fmt::Debug {
@@ -67,6 +69,8 @@ pub struct Admin {
     pub gateway: Arc<dyn Gateway>,
     /// The subject cards.
     pub cards: Cards,
+    /// The jobs.
+    pub jobs: Jobs,
     /// For the operators' tokens in the log.
     pub keys: KeyRing,
     /// Every change is recorded before it is made.
@@ -83,6 +87,11 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(status))
         .route("/api/v1/reload", post(reload))
+        .route("/api/v1/jobs", get(jobs::list))
+        .route("/api/v1/jobs/{id}", get(jobs::show))
+        .route("/api/v1/jobs/{id}/report", get(jobs::report))
+        .route("/api/v1/jobs/{id}/approve", post(jobs::approve))
+        .route("/api/v1/jobs/{id}/cancel", post(jobs::cancel))
         .route("/api/v1/subjects/show", post(cards::show))
         .route("/api/v1/subjects/status", post(cards::set_status))
         .route("/api/v1/subjects/consent", post(cards::set_consent))

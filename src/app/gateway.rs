@@ -25,6 +25,8 @@ use crate::clock::Clock;
 use crate::clock::SystemClock;
 use crate::clock::SystemEntropy;
 use crate::config::Config;
+use crate::jobs::Jobs;
+use crate::jobs::Kinds;
 use crate::keys::KeyRing;
 use crate::keys::KeysConfig;
 use crate::keys::RootProvider;
@@ -47,6 +49,7 @@ use crate::upstream::Store;
 use crate::upstream::UpstreamMetrics;
 
 use super::init::DEMO_PASSPHRASE;
+use super::jobs;
 use super::load::Loaded;
 use super::open_log::open_log;
 use super::running::StartError;
@@ -60,6 +63,7 @@ pub(super) struct Parts {
     shared: Arc<Shared>,
     authenticator: Authenticator,
     cards: Cards,
+    jobs: Jobs,
     keys: KeyRing,
     log: Log,
     witness: Witness,
@@ -75,6 +79,7 @@ pub(super) struct Site {
     shared: Arc<Shared>,
     authenticator: Authenticator,
     cards: Cards,
+    jobs: Jobs,
     keys: KeyRing,
     log: Log,
     witness: Witness,
@@ -152,10 +157,13 @@ impl Parts {
             keys: keys.clone(),
             log: log.clone(),
             clock: Arc::clone(&clock),
-            entropy,
+            entropy: entropy.clone(),
             limits: config.gateway.limits,
             spans: telemetry.spans(),
         })?;
+
+        let sources = (Arc::clone(&clock), entropy as Arc<_>);
+        let jobs = jobs::open(state.clone(), sources, Kinds::default());
 
         net.register(&mut registry);
         authn.register(&mut registry);
@@ -165,10 +173,12 @@ impl Parts {
         state.metrics().register(registry.sub_registry_with_prefix("privet_state"));
         keys.engine().metrics().register(registry.sub_registry_with_prefix("privet_keys"));
         cards.metrics().register(registry.sub_registry_with_prefix("privet_subjects"));
+        jobs.metrics().register(registry.sub_registry_with_prefix("privet_jobs"));
         Ok(Self {
             shared,
             authenticator,
             cards,
+            jobs,
             keys,
             log,
             witness,
@@ -192,13 +202,15 @@ impl Parts {
         std::mem::take(&mut self.telemetry)
     }
 
-    /// Starts what runs beside the traffic: health of stores, fresh key sets.
-    pub(super) fn watch(&self, tasks: &mut JoinSet<()>, drain: &Drain) {
+    /// Starts what runs beside the traffic: health of stores, fresh key sets, jobs.
+    pub(super) fn watch(&self, tasks: &mut JoinSet<()>, drain: &Drain) -> Result<(), StartError> {
+        jobs::run(&self.jobs, (&self.keys, &self.log), tasks, drain)?;
         for store in &self.stores {
             tasks.spawn(Arc::clone(store).watch());
         }
         let (authenticator, drain) = (self.authenticator.clone(), drain.clone());
         tasks.spawn(async move { authenticator.keep_fresh(drain).await });
+        Ok(())
     }
 
     pub(super) fn into_site(
@@ -209,12 +221,23 @@ impl Parts {
         (drain, handed_over): (&Drain, bool),
     ) -> Arc<Site> {
         let Self {
-            shared, authenticator, cards, keys, log, witness, stores, registry, clock, ..
+            shared,
+            authenticator,
+            cards,
+            jobs,
+            keys,
+            log,
+            witness,
+            stores,
+            registry,
+            clock,
+            ..
         } = self;
         Arc::new(Site {
             shared,
             authenticator,
             cards,
+            jobs,
             keys,
             log,
             witness,
@@ -255,6 +278,10 @@ fn refuse_dev_issuer(listen: &[SocketAddr], issuers: &[IssuerStatus]) -> Result<
 impl Site {
     pub(super) fn cards(&self) -> &Cards {
         &self.cards
+    }
+
+    pub(super) fn jobs(&self) -> &Jobs {
+        &self.jobs
     }
 
     pub(super) fn keys(&self) -> &KeyRing {

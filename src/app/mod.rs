@@ -6,6 +6,7 @@ mod files;
 mod gateway;
 mod harden;
 mod init;
+mod jobs;
 mod load;
 mod open_log;
 mod outside;

@@ -18,6 +18,7 @@ use crate::audit::Entry;
 use crate::audit::Kind;
 use crate::audit::Log;
 use crate::authn::AuthnError;
+use crate::clock::EntropyError;
 use crate::config::Config;
 use crate::keys::KeysError;
 use crate::net;
@@ -105,6 +106,9 @@ pub enum StartError {
     /// The log and the state do not fit each other.
     #[error(transparent)]
     History(#[from] HistoryError),
+    /// No name for the worker of jobs.
+    #[error("jobs cannot be run")]
+    Jobs(#[source] EntropyError),
     /// The keys.
     #[error("the keys cannot be opened")]
     Keys(#[source] KeysError),
@@ -235,7 +239,7 @@ impl Running {
         let (gateway, workers, pulses) = start_workers(sockets, &duty).await?;
 
         let mut tasks = JoinSet::new();
-        parts.watch(&mut tasks, &drain);
+        parts.watch(&mut tasks, &drain)?;
         let operators = read_operators(&config.admin.operators_file)?;
         let handed_over = !inherited.gateway().is_empty();
         let site = parts.into_site(&loaded, operators, tls, (&drain, handed_over));
@@ -425,6 +429,7 @@ fn serve_admin(
     let parts = Arc::new(Admin {
         gateway: Arc::clone(site) as Arc<dyn api::Gateway>,
         cards: site.cards().clone(),
+        jobs: site.jobs().clone(),
         keys: site.keys().clone(),
         log: site.log().clone(),
         operators: site.operators(),

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use http::Request;
 use http::StatusCode;
+use http::request::Builder;
 use http_body_util::BodyExt;
 use http_body_util::Full;
 use http_body_util::Limited;
@@ -24,22 +25,59 @@ use super::serve;
 
 /// Sends `body` to `path` with the operator's token, and gives the answer.
 pub(super) fn post(at: &AdminArgs, path: &str, body: &Value) -> Result<Value, Failure> {
-    let loaded = check::load(&at.config.config)?;
-    let address = address(&loaded)?;
-    let token = token(at)?;
-    let request = Request::post(path)
-        .header("host", address.to_string())
-        .header("authorization", format!("Bearer {token}"))
-        .header("content-type", "application/json")
-        .body(Full::new(Bytes::from(body.to_string())))
-        .map_err(|e| Failure::new(Exit::Failed, e))?;
-    let (status, body) = ask(address, request)?;
-    let value: Value = serde_json::from_slice(&body).unwrap_or_default();
-    if status.is_success() {
-        return Ok(value);
+    Caller::new(at)?.post(path, body)
+}
+
+/// An operator at the command line, who may call several times.
+pub(super) struct Caller {
+    address: SocketAddr,
+    token: String,
+}
+
+impl Caller {
+    /// Reads where the gateway is and the operator's token.
+    pub(super) fn new(at: &AdminArgs) -> Result<Self, Failure> {
+        let loaded = check::load(&at.config.config)?;
+        Ok(Self { address: address(&loaded)?, token: token(at)? })
     }
-    let detail = value.get("detail").and_then(Value::as_str).unwrap_or("no reason was given");
-    Err(Failure::new(Exit::Failed, format_args!("the gateway refused ({status}): {detail}")))
+
+    /// Sends `body` to `path` and gives the answer.
+    pub(super) fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        let request = Request::post(path).header("content-type", "application/json");
+        let (status, value) = self.send(request, body.to_string())?;
+        if status.is_success() { Ok(value) } else { Err(refused(status, &value)) }
+    }
+
+    /// Asks for `path`.
+    pub(super) fn get(&self, path: &str) -> Result<Value, Failure> {
+        let (status, value) = self.send(Request::get(path), String::new())?;
+        if status.is_success() { Ok(value) } else { Err(refused(status, &value)) }
+    }
+
+    /// Asks for `path`, which may not be there.
+    pub(super) fn find(&self, path: &str) -> Result<Option<Value>, Failure> {
+        let (status, value) = self.send(Request::get(path), String::new())?;
+        match status {
+            StatusCode::NOT_FOUND => Ok(None),
+            status if status.is_success() => Ok(Some(value)),
+            status => Err(refused(status, &value)),
+        }
+    }
+
+    fn send(&self, request: Builder, body: String) -> Result<(StatusCode, Value), Failure> {
+        let request = request
+            .header("host", self.address.to_string())
+            .header("authorization", format!("Bearer {}", self.token))
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|e| Failure::new(Exit::Failed, e))?;
+        let (status, body) = ask(self.address, request)?;
+        Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
+    }
+}
+
+fn refused(status: StatusCode, problem: &Value) -> Failure {
+    let detail = problem.get("detail").and_then(Value::as_str).unwrap_or("no reason was given");
+    Failure::new(Exit::Failed, format_args!("the gateway refused ({status}): {detail}"))
 }
 
 /// Asks the running gateway whether protected data may leave.

@@ -42,6 +42,9 @@ pub(super) enum Command {
     /// Sets what stands in a person's card: status, consents, opt-outs.
     #[command(subcommand)]
     Subject(SubjectCommand),
+    /// Shows, approves, cancels and follows long work of the running gateway.
+    #[command(subcommand)]
+    Job(JobCommand),
     /// Lets people use the admin listener.
     #[command(subcommand)]
     Operator(OperatorCommand),
@@ -298,6 +301,70 @@ pub(super) enum Answer {
     Given,
     /// The person refused, or took consent back.
     Refused,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Shape {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum JobCommand {
+    /// Lists jobs, the newest first.
+    List {
+        /// How to show them.
+        #[arg(long, value_enum, default_value_t = Shape::Table)]
+        output: Shape,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+    /// Shows a job with its report.
+    Show {
+        /// Its id, or at least four letters of its beginning or end that no other has.
+        #[arg(value_name = "JOB")]
+        id: String,
+        /// How to show it.
+        #[arg(long, value_enum, default_value_t = Shape::Table)]
+        output: Shape,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+    /// Approves a job that another operator requested.
+    Approve {
+        /// Its id, or part of it.
+        #[arg(value_name = "JOB")]
+        id: String,
+        /// How to show it.
+        #[arg(long, value_enum, default_value_t = Shape::Table)]
+        output: Shape,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+    /// Cancels a job; one that runs ends after the step that is under way.
+    Cancel {
+        /// Its id, or part of it.
+        #[arg(value_name = "JOB")]
+        id: String,
+        /// How to show it.
+        #[arg(long, value_enum, default_value_t = Shape::Table)]
+        output: Shape,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+    /// Follows a job to its end; exit code 1 when it fails or is cancelled.
+    Watch {
+        /// Its id, or part of it.
+        #[arg(value_name = "JOB")]
+        id: String,
+        /// A bar for people, or an object a line.
+        #[arg(long, value_enum, default_value_t = Shape::Table)]
+        output: Shape,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
 }
 
 #[derive(Debug, Subcommand)]

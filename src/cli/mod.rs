@@ -8,6 +8,7 @@ mod check;
 mod demo;
 mod exit;
 mod init;
+mod job;
 mod log;
 mod operator;
 mod pages;
@@ -48,6 +49,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Completions { shell } => pages::completions(shell),
         Command::Demo(wish) => demo::run(&wish),
         Command::Init(wish) => init::run(&wish.dir),
+        Command::Job(command) => job::run(command),
         Command::Man => pages::man(),
         Command::Operator(OperatorCommand::Add { name, role, config }) => {
             operator::add(&config.config, &name, &role)

@@ -1,0 +1,76 @@
+//! The kinds of jobs of this release, and the audit log as the place where their life is noted.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use crate::api;
+use crate::audit::Log;
+use crate::clock::Clock;
+use crate::clock::Entropy;
+use crate::jobs::Job;
+use crate::jobs::Jobs;
+use crate::jobs::JobsConfig;
+use crate::jobs::Kinds;
+use crate::jobs::Ledger;
+use crate::jobs::Moment;
+use crate::jobs::Noted;
+use crate::jobs::Unrecorded;
+use crate::jobs::Worker;
+use crate::keys::KeyRing;
+use crate::net::Drain;
+use crate::state::Engine;
+use crate::types::told;
+
+use super::running::StartError;
+
+/// The jobs of a gateway. Both engines of this release let no second process in.
+pub(super) fn open(
+    state: Engine,
+    sources: (Arc<dyn Clock>, Arc<dyn Entropy>),
+    kinds: Kinds,
+) -> Jobs {
+    Jobs::new(state, sources, kinds, JobsConfig { alone: true, ..JobsConfig::default() })
+}
+
+/// Runs jobs until the drain starts.
+pub(super) fn run(
+    jobs: &Jobs,
+    (keys, log): (&KeyRing, &Log),
+    tasks: &mut JoinSet<()>,
+    drain: &Drain,
+) -> Result<(), StartError> {
+    let ledger = Arc::new(AuditLedger { keys: keys.clone(), log: log.clone() });
+    let worker = Worker::new(jobs.clone(), ledger).map_err(StartError::Jobs)?;
+    let drain = drain.clone();
+    tasks.spawn(async move { worker.run(drain.started()).await });
+    Ok(())
+}
+
+/// Notes the life of jobs in the audit log.
+#[derive(Debug)]
+struct AuditLedger {
+    keys: KeyRing,
+    log: Log,
+}
+
+impl Ledger for AuditLedger {
+    fn note(&self, moment: Moment, job: &Job) -> Noted {
+        let mut entry = api::job_entry(&self.keys, job);
+        let reason = match moment {
+            Moment::Started => "job_started",
+            Moment::Done => "job_done",
+            Moment::Failed => "job_failed",
+            Moment::Cancelled => "job_cancelled",
+        };
+        entry.reason = Some(reason.into());
+        let log = self.log.clone();
+        Box::pin(async move {
+            let noted = log.record(entry).await;
+            noted.map(drop).map_err(|error| {
+                tracing::error!(error = told(&error), "the audit log cannot be written");
+                Unrecorded
+            })
+        })
+    }
+}
