@@ -120,7 +120,7 @@ impl Parts {
         let entropy = Arc::new(SystemEntropy);
         let mut registry = Registry::default();
 
-        let keys = KeyRing::open(&config.keys, entropy.clone())?;
+        let keys = KeyRing::open(&config.keys, entropy.clone()).await?;
         let state = Engine::open(&config.state)?;
         let cards = Cards::open(keys.clone(), state.clone(), &SubjectsConfig::default());
         let witness = Witness::new(state.clone(), &config.audit.dir);

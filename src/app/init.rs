@@ -78,7 +78,11 @@ pub(super) const DEMO_PASSPHRASE: &str = "privet demo: everybody knows this pass
 pub(super) const DEV_ISSUER: &str = "https://dev-issuer.privet.invalid";
 
 /// Fills `folder` and lists the files written, in order. Nothing that exists is overwritten.
-pub fn init(folder: &Path, plan: &Plan, entropy: &dyn Entropy) -> Result<Vec<PathBuf>, InitError> {
+pub async fn init(
+    folder: &Path,
+    plan: &Plan,
+    entropy: &dyn Entropy,
+) -> Result<Vec<PathBuf>, InitError> {
     let config = folder.join("privet.toml");
     if config.exists() {
         return Err(InitError::Taken(config));
@@ -93,7 +97,7 @@ pub fn init(folder: &Path, plan: &Plan, entropy: &dyn Entropy) -> Result<Vec<Pat
     }
     certificates(&mut out)?;
     issuer(&mut out)?;
-    root_key(&mut out, plan, entropy)?;
+    root_key(&mut out, plan, entropy).await?;
     let token = random_token(entropy)?;
     let line = Operators::line("first-operator", OperatorRole::Admin, &token);
     out.file("operators", line.as_bytes(), 0o600)?;
@@ -174,7 +178,11 @@ fn issuer(out: &mut Folder<'_>) -> Result<(), InitError> {
     Ok(())
 }
 
-fn root_key(out: &mut Folder<'_>, plan: &Plan, entropy: &dyn Entropy) -> Result<(), InitError> {
+async fn root_key(
+    out: &mut Folder<'_>,
+    plan: &Plan,
+    entropy: &dyn Entropy,
+) -> Result<(), InitError> {
     let passphrase = if plan.demo { DEMO_PASSPHRASE.into() } else { random_token(entropy)? };
     out.file("data/root.passphrase", format!("{passphrase}\n").as_bytes(), 0o600)?;
     let config = KeysConfig {
@@ -188,6 +196,7 @@ fn root_key(out: &mut Folder<'_>, plan: &Plan, entropy: &dyn Entropy) -> Result<
     // A demo's passphrase is public, so nothing is gained by making it slow to try.
     let cost = if plan.demo { KdfCost::FLOOR } else { KdfCost::DEFAULT };
     KeyRing::init(&config, cost, entropy)
+        .await
         .map_err(|e| InitError::Make { what: "the root key", why: told(&e) })?;
     out.written.push(out.root.join("data/root.key"));
     out.find(&config.dir)

@@ -7,11 +7,14 @@ use crate::app::Plan;
 use crate::clock::SystemEntropy;
 
 use super::exit::{Exit, Failure, data};
+use super::serve;
 
 /// Fills the folder and says what to do next.
 pub(super) fn run(dir: &Path) -> Result<(), Failure> {
-    let written = app::init(dir, &Plan::default(), &SystemEntropy)
-        .map_err(|e| Failure::caused(Exit::Failed, &e))?;
+    let written = serve::block_on(async {
+        let written = app::init(dir, &Plan::default(), &SystemEntropy).await;
+        written.map_err(|e| Failure::caused(Exit::Failed, &e))
+    })?;
     let mut page = String::new();
     for path in written {
         page.push_str(&format!("wrote {}\n", path.display()));

@@ -144,7 +144,7 @@ impl Demo {
         if config.exists() {
             crate::app::move_store(&config, &plan.store)?;
         } else {
-            crate::app::init(&options.dir, &plan, &SystemEntropy)?;
+            crate::app::init(&options.dir, &plan, &SystemEntropy).await?;
         }
         let loaded = Loaded::read(&config).map_err(StartError::from)?;
         let tokens = mint_all(&options.dir, &loaded.config.authn.issuers)?;

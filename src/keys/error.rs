@@ -95,6 +95,9 @@ pub enum KeysError {
     /// The folder of subject keys could not be read or written.
     #[error("subject keys cannot be read or written")]
     State(#[source] StateError),
+    /// A fresh key could not be wrapped.
+    #[error("the root key could not wrap a new key")]
+    Wrap,
 }
 
 impl KeysError {

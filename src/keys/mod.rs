@@ -15,6 +15,7 @@ mod error;
 mod files;
 mod pseudonyms;
 mod ring;
+mod root;
 mod seals;
 mod slots;
 mod subject_keys;

@@ -8,10 +8,9 @@ use std::sync::Arc;
 use std::sync::RwLock;
 
 use super::config::KeysConfig;
-use super::config::RootProvider;
 use super::error::KeysError;
-use super::files;
 use super::pseudonyms::PurposePseudonyms;
+use super::root;
 use super::slots;
 use super::slots::Slot;
 use super::slots::Slots;
@@ -50,29 +49,21 @@ impl KeyRing {
     /// Makes whatever keys are missing: the root key file, sealed by the passphrase at `cost`,
     /// and the slots. Does nothing when all are there, and refuses when subject keys exist that
     /// a new key could not open. Blocks for the time of one key derivation.
-    pub fn init(
+    pub async fn init(
         config: &KeysConfig,
         cost: KdfCost,
         entropy: &dyn Entropy,
     ) -> Result<(), KeysError> {
         crypto::self_test().map_err(KeysError::SelfTest)?;
-        let RootProvider::File { path, passphrase_file } = &config.root;
-        let slot_folder = slots::folder(&config.dir);
-        if !path.exists() {
-            if slot_folder.exists() {
-                return Err(KeysError::Lost { path: path.clone() });
-            }
-            create_root(path, passphrase_file, cost, entropy)?;
-        }
-        let root = open_root(&config.root)?;
-        let slots = Slots::new(&config.dir, &config.tenant, &root);
+        root::create(&config.root, &slots::folder(&config.dir), cost, entropy)?;
+        let slots = Slots::new(&config.dir, &config.tenant, root::open(&config.root)?);
         for slot in Slot::ALL {
             let path = slots.path(slot, FIRST);
             match (path.exists(), subject_folder(&config.dir).exists()) {
-                (true, _) => drop(slots.open(slot, FIRST)?),
+                (true, _) => drop(slots.open(slot, FIRST).await?),
                 // A blind index can be made anew from the values; what the others make cannot.
                 (false, true) if slot != Slot::Index => return Err(KeysError::Lost { path }),
-                (false, _) => slots.create(slot, FIRST, entropy)?,
+                (false, _) => slots.create(slot, FIRST, entropy).await?,
             }
         }
         Ok(())
@@ -81,21 +72,20 @@ impl KeyRing {
     /// Whether the root key and its passphrase are there, and for nobody else to read. Derives
     /// nothing.
     pub fn examine(config: &KeysConfig) -> Result<(), KeysError> {
-        let RootProvider::File { path, passphrase_file } = &config.root;
-        files::read(path)?;
-        read_passphrase(passphrase_file).map(drop)
+        root::examine(&config.root)
     }
 
     /// Opens what [`Self::init`] made, and the subject keys. Blocks for the time of one key
     /// derivation: call it at start.
-    pub fn open(config: &KeysConfig, entropy: Arc<dyn Entropy>) -> Result<Self, KeysError> {
+    pub async fn open(config: &KeysConfig, entropy: Arc<dyn Entropy>) -> Result<Self, KeysError> {
         crypto::self_test().map_err(KeysError::SelfTest)?;
-        let root = open_root(&config.root)?;
-        let slots = Slots::new(&config.dir, &config.tenant, &root);
-        let keys = Slot::ALL.map(|slot| slots.open(slot, FIRST));
-        let [audit, epoch, index, pseudonyms, records, tokens] = keys;
-        let (audit, epoch, pseudonyms) = (audit?, epoch?, pseudonyms?);
-        let (index, records, tokens) = (Mac::new(&index?), Mac::new(&records?), Mac::new(&tokens?));
+        let slots = Slots::new(&config.dir, &config.tenant, root::open(&config.root)?);
+        let audit = slots.open(Slot::Audit, FIRST).await?;
+        let epoch = slots.open(Slot::Epoch, FIRST).await?;
+        let index = Mac::new(&slots.open(Slot::Index, FIRST).await?);
+        let pseudonyms = slots.open(Slot::Pseudonyms, FIRST).await?;
+        let records = Mac::new(&slots.open(Slot::Records, FIRST).await?);
+        let tokens = Mac::new(&slots.open(Slot::Tokens, FIRST).await?);
         let subjects = StateConfig::Sled { path: subject_folder(&config.dir) };
         let subjects = Engine::open(&subjects).map_err(KeysError::State)?;
         let tenant = config.tenant.as_str().into();
@@ -188,41 +178,6 @@ impl fmt::Debug for KeyRing {
     }
 }
 
-fn create_root(
-    path: &Path,
-    passphrase_file: &Path,
-    cost: KdfCost,
-    entropy: &dyn Entropy,
-) -> Result<(), KeysError> {
-    if let Some(folder) = path.parent() {
-        files::create_folder(folder)?;
-    }
-    let passphrase = read_passphrase(passphrase_file)?;
-    let root = random_secret(entropy)?;
-    let mut random = [0; 32];
-    entropy.fill(&mut random).map_err(KeysError::Entropy)?;
-    let sealed =
-        crypto::seal_root(&root, passphrase.trim_end_matches(LINE_END).as_bytes(), cost, &random);
-    let sealed = sealed.map_err(|source| KeysError::Root { path: path.to_path_buf(), source })?;
-    files::create(path, &sealed)
-}
-
-fn open_root(provider: &RootProvider) -> Result<Secret, KeysError> {
-    let RootProvider::File { path, passphrase_file } = provider;
-    let text = files::read(path)?;
-    let passphrase = read_passphrase(passphrase_file)?;
-    crypto::open_root(&text, passphrase.trim_end_matches(LINE_END).as_bytes())
-        .map_err(|source| KeysError::Root { path: path.clone(), source })
-}
-
-fn read_passphrase(path: &Path) -> Result<zeroize::Zeroizing<String>, KeysError> {
-    let passphrase = files::read(path)?;
-    if passphrase.trim_end_matches(LINE_END).len() < MIN_PASSPHRASE {
-        return Err(KeysError::Passphrase { path: path.to_path_buf() });
-    }
-    Ok(passphrase)
-}
-
 /// Each epoch has a folder, so that it can be unlinked whole.
 fn subject_folder(dir: &Path) -> PathBuf {
     dir.join(format!("epoch-{FIRST}"))
@@ -230,8 +185,6 @@ fn subject_folder(dir: &Path) -> PathBuf {
 
 /// The number of the only epoch, and of the only key in each other slot, in this version.
 pub(super) const FIRST: u32 = 1;
-const MIN_PASSPHRASE: usize = 12;
-const LINE_END: [char; 2] = ['\r', '\n'];
 
 #[cfg(test)]
 impl KeyRing {

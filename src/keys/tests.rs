@@ -39,18 +39,18 @@ impl Installation {
         Self { config: KeysConfig { root, dir, tenant: "shop".to_owned() }, home }
     }
 
-    pub(crate) fn initialised() -> Self {
+    pub(crate) async fn initialised() -> Self {
         let installation = Self::new();
-        installation.init().unwrap();
+        installation.init().await.unwrap();
         installation
     }
 
-    fn init(&self) -> Result<(), KeysError> {
-        KeyRing::init(&self.config, KdfCost::FLOOR, &SystemEntropy)
+    async fn init(&self) -> Result<(), KeysError> {
+        KeyRing::init(&self.config, KdfCost::FLOOR, &SystemEntropy).await
     }
 
-    pub(crate) fn open(&self) -> Result<KeyRing, KeysError> {
-        KeyRing::open(&self.config, Arc::new(SystemEntropy))
+    pub(crate) async fn open(&self) -> Result<KeyRing, KeysError> {
+        KeyRing::open(&self.config, Arc::new(SystemEntropy)).await
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -113,10 +113,10 @@ async fn tokens(ring: &KeyRing, subjects: &[Subject<'_>]) -> Option<Vec<SubjectT
 
 #[tokio::test]
 async fn everything_is_the_same_after_reopening() {
-    let installation = Installation::initialised();
+    let installation = Installation::initialised().await;
     let domain = person();
     let everything = async |create: bool| {
-        let ring = installation.open().unwrap();
+        let ring = installation.open().await.unwrap();
         let subject = subject(&ring, &domain, "c-1");
         if create {
             ring.create(&[subject]).await.unwrap().unwrap();
@@ -127,7 +127,7 @@ async fn everything_is_the_same_after_reopening() {
     };
     let first = everything(true).await;
     assert_eq!(everything(false).await, first);
-    installation.init().unwrap();
+    installation.init().await.unwrap();
     assert_eq!(everything(false).await, first, "after another init");
 }
 
@@ -148,8 +148,8 @@ async fn a_subject_has_one_key_for_ever() {
 
 #[tokio::test]
 async fn no_file_holds_an_id_or_a_key() {
-    let installation = Installation::initialised();
-    let ring = installation.open().unwrap();
+    let installation = Installation::initialised().await;
+    let ring = installation.open().await.unwrap();
     let domain = person();
     let ids: Vec<String> = (0..50).map(|n| format!("张伟-subject-{n:04}@mail.example")).collect();
     let subjects: Vec<_> = ids.iter().map(|id| subject(&ring, &domain, id)).collect();
@@ -177,10 +177,10 @@ pub(crate) fn holds(bytes: &[u8], needle: &[u8]) -> bool {
     memchr::memmem::find(bytes, needle).is_some()
 }
 
-#[test]
-fn key_files_are_for_this_process_alone() {
-    let installation = Installation::initialised();
-    drop(installation.open().unwrap());
+#[tokio::test]
+async fn key_files_are_for_this_process_alone() {
+    let installation = Installation::initialised().await;
+    drop(installation.open().await.unwrap());
     let slots = slots::folder(&installation.config.dir);
     for (path, _) in files(&slots).into_iter().chain([(installation.root(), vec![])]) {
         let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
@@ -192,69 +192,69 @@ fn key_files_are_for_this_process_alone() {
     }
 }
 
-#[test]
-fn a_secret_file_that_others_may_read_is_refused_with_the_fix() {
-    let installation = Installation::initialised();
+#[tokio::test]
+async fn a_secret_file_that_others_may_read_is_refused_with_the_fix() {
+    let installation = Installation::initialised().await;
     for file in ["root.key", "passphrase", "keys/slots/epoch-1.key"] {
         let path = installation.path().join(file);
         for mode in [0o640, 0o604, 0o620, 0o601] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            let refused = installation.open().unwrap_err();
+            let refused = installation.open().await.unwrap_err();
             assert!(matches!(refused, KeysError::Open { .. }), "{refused}");
             assert!(refused.to_string().contains("chmod 600"), "{refused}");
         }
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     }
-    assert!(installation.open().is_ok());
+    assert!(installation.open().await.is_ok());
 }
 
-#[test]
-fn links_devices_and_long_files_are_refused() {
-    let installation = Installation::initialised();
+#[tokio::test]
+async fn links_devices_and_long_files_are_refused() {
+    let installation = Installation::initialised().await;
     let (root, aside) = (installation.root(), installation.path().join("aside"));
     fs::rename(&root, &aside).unwrap();
-    let refused = || {
-        let refused = installation.open().unwrap_err();
+    let refused = async || {
+        let refused = installation.open().await.unwrap_err();
         assert!(matches!(refused, KeysError::Plain { .. }), "{refused}");
     };
     symlink(&aside, &root).unwrap();
-    refused();
+    refused().await;
     fs::remove_file(&root).unwrap();
     symlink("/dev/zero", &root).unwrap();
-    refused();
+    refused().await;
     fs::remove_file(&root).unwrap();
     write(&root, &"x".repeat(5_000), 0o600);
-    refused();
+    refused().await;
 }
 
-#[test]
-fn init_does_not_replace_what_was_lost() {
-    let installation = Installation::initialised();
-    drop(installation.open().unwrap());
+#[tokio::test]
+async fn init_does_not_replace_what_was_lost() {
+    let installation = Installation::initialised().await;
+    drop(installation.open().await.unwrap());
     let epoch = installation.path().join("keys/slots/epoch-1.key");
     let kept = fs::read_to_string(&epoch).unwrap();
     fs::remove_file(&epoch).unwrap();
-    assert!(matches!(installation.open(), Err(KeysError::Missing { .. })));
-    assert!(matches!(installation.init(), Err(KeysError::Lost { .. })));
+    assert!(matches!(installation.open().await, Err(KeysError::Missing { .. })));
+    assert!(matches!(installation.init().await, Err(KeysError::Lost { .. })));
     write(&epoch, &kept, 0o600);
     fs::remove_file(installation.root()).unwrap();
-    assert!(matches!(installation.init(), Err(KeysError::Lost { .. })));
+    assert!(matches!(installation.init().await, Err(KeysError::Lost { .. })));
 }
 
-#[test]
-fn an_interrupted_init_is_completed() {
-    let installation = Installation::initialised();
+#[tokio::test]
+async fn an_interrupted_init_is_completed() {
+    let installation = Installation::initialised().await;
     let slots = installation.path().join("keys/slots");
     fs::remove_file(slots.join("tokens-1.key")).unwrap();
     // What a crash leaves of a file being written.
     write(&slots.join("tokens-1.key.new"), "half", 0o600);
-    installation.init().unwrap();
-    assert!(installation.open().is_ok());
+    installation.init().await.unwrap();
+    assert!(installation.open().await.is_ok());
 }
 
-#[test]
-fn a_slot_opens_only_as_itself() {
-    let installation = Installation::initialised();
+#[tokio::test]
+async fn a_slot_opens_only_as_itself() {
+    let installation = Installation::initialised().await;
     let slots = installation.path().join("keys/slots");
     let (epoch, audit) = (slots.join("epoch-1.key"), slots.join("audit-1.key"));
     let text = fs::read_to_string(&epoch).unwrap();
@@ -270,26 +270,26 @@ fn a_slot_opens_only_as_itself() {
         String::new(),
     ] {
         write(&epoch, &wrong, 0o600);
-        let refused = installation.open().unwrap_err();
+        let refused = installation.open().await.unwrap_err();
         assert!(matches!(refused, KeysError::Slot { .. }), "{wrong} {refused}");
     }
     write(&epoch, &text, 0o600);
-    assert!(installation.open().is_ok());
+    assert!(installation.open().await.is_ok());
     let config = KeysConfig { tenant: "another".to_owned(), ..installation.config };
-    let refused = KeyRing::open(&config, Arc::new(SystemEntropy));
+    let refused = KeyRing::open(&config, Arc::new(SystemEntropy)).await;
     assert!(matches!(refused, Err(KeysError::Slot { .. })));
 }
 
-#[test]
-fn a_wrong_or_short_passphrase_is_refused() {
-    let installation = Installation::initialised();
+#[tokio::test]
+async fn a_wrong_or_short_passphrase_is_refused() {
+    let installation = Installation::initialised().await;
     let passphrase = installation.path().join("passphrase");
     write(&passphrase, "correct horse batterz\n", 0o600);
-    assert!(matches!(installation.open(), Err(KeysError::Root { .. })));
+    assert!(matches!(installation.open().await, Err(KeysError::Root { .. })));
     write(&passphrase, "short\n\n\n\n\n\n\n\n\n\n\n\n", 0o600);
-    assert!(matches!(installation.open(), Err(KeysError::Passphrase { .. })));
+    assert!(matches!(installation.open().await, Err(KeysError::Passphrase { .. })));
     write(&passphrase, "correct horse battery", 0o600);
-    assert!(installation.open().is_ok(), "the line end does not count");
+    assert!(installation.open().await.is_ok(), "the line end does not count");
 }
 
 #[tokio::test]
@@ -312,10 +312,10 @@ impl Entropy for NoEntropy {
     }
 }
 
-#[test]
-fn without_randomness_no_key_is_made() {
+#[tokio::test]
+async fn without_randomness_no_key_is_made() {
     let installation = Installation::new();
-    let refused = KeyRing::init(&installation.config, KdfCost::FLOOR, &NoEntropy);
+    let refused = KeyRing::init(&installation.config, KdfCost::FLOOR, &NoEntropy).await;
     assert!(matches!(refused, Err(KeysError::Entropy(_))));
     assert!(!installation.root().exists());
     let refused = KeyRing::ephemeral(Engine::memory(), Arc::new(NoEntropy));

@@ -486,13 +486,13 @@ async fn fault_at(plan: FaultPlan, in_keys: bool) -> bool {
 
 #[tokio::test]
 async fn cards_in_files_outlast_the_process_and_name_nobody() {
-    let installation = Installation::initialised();
+    let installation = Installation::initialised().await;
     let state = StateConfig::Sled { path: installation.path().join("state") };
     let ids: Vec<String> = (0..40).map(|n| format!("Εύα-{n}-subject@mail.example")).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     let visit = async || {
         let cards = Cards::open(
-            installation.open().unwrap(),
+            installation.open().await.unwrap(),
             Engine::open(&state).unwrap(),
             &SubjectsConfig::default(),
         );

@@ -316,7 +316,7 @@ async fn a_configured_gateway_exports_and_sends_what_is_left_when_it_stops() {
     let folder = tempfile::TempDir::new().unwrap();
     let site = folder.path().join("site");
     let plan = Plan { gateway: 0, admin: 0, demo: true, ..Plan::default() };
-    privet::app::init(&site, &plan, &SystemEntropy).unwrap();
+    privet::app::init(&site, &plan, &SystemEntropy).await.unwrap();
     let file = site.join("privet.toml");
     let mut text = std::fs::read_to_string(&file).unwrap();
     let otlp = format!("http://{}/", collector.address);

@@ -1,0 +1,85 @@
+//! Who holds the root key: one trait, and one file for each provider.
+
+mod file;
+
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::config::RootProvider;
+use super::error::KeysError;
+use super::slots::Slot;
+use crate::clock::Entropy;
+use crate::crypto::KdfCost;
+use crate::crypto::Secret;
+
+/// What a provider is asked for, once it has answered.
+pub(super) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, KeysError>> + Send + 'a>>;
+
+/// The slot a key belongs to. A wrapped key opens at its own place and at no other.
+pub(super) struct Place {
+    /// What the key is for.
+    #[expect(dead_code, reason = "a provider with a key for each epoch reads it")]
+    pub(super) slot: Slot,
+    #[expect(dead_code, reason = "a provider with a key for each epoch reads it")]
+    /// Its number; of [`Slot::Epoch`] the epoch, which has a key of its own at a provider that
+    /// can destroy one.
+    pub(super) number: u32,
+    /// Tenant, slot, number and state, length-prefixed: what the seal is bound to.
+    pub(super) context: Vec<u8>,
+}
+
+/// Holds the key that wraps the keys of slots.
+pub(super) trait Root: Send + Sync {
+    /// The provider's word in privet.toml.
+    #[expect(dead_code, reason = "there is one provider as yet")]
+    fn kind(&self) -> &'static str;
+
+    /// Wraps a key for its place and gives one line of text without spaces. `random` is fresh
+    /// randomness, for a provider whose nonces are made here.
+    fn wrap<'a>(
+        &'a self,
+        place: &'a Place,
+        key: &'a Secret,
+        random: &'a [u8; 16],
+    ) -> Answer<'a, String>;
+
+    /// Opens what [`Self::wrap`] made. `None`: it was not made by this root key for this place.
+    fn unwrap<'a>(&'a self, place: &'a Place, wrapped: &'a str) -> Answer<'a, Option<Secret>>;
+
+    /// Destroys the provider's own key of an epoch, for ever. What is gone already is no error,
+    /// nor is a provider that has none.
+    fn destroy(&self, epoch: u32) -> Answer<'_, ()>;
+}
+
+/// Makes the root key unless there is one. `slots` is where the keys it wraps stand: with those
+/// there and the root key gone, none is made.
+pub(super) fn create(
+    provider: &RootProvider,
+    slots: &Path,
+    cost: KdfCost,
+    entropy: &dyn Entropy,
+) -> Result<(), KeysError> {
+    match provider {
+        RootProvider::File { path, passphrase_file } => {
+            file::create(path, passphrase_file, slots, cost, entropy)
+        }
+    }
+}
+
+/// Whether what the provider needs here is there, and for nobody else to read. Asks nobody.
+pub(super) fn examine(provider: &RootProvider) -> Result<(), KeysError> {
+    match provider {
+        RootProvider::File { path, passphrase_file } => file::examine(path, passphrase_file),
+    }
+}
+
+/// Opens the root key.
+pub(super) fn open(provider: &RootProvider) -> Result<Arc<dyn Root>, KeysError> {
+    Ok(match provider {
+        RootProvider::File { path, passphrase_file } => {
+            Arc::new(file::FileRoot::open(path, passphrase_file)?)
+        }
+    })
+}
