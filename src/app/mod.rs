@@ -12,6 +12,7 @@ mod open_log;
 mod outside;
 mod policy_tests;
 mod risks;
+mod root_key;
 mod running;
 mod stores;
 mod telemetry;

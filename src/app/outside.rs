@@ -7,9 +7,6 @@ use crate::authn::AuthnConfig;
 use crate::authn::AuthnMetrics;
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::keys::KeyRing;
-use crate::keys::KeysError;
-use crate::keys::RootProvider;
 use crate::net::ServerTls;
 use crate::types::Fault;
 use crate::types::Faults;
@@ -18,6 +15,7 @@ use crate::upstream;
 
 use super::harden;
 use super::load::Loaded;
+use super::root_key;
 use super::running::connections_that_fit;
 use super::running::read_operators;
 
@@ -29,7 +27,7 @@ impl Loaded {
     pub fn require_files(&self) -> Result<(), Vec<Fault>> {
         let mut faults = Faults::new();
         let config = &self.config;
-        root_key(config, &mut faults);
+        root_key::examine(config, &mut faults);
         issuers(config, &mut faults);
         stores(config, &mut faults);
         if let Some(files) = &config.gateway.tls
@@ -54,21 +52,6 @@ pub(super) fn descriptors(config: &Config, faults: &mut Faults) {
         let help = "raise the limit (`ulimit -Hn`, or `LimitNOFILE=` of the service)";
         faults.warning(&config.place(&["gateway", "limits", "connections"]), what, help);
     }
-}
-
-fn root_key(config: &Config, faults: &mut Faults) {
-    let Err(error) = KeyRing::examine(&config.keys) else { return };
-    let RootProvider::File { passphrase_file, .. } = &config.keys.root;
-    let of_passphrase = match &error {
-        KeysError::Io { path, .. }
-        | KeysError::Missing { path }
-        | KeysError::Open { path, .. }
-        | KeysError::Passphrase { path }
-        | KeysError::Plain { path } => path == passphrase_file,
-        _ => false,
-    };
-    let key = if of_passphrase { "passphrase_file" } else { "path" };
-    faults.error(&config.place(&["keys", "root", key]), told(&error), "");
 }
 
 /// Key sets in files; those behind URLs may be out of reach just now.

@@ -11,17 +11,16 @@ use crate::authn::Allowed;
 use crate::authn::IssuerConfig;
 use crate::config::Config;
 use crate::config::StoreSection;
-use crate::keys::RootProvider;
 use crate::policy::PolicySet;
 use crate::types::Faults;
 
 use super::init::DEV_ISSUER;
+use super::root_key;
 
 /// Tells every risky setting.
 pub(super) fn check(config: &Config, policy: &PolicySet, faults: &mut Faults) {
     let mut risks = Risks { config, faults };
     risks.log();
-    risks.keys();
     risks.callers();
     risks.limits();
     for (index, issuer) in config.authn.issuers.iter().enumerate() {
@@ -30,6 +29,7 @@ pub(super) fn check(config: &Config, policy: &PolicySet, faults: &mut Faults) {
     for (index, store) in config.stores.iter().enumerate() {
         risks.store(&index.to_string(), store);
     }
+    root_key::risks(config, faults);
     unsafe_writes(policy, faults);
 }
 
@@ -52,16 +52,6 @@ impl Risks<'_> {
                 what,
                 "write \"strict\", unless that was measured and meant",
             );
-        }
-    }
-
-    fn keys(&mut self) {
-        let RootProvider::File { path, passphrase_file } = &self.config.keys.root;
-        if path.parent() == passphrase_file.parent() {
-            let what =
-                "the passphrase lies beside the key it opens: who copies the folder has both";
-            let help = "keep it elsewhere, such as a credential of systemd (LoadCredential=)";
-            self.tell(&["keys", "root", "passphrase_file"], what, help);
         }
     }
 

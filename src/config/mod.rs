@@ -5,6 +5,7 @@
 
 mod auth;
 mod issuer;
+mod keys;
 mod listen;
 mod paths;
 mod store;
@@ -154,11 +155,15 @@ impl Config {
             ("[admin] listen", self.admin.listen == next.admin.listen),
             ("[state]", self.state == next.state),
             ("[audit]", self.audit_settings() == next.audit_settings()),
-            ("[keys.root]", self.keys.root == next.keys.root),
+            ("[keys]", self.keys_settings() == next.keys_settings()),
             ("[[store]]", self.stores == next.stores),
             ("[telemetry]", self.telemetry == next.telemetry),
         ];
         parts.into_iter().filter(|(_, same)| !same).map(|(part, _)| part).collect()
+    }
+
+    fn keys_settings(&self) -> (&RootProvider, Duration) {
+        (&self.keys.root, self.keys.cached)
     }
 
     /// Without the log's name, which follows from the tenant.
@@ -184,7 +189,7 @@ fn read_root(root: &Node, paths: &Paths, faults: &mut Faults) -> Option<Config> 
         }
     }
     let state = map.required("state", faults).and_then(|n| state(n, paths, faults));
-    let keys = map.required("keys", faults).and_then(|n| root_provider(n, paths, faults));
+    let keys = map.required("keys", faults).and_then(|n| keys::read(n, paths, faults));
     let audit = map.required("audit", faults).and_then(|n| audit(n, paths, faults));
     let issuers = map.optional("issuer").map_or_else(Vec::new, |n| issuer::all(n, paths, faults));
     let certificates =
@@ -208,7 +213,7 @@ fn read_root(root: &Node, paths: &Paths, faults: &mut Faults) -> Option<Config> 
     map.finish(faults);
 
     let tenant = tenant?;
-    let (root_key, dir) = (keys?, state.as_ref().map(|(_, dir)| dir.clone())?);
+    let (keys, dir) = (keys?, state.as_ref().map(|(_, dir)| dir.clone())?);
     let audit = AuditConfig { durability: audit.as_ref()?.1, ..log_config(&audit?.0, &tenant) };
     Some(Config {
         policies: policies?,
@@ -217,7 +222,7 @@ fn read_root(root: &Node, paths: &Paths, faults: &mut Faults) -> Option<Config> 
         admin: admin?,
         state: state?.0,
         audit,
-        keys: KeysConfig { root: root_key, dir, tenant },
+        keys: keys.into_config(dir, tenant),
         authn: AuthnConfig { issuers, certificates },
         stores: stores?,
         telemetry: match telemetry {
@@ -279,30 +284,6 @@ fn audit(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<(PathBuf, Du
 /// The log's name is in every checkpoint, for ever the same.
 fn log_config(dir: &Path, tenant: &str) -> AuditConfig {
     AuditConfig::new(dir, format!("{tenant}/node-1"))
-}
-
-fn root_provider(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<RootProvider> {
-    let mut keys = MapReader::new(node, "`[keys]`", faults)?;
-    let root = keys.required("root", faults);
-    keys.later("shred_within", faults);
-    keys.finish(faults);
-    let mut map = MapReader::new(root?, "`[keys.root]`", faults)?;
-    if let Some(provider) = map.required("provider", faults) {
-        match provider.as_text() {
-            Some(later @ ("openbao" | "pkcs11")) => {
-                doc::not_in_this_version(&provider.place, later, faults);
-                return None;
-            }
-            _ => {
-                let known = ["file", "openbao", "pkcs11"];
-                provider.word("provider", |t| (t == "file").then_some(()), &known, faults);
-            }
-        }
-    }
-    let path = map.required("path", faults).and_then(|n| paths.read(n, faults));
-    let passphrase = map.required("passphrase_file", faults).and_then(|n| paths.read(n, faults));
-    map.finish(faults);
-    Some(RootProvider::File { path: path?, passphrase_file: passphrase? })
 }
 
 /// Reads any text as privet.toml; whether every fault has its place inside the text, and whether

@@ -266,7 +266,8 @@ fn what_a_running_gateway_cannot_take_up_is_named() {
         ("127.0.0.1:7480", "127.0.0.1:7481", "[admin] listen"),
         ("data/state", "data/cards", "[state]"),
         ("data/audit", "data/log", "[audit]"),
-        ("data/root.key", "data/other.key", "[keys.root]"),
+        ("data/root.key", "data/other.key", "[keys]"),
+        ("[keys.root]", "[keys]\ncached = \"2h\"\n[keys.root]", "[keys]"),
         ("127.0.0.1:7001", "127.0.0.1:7002", "[[store]]"),
     ] {
         assert_eq!(parts(from, to), [wanted]);
@@ -390,12 +391,6 @@ fn what_later_versions_bring_is_refused() {
     etc/privet.toml:9:7: `postgres` is not in this version
      9 | url = "postgres://db/privet"
        |       ^^^^^^^^^^^^^^^^^^^^^^
-      help: leave it out; nothing here acts on it yet
-    "#);
-    insta::assert_snapshot!(changed("provider = \"file\"", "provider = \"openbao\""), @r#"
-    etc/privet.toml:13:12: `openbao` is not in this version
-     13 | provider = "openbao"
-        |            ^^^^^^^^^
       help: leave it out; nothing here acts on it yet
     "#);
     insta::assert_snapshot!(changed("kind = \"http\"", "kind = \"postgres\""), @r#"
@@ -635,4 +630,152 @@ fn traces_go_nowhere_in_the_clear_and_nowhere_else() {
         assert!(told.contains(fault), "{line}: {told}");
         assert!(!told.contains("pw-planted"), "{told}");
     }
+}
+
+/// The working file with the root key in a transit engine.
+fn with_transit(lines: &str) -> String {
+    let file =
+        "provider = \"file\"\npath = \"data/root.key\"\npassphrase_file = \"secrets/passphrase\"";
+    assert!(GOOD.contains(file));
+    GOOD.replacen(file, &format!("provider = \"openbao\"\n{lines}"), 1)
+}
+
+#[test]
+fn the_root_key_may_be_in_a_transit_engine() {
+    let text = with_transit(
+        r#"url = "https://bao.internal:8200"
+key = "shop"
+token_file = "secrets/bao.token""#,
+    );
+    assert_eq!(faults_of(&text), "");
+    let keys = read(&text).0.unwrap().keys;
+    assert_eq!(keys.cached, Duration::from_secs(3_600));
+    let RootProvider::OpenBao(bao) = keys.root else { panic!() };
+    assert_eq!((bao.mount.as_str(), bao.key.as_str()), ("transit", "shop"));
+    assert_eq!(bao.token_file, Path::new("etc/secrets/bao.token"));
+    assert_eq!((bao.ca, bao.namespace), (None, None));
+
+    let text = with_transit(
+        r#"url = "http://127.0.0.1:8200"
+mount = "teams/transit"
+key = "shop.1"
+token_file = "t"
+ca = "ca.pem"
+namespace = "eu/privacy""#,
+    );
+    let text = text.replace("[keys.root]", "[keys]\ncached = \"90m\"\n[keys.root]");
+    assert_eq!(faults_of(&text), "");
+    let keys = read(&text).0.unwrap().keys;
+    assert_eq!(keys.cached, Duration::from_secs(5_400));
+    let RootProvider::OpenBao(bao) = keys.root else { panic!() };
+    assert_eq!(
+        (bao.mount.as_str(), bao.namespace.as_deref()),
+        ("teams/transit", Some("eu/privacy"))
+    );
+    assert_eq!(bao.ca.as_deref(), Some(Path::new("etc/ca.pem")));
+}
+
+#[test]
+fn wrong_settings_of_a_transit_engine_are_refused_with_the_fix() {
+    insta::assert_snapshot!(faults_of(&with_transit("")), @r#"
+    etc/privet.toml:12:1: `[keys.root]` needs `url`
+     12 | [keys.root]
+        | ^^^^^^^^^^^
+    etc/privet.toml:12:1: `[keys.root]` needs `key`
+     12 | [keys.root]
+        | ^^^^^^^^^^^
+    etc/privet.toml:12:1: `[keys.root]` needs `token_file`
+     12 | [keys.root]
+        | ^^^^^^^^^^^
+    "#);
+    insta::assert_snapshot!(faults_of(&with_transit(r#"url = "http://bao.internal:8200"
+mount = "/transit/"
+key = "shop-epoch-3"
+token_file = 7"#)), @r#"
+    etc/privet.toml:14:7: `http://bao.internal:8200` is not an https URL
+     14 | url = "http://bao.internal:8200"
+        |       ^^^^^^^^^^^^^^^^^^^^^^^^^^
+      help: keys travel there; in the clear only to this machine
+    etc/privet.toml:15:9: `/transit/` is not a path of names
+     15 | mount = "/transit/"
+        |         ^^^^^^^^^^^
+      help: write it without a `/` at either end, such as "transit"
+    etc/privet.toml:16:7: `shop-epoch-3` is not a key of an installation
+     16 | key = "shop-epoch-3"
+        |       ^^^^^^^^^^^^^^
+      help: such keys are made and destroyed by the gateway; name the one before `-epoch-`
+    etc/privet.toml:17:14: expected text, found a number
+     17 | token_file = 7
+        |              ^
+      help: put it in quotes
+    "#);
+    insta::assert_snapshot!(faults_of(&with_transit(r#"url = "https://bao.internal/v1/transit"
+mount = "a/../sys"
+key = "a/b"
+token = "s.secret"
+token_file = "t"
+namespace = "../root""#)), @r#"
+    etc/privet.toml:14:7: `https://bao.internal/v1/transit` is not the address of a server alone
+     14 | url = "https://bao.internal/v1/transit"
+        |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      help: `/v1`, `mount` and `key` come after it
+    etc/privet.toml:15:9: `a/../sys` is not a path of names
+     15 | mount = "a/../sys"
+        |         ^^^^^^^^^^
+      help: write it without a `/` at either end, such as "transit"
+    etc/privet.toml:16:7: `a/b` is not a name of a key
+     16 | key = "a/b"
+        |       ^^^^^
+      help: use at most 100 of a-z, A-Z, 0-9, `-`, `_` and `.`
+    etc/privet.toml:17:1: `[keys.root]` has no `token`
+      help: did you mean `token_file`?
+    etc/privet.toml:19:13: `../root` is not a path of names
+     19 | namespace = "../root"
+        |             ^^^^^^^^^
+      help: write it without a `/` at either end, such as "transit"
+    "#);
+    let password = with_transit(
+        "url = \"https://root:s.secret@bao.internal\"\nkey = \"k\"\ntoken_file = \"t\"",
+    );
+    let said = faults_of(&password);
+    assert!(said.contains("token_file") && !said.contains("s.secret"), "{said}");
+}
+
+#[test]
+fn how_long_keys_are_used_unasked_has_bounds() {
+    let cached = |text: &str| {
+        let text =
+            GOOD.replacen("[keys.root]", &format!("[keys]\ncached = {text}\n[keys.root]"), 1);
+        (read(&text).0.map(|config| config.keys.cached.as_secs()), faults_of(&text))
+    };
+    for (text, seconds) in
+        [("\"60s\"", 60), ("\"1h\"", 3_600), ("\"2 hours\"", 7_200), ("\"7d\"", 604_800)]
+    {
+        assert_eq!(cached(text).0, Some(seconds), "{text}");
+    }
+    for text in [
+        "\"59s\"",
+        "\"8d\"",
+        "\"h\"",
+        "\"-1h\"",
+        "\"1é\"",
+        "\"\"",
+        "3600",
+        "\"0 hours\"",
+        "\"99999999999999999999h\"",
+    ] {
+        assert_eq!(cached(text).0, None, "{text}");
+    }
+    insta::assert_snapshot!(cached("\"1s\"").1, @r#"
+    etc/privet.toml:13:10: `1s` is not a length of time that fits here
+     13 | cached = "1s"
+        |          ^^^^
+      help: from 60 to 604800 seconds, written as `30m` or `1h`
+    "#);
+    insta::assert_snapshot!(cached("\"soon\"").1, @r#"
+    etc/privet.toml:13:10: `soon` is no length of time
+     13 | cached = "soon"
+        |          ^^^^^^
+      help: write it as `15 minutes`, `24 hours` or `3 years`
+    "#);
 }

@@ -1,16 +1,28 @@
 //! Where keys are kept.
 
 use std::path::PathBuf;
+use std::time::Duration;
+
+use http::Uri;
 
 /// Where keys are kept.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KeysConfig {
     /// Who holds the root key.
     pub root: RootProvider,
+    /// How long keys are used without word from whoever holds the root key. A file always
+    /// answers.
+    pub cached: Duration,
     /// The folder of slots and subject keys; only this process may read it.
     pub dir: PathBuf,
     /// The installation's name: part of every sealed value, so it never changes.
     pub tenant: String,
+}
+
+impl KeysConfig {
+    /// Unless something else is written: an hour covers a restart of the provider, and is little
+    /// for whoever waits for the keys to go.
+    pub const CACHED: Duration = Duration::from_secs(3_600);
 }
 
 /// Who holds the root key.
@@ -23,4 +35,24 @@ pub enum RootProvider {
         /// The passphrase; a line end after it does not count.
         passphrase_file: PathBuf,
     },
+    /// The transit engine of OpenBao or Vault.
+    OpenBao(OpenBao),
+}
+
+/// Where a transit engine is, and its key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OpenBao {
+    /// Where it answers; `https`, or `http` on this machine.
+    pub url: Uri,
+    /// Where the engine is mounted.
+    pub mount: String,
+    /// Its key. The keys of epochs have its name with `-epoch-N` after it, so that no two
+    /// installations may share it.
+    pub key: String,
+    /// The file of the token, read for each call.
+    pub token_file: PathBuf,
+    /// Whom to believe; the system's authorities without.
+    pub ca: Option<PathBuf>,
+    /// The namespace, where there are several.
+    pub namespace: Option<String>,
 }

@@ -5,10 +5,12 @@ use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 
+use super::fault::ProviderFault;
 use crate::clock::EntropyError;
 use crate::crypto::RecordFault;
 use crate::crypto::RootFileError;
 use crate::crypto::SelfTestError;
+use crate::net::NetError;
 use crate::state::StateError;
 use crate::types::ClientError;
 use crate::types::ErrorKind;
@@ -16,6 +18,9 @@ use crate::types::ErrorKind;
 /// A key could not be made, read or used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
+    /// Whom to believe when connecting to the provider of the root key cannot be read.
+    #[error("the authorities for the root key's provider cannot be used")]
+    Authority(#[source] NetError),
     /// Others went on creating the same keys.
     #[error("the same subject keys were created from several sides again and again")]
     Contended,
@@ -65,6 +70,15 @@ pub enum KeysError {
         /// The file.
         path: PathBuf,
     },
+    /// The provider of the root key is of no use.
+    #[error("{at}")]
+    Provider {
+        /// Which, and where.
+        at: Box<str>,
+        /// Why.
+        #[source]
+        fault: ProviderFault,
+    },
     /// A stored subject key does not open.
     #[error("a stored subject key cannot be used")]
     Record(#[source] RecordFault),
@@ -95,6 +109,12 @@ pub enum KeysError {
     /// The folder of subject keys could not be read or written.
     #[error("subject keys cannot be read or written")]
     State(#[source] StateError),
+    /// The file of a token does not hold one.
+    #[error("`{}` does not hold one line with a token", path.display())]
+    Token {
+        /// The file.
+        path: PathBuf,
+    },
     /// A fresh key could not be wrapped.
     #[error("the root key could not wrap a new key")]
     Wrap,

@@ -12,6 +12,7 @@
 
 mod config;
 mod error;
+mod fault;
 mod files;
 mod pseudonyms;
 mod ring;
@@ -25,8 +26,9 @@ mod hygiene;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use self::config::{KeysConfig, RootProvider};
+pub use self::config::{KeysConfig, OpenBao, RootProvider};
 pub use self::error::KeysError;
+pub use self::fault::ProviderFault;
 pub use self::pseudonyms::PurposePseudonyms;
 pub use self::ring::KeyRing;
 pub use self::seals::{RecordSeals, SubjectKeys};

@@ -55,8 +55,8 @@ impl KeyRing {
         entropy: &dyn Entropy,
     ) -> Result<(), KeysError> {
         crypto::self_test().map_err(KeysError::SelfTest)?;
-        root::create(&config.root, &slots::folder(&config.dir), cost, entropy)?;
-        let slots = Slots::new(&config.dir, &config.tenant, root::open(&config.root)?);
+        root::create(&config.root, &slots::folder(&config.dir), cost, entropy).await?;
+        let slots = Slots::new(&config.dir, &config.tenant, root::open(&config.root).await?);
         for slot in Slot::ALL {
             let path = slots.path(slot, FIRST);
             match (path.exists(), subject_folder(&config.dir).exists()) {
@@ -79,7 +79,7 @@ impl KeyRing {
     /// derivation: call it at start.
     pub async fn open(config: &KeysConfig, entropy: Arc<dyn Entropy>) -> Result<Self, KeysError> {
         crypto::self_test().map_err(KeysError::SelfTest)?;
-        let slots = Slots::new(&config.dir, &config.tenant, root::open(&config.root)?);
+        let slots = Slots::new(&config.dir, &config.tenant, root::open(&config.root).await?);
         let audit = slots.open(Slot::Audit, FIRST).await?;
         let epoch = slots.open(Slot::Epoch, FIRST).await?;
         let index = Mac::new(&slots.open(Slot::Index, FIRST).await?);

@@ -1,10 +1,12 @@
-//! One small exchange over HTTPS: no redirects, a size limit, one deadline.
+//! One small exchange over HTTPS: no redirects followed, a size limit, one deadline.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http::HeaderValue;
+use http::Method;
 use http::Request;
 use http::StatusCode;
 use http::Uri;
@@ -43,13 +45,41 @@ pub struct Form {
     pub body: String,
 }
 
+/// A question whose answer means something under any status.
+#[derive(Debug)]
+pub struct Question {
+    /// GET, POST, DELETE …
+    pub method: Method,
+    /// Headers besides those of the exchange itself; mark secret values as sensitive.
+    pub headers: HeaderMap,
+    /// JSON; empty where there is none.
+    pub body: Bytes,
+}
+
+/// Asks and gives status and body, whatever the status is. A redirect is an answer like any
+/// other: it is not followed. In the clear only to this machine itself.
+pub async fn ask(fetch: &Fetch, question: Question) -> Result<(StatusCode, Bytes), NetError> {
+    require_safe(fetch)?;
+    let Question { method, headers, body } = question;
+    let builder = request(Request::builder().method(method).uri(path(&fetch.url)), fetch);
+    let builder = match body.is_empty() {
+        true => builder,
+        false => builder.header(header::CONTENT_TYPE, "application/json"),
+    };
+    let request = builder.body(Full::from(body)).map(|mut request| {
+        request.headers_mut().extend(headers);
+        request
+    });
+    exchange(fetch, request, "asking", Answers::All).await
+}
+
 /// Fetches a document. Any status but 200 is an error: a redirect could lead anywhere.
 pub async fn https_get(fetch: &Fetch) -> Result<Bytes, NetError> {
     if fetch.url.scheme_str() != Some("https") {
         return Err(not_safe(&fetch.url, "it does not start with `https://`"));
     }
     let request = request(Request::get(path(&fetch.url)), fetch).body(Full::default());
-    exchange(fetch, request, "fetching a document").await
+    Ok(exchange(fetch, request, "fetching a document", Answers::Ok).await?.1)
 }
 
 /// Sends a form and gives the answer, which must have the status 200. In the clear only to this
@@ -60,7 +90,7 @@ pub async fn post_form(fetch: &Fetch, form: Form) -> Result<Bytes, NetError> {
         .header(header::AUTHORIZATION, form.authorization)
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
         .body(Full::from(form.body));
-    exchange(fetch, request, "sending a form").await
+    Ok(exchange(fetch, request, "sending a form", Answers::Ok).await?.1)
 }
 
 /// Sends a document and gives the answer, under the same conditions as [`post_form`].
@@ -69,7 +99,16 @@ pub async fn post(fetch: &Fetch, content: HeaderValue, body: Bytes) -> Result<By
     let request = request(Request::post(path(&fetch.url)), fetch)
         .header(header::CONTENT_TYPE, content)
         .body(Full::from(body));
-    exchange(fetch, request, "sending a document").await
+    Ok(exchange(fetch, request, "sending a document", Answers::Ok).await?.1)
+}
+
+/// Which answers are read.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Answers {
+    /// Those with the status 200.
+    Ok,
+    /// Whatever their status.
+    All,
 }
 
 fn require_safe(fetch: &Fetch) -> Result<(), NetError> {
@@ -106,10 +145,11 @@ async fn exchange(
     fetch: &Fetch,
     request: Result<Request<Full<Bytes>>, http::Error>,
     what: &'static str,
-) -> Result<Bytes, NetError> {
+    answers: Answers,
+) -> Result<(StatusCode, Bytes), NetError> {
     let target = Target::from_uri(&fetch.url, fetch.tls.as_ref())?;
     let request = request.map_err(|error| failed(&target, error.to_string()))?;
-    tokio::time::timeout(fetch.timeout, send(fetch, &target, request))
+    tokio::time::timeout(fetch.timeout, send(fetch, &target, request, answers))
         .await
         .map_err(|_| NetError::Timeout { what, limit_ms: fetch.timeout.as_millis() })?
 }
@@ -122,19 +162,21 @@ async fn send(
     fetch: &Fetch,
     target: &Target,
     request: Request<Full<Bytes>>,
-) -> Result<Bytes, NetError> {
+    answers: Answers,
+) -> Result<(StatusCode, Bytes), NetError> {
     let failed = |what: String| failed(target, what);
     let stream = connect(target, fetch.timeout).await?;
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(error.to_string()))?;
     let answer = async {
         let answer = sender.send_request(request).await.map_err(|e| failed(e.to_string()))?;
-        if answer.status() != StatusCode::OK {
-            return Err(failed(format!("status {}", answer.status().as_u16())));
+        let status = answer.status();
+        if answers == Answers::Ok && status != StatusCode::OK {
+            return Err(failed(format!("status {}", status.as_u16())));
         }
         let body = Limited::new(answer.into_body(), fetch.limit_bytes);
         let body = body.collect().await.map_err(|error| failed(error.to_string()))?;
-        Ok(body.to_bytes())
+        Ok((status, body.to_bytes()))
     };
     // The connection is driven here rather than in a task, so that it ends with the fetch.
     tokio::pin!(connection);

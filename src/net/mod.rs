@@ -18,7 +18,7 @@ pub use self::accept::{Bound, Listener, ListenerSetup, Pending};
 pub use self::connect::{ClientIdentity, ClientTls, Target, connect};
 pub use self::drain::{Drain, Open};
 pub use self::error::NetError;
-pub use self::fetch::{Fetch, Form, https_get, is_this_machine, post, post_form};
+pub use self::fetch::{Fetch, Form, Question, ask, https_get, is_this_machine, post, post_form};
 pub use self::files::{check_folder, read_bounded, read_secret};
 pub use self::inherited::{Inherited, addresses};
 pub use self::metrics::NetMetrics;

@@ -1,12 +1,20 @@
 //! Who holds the root key: one trait, and one file for each provider.
 
+mod bound;
 mod file;
+mod openbao;
+#[cfg(test)]
+pub(super) mod tests;
+#[cfg(test)]
+pub(super) mod transit_server;
 
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use self::file::FileRoot;
+use self::openbao::Transit;
 use super::config::RootProvider;
 use super::error::KeysError;
 use super::slots::Slot;
@@ -20,9 +28,7 @@ pub(super) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, KeysError>
 /// The slot a key belongs to. A wrapped key opens at its own place and at no other.
 pub(super) struct Place {
     /// What the key is for.
-    #[expect(dead_code, reason = "a provider with a key for each epoch reads it")]
     pub(super) slot: Slot,
-    #[expect(dead_code, reason = "a provider with a key for each epoch reads it")]
     /// Its number; of [`Slot::Epoch`] the epoch, which has a key of its own at a provider that
     /// can destroy one.
     pub(super) number: u32,
@@ -53,9 +59,16 @@ pub(super) trait Root: Send + Sync {
     fn destroy(&self, epoch: u32) -> Answer<'_, ()>;
 }
 
+impl Place {
+    /// The epoch whose own key wraps this one.
+    fn epoch(&self) -> Option<u32> {
+        (self.slot == Slot::Epoch).then_some(self.number)
+    }
+}
+
 /// Makes the root key unless there is one. `slots` is where the keys it wraps stand: with those
 /// there and the root key gone, none is made.
-pub(super) fn create(
+pub(super) async fn create(
     provider: &RootProvider,
     slots: &Path,
     cost: KdfCost,
@@ -65,6 +78,7 @@ pub(super) fn create(
         RootProvider::File { path, passphrase_file } => {
             file::create(path, passphrase_file, slots, cost, entropy)
         }
+        RootProvider::OpenBao(settings) => Transit::new(settings)?.create(slots.exists()).await,
     }
 }
 
@@ -72,14 +86,20 @@ pub(super) fn create(
 pub(super) fn examine(provider: &RootProvider) -> Result<(), KeysError> {
     match provider {
         RootProvider::File { path, passphrase_file } => file::examine(path, passphrase_file),
+        RootProvider::OpenBao(settings) => Transit::new(settings)?.examine(),
     }
 }
 
 /// Opens the root key.
-pub(super) fn open(provider: &RootProvider) -> Result<Arc<dyn Root>, KeysError> {
+pub(super) async fn open(provider: &RootProvider) -> Result<Arc<dyn Root>, KeysError> {
     Ok(match provider {
         RootProvider::File { path, passphrase_file } => {
-            Arc::new(file::FileRoot::open(path, passphrase_file)?)
+            Arc::new(FileRoot::open(path, passphrase_file)?)
+        }
+        RootProvider::OpenBao(settings) => {
+            let transit = Transit::new(settings)?;
+            transit.require_key().await?;
+            Arc::new(transit)
         }
     })
 }

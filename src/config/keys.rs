@@ -1,0 +1,166 @@
+//! `[keys]`: who holds the root key, and for how long its keys are used unasked.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::Uri;
+
+use crate::keys::KeysConfig;
+use crate::keys::OpenBao;
+use crate::keys::RootProvider;
+use crate::types::Faults;
+use crate::types::doc;
+use crate::types::doc::MapReader;
+use crate::types::doc::Node;
+
+use super::auth;
+use super::paths::Paths;
+
+/// What the section says. The folder of keys and the tenant come from elsewhere.
+pub(super) struct Section {
+    root: RootProvider,
+    cached: Duration,
+}
+
+impl Section {
+    pub(super) fn into_config(self, dir: PathBuf, tenant: String) -> KeysConfig {
+        KeysConfig { root: self.root, cached: self.cached, dir, tenant }
+    }
+}
+
+pub(super) fn read(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<Section> {
+    let mut keys = MapReader::new(node, "`[keys]`", faults)?;
+    let root = keys.required("root", faults).and_then(|n| root(n, paths, faults));
+    let cached =
+        keys.optional("cached").map_or(Some(KeysConfig::CACHED), |n| span(n, &SPANS, faults));
+    keys.later("shred_within", faults);
+    keys.finish(faults);
+    Some(Section { root: root?, cached: cached? })
+}
+
+fn root(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<RootProvider> {
+    let mut map = MapReader::new(node, "`[keys.root]`", faults)?;
+    let provider = map.required("provider", faults)?;
+    match provider.as_text() {
+        Some("openbao") => openbao(map, paths, faults).map(RootProvider::OpenBao),
+        Some("pkcs11") => {
+            doc::not_in_this_version(&provider.place, "pkcs11", faults);
+            None
+        }
+        found => {
+            let known = ["file", "openbao", "pkcs11"];
+            provider.word("provider", |t| (t == "file").then_some(()), &known, faults);
+            // Settings of a provider that is not known are not faults of their own.
+            if found == Some("file") { file(map, paths, faults) } else { None }
+        }
+    }
+}
+
+fn file(mut map: MapReader<'_>, paths: &Paths, faults: &mut Faults) -> Option<RootProvider> {
+    let path = map.required("path", faults).and_then(|n| paths.read(n, faults));
+    let passphrase = map.required("passphrase_file", faults).and_then(|n| paths.read(n, faults));
+    map.finish(faults);
+    Some(RootProvider::File { path: path?, passphrase_file: passphrase? })
+}
+
+fn openbao(mut map: MapReader<'_>, paths: &Paths, faults: &mut Faults) -> Option<OpenBao> {
+    let url = map.required("url", faults).and_then(|n| address(n, faults));
+    let mount = map.optional("mount").map_or(Some("transit".to_owned()), |n| path(n, faults));
+    let key = map.required("key", faults).and_then(|n| key_name(n, faults));
+    let token = map.required("token_file", faults).and_then(|n| paths.read(n, faults));
+    let ca = map.optional("ca").map(|n| paths.read(n, faults));
+    let namespace = map.optional("namespace").map(|n| path(n, faults));
+    map.finish(faults);
+    let mut settings = OpenBao {
+        url: url?,
+        mount: mount?,
+        key: key?,
+        token_file: token?,
+        ca: None,
+        namespace: None,
+    };
+    if let Some(ca) = ca {
+        settings.ca = Some(ca?);
+    }
+    if let Some(namespace) = namespace {
+        settings.namespace = Some(namespace?);
+    }
+    Some(settings)
+}
+
+fn address(node: &Node, faults: &mut Faults) -> Option<Uri> {
+    let why = "keys travel there; in the clear only to this machine";
+    let url = auth::safe_url(node, "use `token_file`", why, faults)?;
+    if url.query().is_some() || url.path() != "/" {
+        let help = "`/v1`, `mount` and `key` come after it";
+        return node.mismatch("the address of a server alone", help, faults);
+    }
+    Some(url)
+}
+
+/// A path in the server: of an engine, or a namespace.
+fn path(node: &Node, faults: &mut Faults) -> Option<String> {
+    let text = node.text(faults)?;
+    let fits = text.len() <= MAX_NAME && text.split('/').all(is_name);
+    if fits {
+        return Some(text.to_owned());
+    }
+    let help = "write it without a `/` at either end, such as \"transit\"";
+    node.mismatch("a path of names", help, faults)
+}
+
+/// Keys of epochs have the name with `-epoch-N` after it.
+fn key_name(node: &Node, faults: &mut Faults) -> Option<String> {
+    let text = node.text(faults)?;
+    let is_epochs = text.rsplit_once("-epoch-").is_some_and(|(_, number)| {
+        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    if is_epochs {
+        let help = "such keys are made and destroyed by the gateway; name the one before `-epoch-`";
+        return node.mismatch("a key of an installation", help, faults);
+    }
+    if text.len() <= MAX_NAME && is_name(text) {
+        return Some(text.to_owned());
+    }
+    node.mismatch("a name of a key", "use at most 100 of a-z, A-Z, 0-9, `-`, `_` and `.`", faults)
+}
+
+fn is_name(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    // `.` and `..` are no names: they would lead to another path.
+    !text.is_empty() && !text.starts_with('.') && text.bytes().all(fits)
+}
+
+/// A length of time such as `1h` or `30m`; as in policies also `1 hour`.
+pub(super) fn span(
+    node: &Node,
+    range: &RangeInclusive<u64>,
+    faults: &mut Faults,
+) -> Option<Duration> {
+    let text = node.as_text().unwrap_or_default();
+    let short = text.split_at_checked(text.len().saturating_sub(1)).and_then(|(number, unit)| {
+        let unit = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3_600,
+            "d" => 86_400,
+            _ => return None,
+        };
+        number.parse::<u64>().ok()?.checked_mul(unit)
+    });
+    let seconds = match short {
+        Some(seconds) => seconds,
+        None => node.seconds(faults)?,
+    };
+    if range.contains(&seconds) {
+        return Some(Duration::from_secs(seconds));
+    }
+    let help =
+        format!("from {} to {} seconds, written as `30m` or `1h`", range.start(), range.end());
+    node.mismatch("a length of time that fits here", &help, faults)
+}
+
+/// Below a minute every hiccup would lock; above a week, destroying the root key means nothing.
+const SPANS: RangeInclusive<u64> = 60..=604_800;
+const MAX_NAME: usize = 100;
