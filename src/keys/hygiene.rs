@@ -55,7 +55,7 @@ key_types!(
     SealKey,
     Secret,
     Signer,
-    Slots<'static>,
+    Slots,
     SubjectKey,
     SubjectKeys,
 );

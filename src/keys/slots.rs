@@ -49,7 +49,6 @@ impl Slot {
 }
 
 /// The slots of one installation, and who opens them.
-#[derive(Clone)]
 pub(super) struct Slots {
     folder: PathBuf,
     tenant: String,
