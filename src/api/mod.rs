@@ -5,10 +5,14 @@ mod cards;
 mod checks;
 mod host;
 mod jobs;
+mod mfa;
 mod operators;
 mod routes;
+mod totp;
 
 pub use self::checks::Check;
 pub use self::jobs::job_entry;
+pub use self::mfa::Mfa;
 pub use self::operators::{Operator, OperatorRole, Operators, OperatorsError};
 pub use self::routes::{Admin, Gateway, Reloaded, router};
+pub use self::totp::{SECRET_LEN, otpauth};

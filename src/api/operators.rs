@@ -1,11 +1,14 @@
 //! Who may use the admin listener: named operators with bearer tokens.
 //!
-//! The file holds one operator a line, `name role sha256-of-the-token`; the token itself is shown
+//! The file holds one operator a line, `name role sha256-of-the-token`, and behind it, for those
+//! with a second factor, `totp1_` and the sealed secret of their codes. The token itself is shown
 //! once, when it is made, and kept nowhere.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::Digest;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
@@ -48,13 +51,20 @@ pub struct Operator {
     /// What they may do.
     pub role: OperatorRole,
     token_hash: [u8; 32],
+    /// The secret of their codes, sealed for their name.
+    pub(super) totp: Option<Arc<[u8]>>,
+    /// Whether this call carried a code of theirs.
+    pub(super) second_factor: bool,
 }
 
 /// A line of the operators file is wrong.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum OperatorsError {
-    /// Not three words, or a role or hash that is none.
-    #[error("line {line} is not `name role sha256`, with a role of auditor, officer or admin")]
+    /// Not three or four words, or a role, a hash or a second factor that is none.
+    #[error(
+        "line {line} is not `name role sha256`, with a role of auditor, officer or admin, and \
+         `totp1_…` behind it where there is a second factor"
+    )]
     Line {
         /// Its number, from one.
         line: usize,
@@ -84,13 +94,22 @@ impl Operators {
             }
             let wrong = OperatorsError::Line { line: number + 1 };
             let words: Vec<&str> = line.split_whitespace().collect();
-            let [name, role, hash] = words.as_slice() else { return Err(wrong) };
+            let (name, role, hash, totp) = match words.as_slice() {
+                [name, role, hash] => (name, role, hash, None),
+                [name, role, hash, totp] => (name, role, hash, Some(*totp)),
+                _ => return Err(wrong),
+            };
+            let totp = match totp.map(sealed) {
+                Some(None) => return Err(wrong),
+                totp => totp.flatten(),
+            };
             let role = OperatorRole::parse(role).ok_or(wrong.clone())?;
             let token_hash = unhex(hash).ok_or(wrong)?;
             if found.iter().any(|o| *o.name == **name) {
                 return Err(OperatorsError::Twice { line: number + 1, name: (*name).into() });
             }
-            found.push(Operator { name: (*name).into(), role, token_hash });
+            let name = (*name).into();
+            found.push(Operator { name, role, token_hash, totp, second_factor: false });
         }
         Ok(Self(found))
     }
@@ -108,13 +127,18 @@ impl Operators {
         found
     }
 
-    /// The line that lets `name` in with `token`.
-    pub fn line(name: &str, role: OperatorRole, token: &str) -> String {
+    /// The line that lets `name` in with `token`; `totp` is the sealed secret of their codes.
+    pub fn line(name: &str, role: OperatorRole, token: &str, totp: Option<&[u8]>) -> String {
         let hash = Sha256::digest(token.as_bytes());
         let mut line = format!("{name} {} ", role.as_str());
         for byte in hash {
             // Writing to a String does not fail.
             write!(line, "{byte:02x}").unwrap_or_default();
+        }
+        if let Some(totp) = totp {
+            line.push(' ');
+            line.push_str(TOTP);
+            URL_SAFE_NO_PAD.encode_string(totp, &mut line);
         }
         line.push('\n');
         line
@@ -125,6 +149,15 @@ impl Operators {
         self.0.iter().any(|operator| &*operator.name == name)
     }
 }
+
+/// The sealed secret in the fourth word of a line.
+fn sealed(word: &str) -> Option<Arc<[u8]>> {
+    let sealed = URL_SAFE_NO_PAD.decode(word.strip_prefix(TOTP)?).ok()?;
+    Some(sealed.into())
+}
+
+/// What the fourth word of a line starts with.
+const TOTP: &str = "totp1_";
 
 fn unhex(text: &str) -> Option<[u8; 32]> {
     let mut out = [0; 32];
@@ -145,12 +178,14 @@ mod tests {
     fn a_token_lets_its_operator_in_and_nobody_else() {
         let file = format!(
             "# who\n\n{}{}",
-            Operators::line("ada", OperatorRole::Admin, "token-a"),
-            Operators::line("ben", OperatorRole::Auditor, "token-b"),
+            Operators::line("ada", OperatorRole::Admin, "token-a", None),
+            Operators::line("ben", OperatorRole::Auditor, "token-b", Some(b"sealed")),
         );
         let operators = Operators::parse(&file).unwrap();
         assert_eq!(&*operators.authenticate("token-a").unwrap().name, "ada");
         assert_eq!(operators.authenticate("token-b").unwrap().role, OperatorRole::Auditor);
+        let totp = |token| operators.authenticate(token).unwrap().totp.as_deref();
+        assert_eq!((totp("token-a"), totp("token-b")), (None, Some(b"sealed".as_slice())));
         assert!(operators.authenticate("token-c").is_none());
         assert!(operators.authenticate("").is_none());
         assert!(!file.contains("token-a"));
@@ -158,11 +193,15 @@ mod tests {
 
     #[test]
     fn wrong_lines_are_named() {
-        let good = Operators::line("ada", OperatorRole::Admin, "t");
+        let good = Operators::line("ada", OperatorRole::Admin, "t", None);
+        let line = good.trim();
         for (text, wanted) in [
             ("ada admin".to_owned(), "line 1 is not"),
             (format!("{good}ben king 00"), "line 2 is not"),
             (format!("ada admin {}", "zz".repeat(32)), "line 1 is not"),
+            (format!("{line} totp1_***"), "line 1 is not"),
+            (format!("{line} secret"), "line 1 is not"),
+            (format!("{line} totp1_c2VhbGVk more"), "line 1 is not"),
             (format!("{good}{good}"), "line 2 names `ada` a second time"),
         ] {
             let error = Operators::parse(&text).unwrap_err().to_string();

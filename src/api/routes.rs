@@ -39,6 +39,8 @@ use super::cards;
 use super::checks;
 use super::host;
 use super::jobs;
+use super::mfa;
+use super::mfa::Mfa;
 
 /// What the admin listener asks of the running gateway. Implemented above, in `app`.
 pub trait Gateway: Send + Sync + std::fmt::Debug {
@@ -73,6 +75,8 @@ pub struct Admin {
     pub jobs: Jobs,
     /// For the operators' tokens in the log.
     pub keys: KeyRing,
+    /// The second factors of operators.
+    pub mfa: Mfa,
     /// Every change is recorded before it is made.
     pub log: Log,
     /// Who may use the listener; replaced on reload.
@@ -87,6 +91,7 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(status))
         .route("/api/v1/reload", post(reload))
+        .route("/api/v1/operator/verify", post(mfa::verify))
         .route("/api/v1/jobs", get(jobs::list))
         .route("/api/v1/jobs/{id}", get(jobs::show))
         .route("/api/v1/jobs/{id}/report", get(jobs::report))
@@ -180,6 +185,9 @@ impl Admin {
         entry.strength = Some(Strength::Operator);
         entry.actor = Some(ActorToken(self.keys.owner_token(&operator.name)));
         entry.facts.insert("operator".into(), Arc::clone(&operator.name));
+        if operator.second_factor {
+            entry.facts.insert("second_factor".into(), "totp".into());
+        }
         match self.log.record(entry).await {
             Ok(receipt) => {
                 tracing::info!(index = receipt.index(), reason, "admin entry recorded");

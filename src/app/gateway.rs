@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::api;
 use crate::api::Check;
+use crate::api::Mfa;
 use crate::api::Operators;
 use crate::api::Reloaded;
 use crate::audit::Entry;
@@ -278,6 +279,10 @@ fn refuse_dev_issuer(listen: &[SocketAddr], issuers: &[IssuerStatus]) -> Result<
 impl Site {
     pub(super) fn cards(&self) -> &Cards {
         &self.cards
+    }
+
+    pub(super) fn mfa(&self) -> Mfa {
+        Mfa::new(self.witness.state().clone(), Arc::clone(&self.clock))
     }
 
     pub(super) fn jobs(&self) -> &Jobs {

@@ -99,7 +99,7 @@ pub async fn init(
     issuer(&mut out)?;
     root_key(&mut out, plan, entropy).await?;
     let token = random_token(entropy)?;
-    let line = Operators::line("first-operator", OperatorRole::Admin, &token);
+    let line = Operators::line("first-operator", OperatorRole::Admin, &token, None);
     out.file("operators", line.as_bytes(), 0o600)?;
     out.file("operator.token", format!("{token}\n").as_bytes(), 0o600)?;
     out.file("privet.service", unit(folder).as_bytes(), 0o644)?;

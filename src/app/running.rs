@@ -430,6 +430,7 @@ fn serve_admin(
         gateway: Arc::clone(site) as Arc<dyn api::Gateway>,
         cards: site.cards().clone(),
         jobs: site.jobs().clone(),
+        mfa: site.mfa(),
         keys: site.keys().clone(),
         log: site.log().clone(),
         operators: site.operators(),

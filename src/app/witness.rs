@@ -100,6 +100,11 @@ impl Witness {
         Self { state, dir: dir.to_owned(), accept: accept.into() }
     }
 
+    /// The state it compares the log with.
+    pub(super) const fn state(&self) -> &Engine {
+        &self.state
+    }
+
     /// Refuses a log that is gone, before a new one is made in its place.
     pub(super) async fn before_opening(&self) -> Result<(), HistoryError> {
         let kept = self.kept().await?.map_or(0, |kept| kept.size);

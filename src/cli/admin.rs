@@ -32,18 +32,22 @@ pub(super) fn post(at: &AdminArgs, path: &str, body: &Value) -> Result<Value, Fa
 pub(super) struct Caller {
     address: SocketAddr,
     token: String,
+    totp: Option<String>,
 }
 
 impl Caller {
     /// Reads where the gateway is and the operator's token.
     pub(super) fn new(at: &AdminArgs) -> Result<Self, Failure> {
         let loaded = check::load(&at.config.config)?;
-        Ok(Self { address: address(&loaded)?, token: token(at)? })
+        Ok(Self { address: address(&loaded)?, token: token(at)?, totp: at.totp.clone() })
     }
 
     /// Sends `body` to `path` and gives the answer.
     pub(super) fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        let request = Request::post(path).header("content-type", "application/json");
+        let mut request = Request::post(path).header("content-type", "application/json");
+        if let Some(code) = &self.totp {
+            request = request.header("privet-totp", code);
+        }
         let (status, value) = self.send(request, body.to_string())?;
         if status.is_success() { Ok(value) } else { Err(refused(status, &value)) }
     }
@@ -129,6 +133,7 @@ fn token(at: &AdminArgs) -> Result<String, Failure> {
     let beside = at.config.config.parent().map_or_else(PathBuf::new, PathBuf::from);
     let path = at.token_file.clone().unwrap_or_else(|| beside.join("operator.token"));
     let bytes = read_secret(&path, 4096).map_err(|e| Failure::caused(Exit::Failed, &e))?;
-    let text = std::str::from_utf8(&bytes).unwrap_or_default().trim();
-    Ok(text.to_owned())
+    // `privet operator add --totp` prints a second line, which is for an authenticator app.
+    let first = std::str::from_utf8(&bytes).unwrap_or_default().lines().next().unwrap_or_default();
+    Ok(first.trim().to_owned())
 }

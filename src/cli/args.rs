@@ -235,6 +235,9 @@ pub(super) struct AdminArgs {
     /// A file that holds an operator's token (default: operator.token beside the configuration).
     #[arg(long, value_name = "FILE")]
     pub(super) token_file: Option<PathBuf>,
+    /// The six digits of your authenticator app, where a command asks for your second factor.
+    #[arg(long, value_name = "CODE")]
+    pub(super) totp: Option<String>,
 }
 
 /// Whom a command is about. The id is read from standard input when it is `-`.
@@ -376,7 +379,15 @@ pub(super) enum OperatorCommand {
         /// What they may do.
         #[arg(long, default_value = "auditor", value_name = "ROLE")]
         role: String,
+        /// Also sets up a second factor: prints the address that authenticator apps read, once.
+        #[arg(long)]
+        totp: bool,
         #[command(flatten)]
         config: ConfigArgs,
+    },
+    /// Asks the running gateway whether the code of --totp is yours; uses it up.
+    Verify {
+        #[command(flatten)]
+        admin: AdminArgs,
     },
 }

@@ -51,9 +51,10 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Init(wish) => init::run(&wish.dir),
         Command::Job(command) => job::run(command),
         Command::Man => pages::man(),
-        Command::Operator(OperatorCommand::Add { name, role, config }) => {
-            operator::add(&config.config, &name, &role)
+        Command::Operator(OperatorCommand::Add { name, role, totp, config }) => {
+            operator::add(&config.config, &name, &role, totp)
         }
+        Command::Operator(OperatorCommand::Verify { admin }) => operator::verify(&admin),
         Command::Policy(PolicyCommand::Test { config, output }) => {
             policy::test(&config.config, output)
         }

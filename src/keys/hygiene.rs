@@ -8,6 +8,7 @@ use crate::crypto::Signer;
 use crate::crypto::SubjectKey;
 use crate::crypto::note::NoteKey;
 use crate::keys::Held;
+use crate::keys::OperatorSecrets;
 use crate::keys::PurposePseudonyms;
 use crate::keys::RecordSeals;
 use crate::keys::SubjectKeys;
@@ -49,6 +50,7 @@ key_types!(
     FieldKey,
     Held,
     Mac,
+    OperatorSecrets,
     PurposePseudonyms,
     RecordSeals<'static>,
     Ring,

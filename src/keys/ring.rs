@@ -161,6 +161,10 @@ impl KeyRing {
         &self.0.tenant
     }
 
+    pub(super) fn tokens(&self) -> &Mac {
+        &self.0.tokens
+    }
+
     /// Whether subject keys can still be made.
     pub fn writable(&self) -> bool {
         self.0.subjects.writable()

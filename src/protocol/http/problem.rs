@@ -41,6 +41,8 @@ pub enum ProblemKind {
     Denied,
     /// A fault of the gateway.
     Internal,
+    /// A second factor is missing, wrong, or was used before.
+    MfaRequired,
     /// The method is not served here.
     MethodNotAllowed,
     /// What is there stands against the write.
@@ -84,6 +86,7 @@ impl ProblemKind {
             Self::BadRequest => "urn:privet:problem:bad-request",
             Self::Denied => "urn:privet:problem:denied",
             Self::Internal => "urn:privet:problem:internal",
+            Self::MfaRequired => "urn:privet:problem:mfa-required",
             Self::MethodNotAllowed => "urn:privet:problem:method-not-allowed",
             Self::NotAcceptable => "urn:privet:problem:not-acceptable",
             Self::NotFound => "urn:privet:problem:not-found",
@@ -105,7 +108,7 @@ impl ProblemKind {
             Self::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
             Self::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BadRequest => StatusCode::BAD_REQUEST,
-            Self::Denied => StatusCode::FORBIDDEN,
+            Self::Denied | Self::MfaRequired => StatusCode::FORBIDDEN,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
@@ -130,6 +133,7 @@ impl ProblemKind {
             Self::BadRequest => ("The request cannot be served as it is", "请求格式有误"),
             Self::Denied => ("Policy does not allow this", "策略不允许此操作"),
             Self::Internal => ("Something went wrong here", "网关内部错误"),
+            Self::MfaRequired => ("This needs your second factor", "此操作需要第二重验证"),
             Self::MethodNotAllowed => ("The method is not allowed here", "此处不允许该方法"),
             Self::NotAcceptable => ("Nothing acceptable can be answered", "无法提供可接受的格式"),
             Self::NotFound => ("Nothing is found here", "未找到"),
