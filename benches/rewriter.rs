@@ -15,11 +15,13 @@ use privet::policy::View;
 use privet::transform::Batch;
 use privet::transform::Format;
 use privet::transform::Limits;
+use privet::transform::NoSeals;
 use privet::transform::Plain;
 use privet::transform::Progress;
 use privet::transform::Pseudonyms;
 use privet::transform::Reader;
 use privet::transform::Shape;
+use privet::transform::Showing;
 use privet::transform::Writer;
 use privet::transform::validate;
 use privet::types::CategoryId;
@@ -147,7 +149,9 @@ impl Rewriter {
         loop {
             let progress = reader.read(&mut self.batch).unwrap();
             for record in 0..self.batch.len() {
-                writer.record(&self.batch, record, (&self.views, &NoTokens), &mut self.out);
+                let views = &self.views;
+                let showing = Showing { views, pseudonyms: &NoTokens, seals: &NoSeals };
+                writer.record(&self.batch, record, showing, &mut self.out);
             }
             self.batch.clear();
             match progress {

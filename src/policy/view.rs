@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::catalog::Field;
+
 /// The form a field is shown in.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum View {
@@ -87,10 +89,23 @@ impl View {
         matches!(self, Self::Show | Self::Generalize(Generalize::Part))
     }
 
-    /// Whether anything of the value reaches the caller. Ciphertext does not count: nothing is
-    /// sealed at rest in this version, so there is none to pass on.
+    /// Whether anything of the field reaches the caller. What is sealed counts, though nobody can
+    /// read it without the key: that it is there and how long it is are facts too.
     pub const fn reveals(self) -> bool {
+        !matches!(self, Self::Drop)
+    }
+
+    /// Whether the value has to be opened to be shown so, where it is sealed at rest.
+    pub const fn needs_open(self) -> bool {
         !matches!(self, Self::Ciphertext | Self::Drop)
+    }
+
+    /// The view as it comes to be for `field`: one that is not sealed has no ciphertext to pass on.
+    pub(super) fn of(self, field: &Field) -> Self {
+        match self {
+            Self::Ciphertext if field.at_rest.is_none() => Self::Drop,
+            view => view,
+        }
     }
 
     /// Whether it is one of many coarser forms, two of which may have nothing in common.

@@ -38,6 +38,7 @@ use super::connection::Peer;
 use super::error::CallError;
 use super::file;
 use super::file::Known;
+use super::opening;
 use super::plan;
 use super::plan::PlanFacts;
 use super::plan::Question;
@@ -174,6 +175,9 @@ fn decide(
     };
     plan::describe(&permit, &mut trail.facts);
     trail.facts.fields = facts.fields.clone();
+    if question.routed.route.opaque.is_none() {
+        opening::may_open(&inbound.worker.shared().keys, &permit)?;
+    }
     let share = room(inbound, &question, &permit)?;
     let shape = snapshot.shape(permit.set_id()).cloned().ok_or(CallError::Route)?;
     let generation = snapshot.generation;

@@ -64,6 +64,8 @@ pub(crate) enum CallError {
     Busy(#[source] Busy),
     #[error("the request is not well-formed")]
     Head(#[source] HeadError),
+    #[error("what is sealed cannot be opened: the keys cannot be used at the moment")]
+    Locked,
     #[error("the store's answer is of a type that is not released")]
     Media,
     #[error("the method is not served on this route")]
@@ -110,6 +112,7 @@ impl CallError {
             Self::Busy(Busy::Owners) => "owners",
             Self::Head(_) => "bad_request",
             Self::Hidden(cause) => cause.reason(),
+            Self::Locked => "keys",
             Self::Media => "store_content_type",
             Self::Method { .. } => "method",
             Self::NotAcceptable => "not_acceptable",
@@ -131,9 +134,11 @@ impl CallError {
     /// The kind of problem the client is shown.
     pub(crate) fn kind(&self) -> ProblemKind {
         match self {
-            Self::Audit(_) | Self::NoRoom(_) | Self::Subjects(_) | Self::Busy(Busy::Owners) => {
-                ProblemKind::Unavailable
-            }
+            Self::Audit(_)
+            | Self::Locked
+            | Self::NoRoom(_)
+            | Self::Subjects(_)
+            | Self::Busy(Busy::Owners) => ProblemKind::Unavailable,
             Self::Authn(error) => match error_kind(error) {
                 ErrorKind::Unavailable | ErrorKind::Internal => ProblemKind::Unavailable,
                 _ => ProblemKind::Unauthenticated,
@@ -194,6 +199,7 @@ impl CallError {
             Self::Busy(Busy::Concurrent) => "too many calls are under way for this credential",
             Self::Busy(Busy::Rate) => "calls are started too fast for this credential",
             Self::Busy(Busy::Owners) => "too many callers are active; try again later",
+            Self::Locked => "sealed values cannot be opened at the moment; try again later",
             Self::Media => {
                 "the data store's answer is not what the route says: its media type is not one \
                  of records"
@@ -235,6 +241,7 @@ impl CallError {
                 self,
                 Self::Audit(_)
                     | Self::Hidden(_)
+                    | Self::Locked
                     | Self::Media
                     | Self::Status(_)
                     | Self::Subjects(_)

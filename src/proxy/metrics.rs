@@ -16,6 +16,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::policy::View;
+use crate::transform::Unopened;
 use crate::types::PurposeId;
 use crate::types::StoreId;
 
@@ -36,6 +37,9 @@ pub struct ProxyMetrics {
     pub(crate) by_view: [Counter<u64, AtomicU64>; View::RANKS],
     pub(crate) bytes: Counter<u64, AtomicU64>,
     pub(crate) alerts: Counter<u64, AtomicU64>,
+    unopened: Family<UnopenedLabels, Counter<u64, AtomicU64>>,
+    /// Values in clear in fields that are being sealed.
+    pub(crate) plaintext: Counter<u64, AtomicU64>,
 }
 
 /// One kind of call.
@@ -70,6 +74,13 @@ pub(crate) struct RecordLabels {
     pub(crate) verdict: &'static str,
 }
 
+/// Why sealed values were not opened.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub(crate) struct UnopenedLabels {
+    /// The word of the reason.
+    pub(crate) reason: &'static str,
+}
+
 /// How fields of released records were shown, by the plan.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(crate) struct FieldLabels {
@@ -83,6 +94,11 @@ impl ProxyMetrics {
         let records: Family<RecordLabels, Counter<u64, AtomicU64>> = Family::default();
         let verdict = |verdict| records.get_or_create(&RecordLabels { verdict }).clone();
         let fields: Family<FieldLabels, Counter<u64, AtomicU64>> = Family::default();
+        let unopened: Family<UnopenedLabels, Counter<u64, AtomicU64>> = Family::default();
+        for why in Unopened::ALL {
+            // Each is there before the first happens, so that it can be watched.
+            drop(unopened.get_or_create(&UnopenedLabels { reason: why.as_str() }));
+        }
         let by_view = VIEWS.map(|view| fields.get_or_create(&FieldLabels { view }).clone());
         Self {
             requests: Family::default(),
@@ -96,7 +112,14 @@ impl ProxyMetrics {
             by_view,
             bytes: Counter::default(),
             alerts: Counter::default(),
+            unopened,
+            plaintext: Counter::default(),
         }
+    }
+
+    /// How many sealed values were left out for this reason.
+    pub(crate) fn unopened(&self, why: Unopened) -> Counter<u64, AtomicU64> {
+        self.unopened.get_or_create(&UnopenedLabels { reason: why.as_str() }).clone()
     }
 
     /// Makes them visible.
@@ -117,6 +140,16 @@ impl ProxyMetrics {
             self.fields.clone(),
         );
         part.register("released_bytes", "Bytes of answers", self.bytes.clone());
+        part.register(
+            "unopened_values",
+            "Sealed values that did not open and were left out, by reason",
+            self.unopened.clone(),
+        );
+        part.register(
+            "plaintext_in_sealed_field",
+            "Values in clear in fields that are being sealed, shown as their views say",
+            self.plaintext.clone(),
+        );
         part.register("bulk_alerts", "Bulk limits passed", self.alerts.clone());
     }
 }

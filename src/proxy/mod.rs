@@ -25,6 +25,7 @@ mod file;
 mod file_body;
 mod links;
 mod metrics;
+mod opening;
 mod patience;
 mod people;
 mod plan;

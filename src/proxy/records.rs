@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::audit::Entry;
 use crate::audit::Kind;
 use crate::audit::ReleaseReceipt;
+use crate::keys::RecordSeals;
 use crate::policy::BulkLimit;
 use crate::policy::Permit;
 use crate::policy::RecordFacts;
@@ -21,6 +22,7 @@ use crate::policy::verdict;
 use crate::transform::Batch;
 use crate::transform::Progress;
 use crate::transform::Reader;
+use crate::transform::Showing;
 use crate::transform::Writer;
 use crate::types::Region;
 use crate::types::SubjectToken;
@@ -30,6 +32,7 @@ use crate::upstream::StoreBody;
 use super::budget::Share;
 use super::error::CallError;
 use super::links::Links;
+use super::opening::Unopenings;
 use super::people::Known;
 use super::people::People;
 use super::people::fact_values;
@@ -101,6 +104,9 @@ pub(crate) struct Sealed {
     pub(crate) last: bool,
     /// Whether every record is there and shows every field as it is.
     pub(crate) as_stored: bool,
+    /// What did not open of it, and the entry that says so.
+    unopened: Unopenings,
+    pub(crate) alert: Option<Entry>,
     /// What leaves behind it, of other data sets, each with an entry of its own.
     pub(crate) others: Vec<Self>,
 }
@@ -118,6 +124,8 @@ impl Sealed {
             bulk,
             last: false,
             as_stored: false,
+            unopened: Unopenings::default(),
+            alert: None,
             others: Vec::new(),
         }
     }
@@ -250,6 +258,7 @@ impl Records {
             writer: &mut self.writer,
             scratch: &mut self.scratch,
             pseudonyms: &self.pseudonyms,
+            shared: &self.shared,
             now,
         };
         let mut out = Vec::with_capacity(self.batch.bytes() + self.batch.bytes() / 4 + 64);
@@ -264,7 +273,7 @@ impl Records {
         sealed.as_stored = self.permit.shows_every_field()
             && !self.batch.has_skipped()
             && !self.reader.has_skipped();
-        desk.judge_all(&people, &mut sealed);
+        desk.judge_all(&people, &mut sealed)?;
         if last {
             self.reader.reroute(|link| self.links.beside(&self.shared, link));
             self.writer.end(self.reader.around(), &mut sealed.bytes);
@@ -329,13 +338,23 @@ pub(super) struct Desk<'a> {
     pub(super) writer: &'a mut Writer,
     pub(super) scratch: &'a mut Scratch,
     pub(super) pseudonyms: &'a CallPseudonyms,
+    pub(super) shared: &'a Shared,
     pub(super) now: Timestamp,
 }
 
 impl Desk<'_> {
     /// Judges every record of the batch and writes those that may leave.
-    pub(super) fn judge_all(&mut self, people: &People<'_>, sealed: &mut Sealed) {
+    ///
+    /// # Errors
+    /// When the keys cannot be used. Nothing of the batch may then leave.
+    pub(super) fn judge_all(
+        &mut self,
+        people: &People<'_>,
+        sealed: &mut Sealed,
+    ) -> Result<(), CallError> {
         let set = self.permit.set();
+        let is_sealed = set.fields.iter().any(|field| field.at_rest.is_some());
+        let mut keys = Vec::new();
         let per_record = set.subjects.len();
         let subjects = people.facts();
         let fact_fields = self.permit.fact_fields();
@@ -353,10 +372,20 @@ impl Desk<'_> {
             match verdict(self.permit, &facts, self.scratch) {
                 Verdict::LeaveOut { .. } => sealed.leave_out(),
                 Verdict::Release { views, in_clear } => {
-                    let shown = (views, self.pseudonyms as _);
-                    self.writer.record(self.batch, record, shown, &mut sealed.bytes);
+                    let cards = people.cards(record, per_record);
+                    if is_sealed {
+                        keys.clear();
+                        keys.extend(cards.iter().map(|card| card.as_ref()?.keys.clone()));
+                    }
+                    let seals = RecordSeals::new(&self.shared.keys, set, &keys);
+                    let showing = Showing { views, pseudonyms: self.pseudonyms, seals: &seals };
+                    self.writer.record(self.batch, record, showing, &mut sealed.bytes);
                     sealed.as_stored &= views.iter().all(|view| *view == View::Show);
-                    sealed.release(people.cards(record, per_record), in_clear);
+                    sealed.release(cards, in_clear);
+                    let about = (set.as_ref(), cards);
+                    let is_left_out =
+                        sealed.unopened.add(self.writer.misses(), about, &self.shared.metrics)?;
+                    sealed.as_stored &= !is_left_out;
                 }
             }
         }
@@ -364,6 +393,8 @@ impl Desk<'_> {
         sealed.subjects.dedup_by_key(|(token, _)| *token);
         sealed.shown.sort_unstable();
         sealed.shown.dedup();
+        sealed.alert = sealed.unopened.alert(&sealed.facts, set);
+        Ok(())
     }
 
     fn region(&self, record: usize, field: crate::catalog::FieldIx) -> Option<Region> {

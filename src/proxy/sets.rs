@@ -31,6 +31,7 @@ use super::call::Decided;
 use super::error::CallError;
 use super::feed;
 use super::links::Links;
+use super::opening;
 use super::people::People;
 use super::plan;
 use super::plan::PlanFacts;
@@ -117,6 +118,9 @@ impl Sets {
                 let permit = asked.ask(&snapshot, now).ok()?;
                 Some((asked, permit))
             });
+            if let Some((_, permit)) = &permitted {
+                opening::may_open(&shared.keys, permit)?;
+            }
             others.push(permitted.map(|(question, permit)| {
                 let plan = snapshot.plan_facts(&permit);
                 let mut facts = facts.clone();
@@ -242,7 +246,9 @@ impl Sets {
                     part.write(&turn.text.before);
                     part.write(&turn.text.after);
                 }
-                (Some(side), Some(people), _) => parts.push(side.judge(turn, people, now)),
+                (Some(side), Some(people), _) => {
+                    parts.push(side.judge(turn, people, (&self.shared, now))?);
+                }
                 (_, _, _) => {
                     let Some(Some(own)) = self.sides.first_mut() else {
                         return Err(CallError::Route);
@@ -327,7 +333,12 @@ impl Side {
         Sealed::new(Vec::new(), (Arc::clone(&self.facts), Arc::clone(&self.bulk)))
     }
 
-    fn judge(&mut self, turn: &Turn, people: &People<'_>, now: Timestamp) -> Sealed {
+    fn judge(
+        &mut self,
+        turn: &Turn,
+        people: &People<'_>,
+        (shared, now): (&Shared, Timestamp),
+    ) -> Result<Sealed, CallError> {
         let mut sealed = self.sealed();
         sealed.write(&turn.text.before);
         let mut desk = Desk {
@@ -336,16 +347,17 @@ impl Side {
             writer: &mut self.writer,
             scratch: &mut self.scratch,
             pseudonyms: &self.pseudonyms,
+            shared,
             now,
         };
-        desk.judge_all(people, &mut sealed);
+        desk.judge_all(people, &mut sealed)?;
         // Without a record to judge, the text says what the store has there.
         let is_hidden = sealed.records == 0 && !turn.batch.is_empty();
         if self.records == Arrangement::One && is_hidden {
             sealed.write(b"null");
         }
         sealed.write(&turn.text.after);
-        sealed
+        Ok(sealed)
     }
 }
 

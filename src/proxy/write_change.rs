@@ -25,6 +25,7 @@ use crate::transform::Edit;
 use crate::transform::Edited;
 use crate::transform::Format;
 use crate::transform::Mode;
+use crate::transform::NoSeals;
 use crate::transform::Shape;
 use crate::transform::TransformError;
 use crate::transform::edit;
@@ -288,6 +289,7 @@ fn merge(
         sent: sent.text(0).unwrap_or_default(),
         views: ruling.views.as_deref().unwrap_or_default(),
         pseudonyms: &pseudonyms,
+        seals: &NoSeals,
         writable,
         fixed: &fixed,
         mode,

@@ -11,12 +11,14 @@ use super::flat::Flat;
 use super::reader::Reader;
 use super::rewrite::show;
 use super::rewrite::validate;
+use super::seals::NoSeals;
 use super::shape::Shape;
 use super::state::Format;
 use super::state::Limits;
 use super::state::Progress;
 use super::writer::Plain;
 use super::writer::Pseudonyms;
+use super::writer::Showing;
 use super::writer::Writer;
 use crate::catalog::DataSet;
 use crate::catalog::Field;
@@ -90,6 +92,7 @@ pub fn edit(data: &[u8]) {
         sent,
         views: &views,
         pseudonyms: &Reversed,
+        seals: &NoSeals,
         writable: &writable,
         fixed: &[FieldIx(u16::from(*fixed % 16))],
         mode: if mode % 2 == 0 { Mode::Merge } else { Mode::Replace },
@@ -97,7 +100,8 @@ pub fn edit(data: &[u8]) {
     };
     let (mut body, mut whole) = (Vec::new(), Vec::new());
     let (mut shown, mut out) = (Vec::new(), Vec::new());
-    show(&shape, stored.trim(), (&views, &Reversed), &mut shown);
+    let showing = Showing { views: &views, pseudonyms: &Reversed, seals: &NoSeals };
+    show(&shape, stored.trim(), showing, &mut shown);
     if let Ok(shown) = std::str::from_utf8(&shown)
         && validate(stored.as_bytes()).is_ok()
         && stored.trim().starts_with('{')
@@ -124,7 +128,8 @@ pub fn edit(data: &[u8]) {
 fn shown_alone(shape: &Shape, field: FieldIx, record: &str) -> Vec<u8> {
     let (mut views, mut out) = (vec![View::Drop; field.index()], Vec::new());
     views.push(View::Show);
-    show(shape, record.trim(), (&views, &Reversed), &mut out);
+    let showing = Showing { views: &views, pseudonyms: &Reversed, seals: &NoSeals };
+    show(shape, record.trim(), showing, &mut out);
     out
 }
 
@@ -247,7 +252,8 @@ impl Case<'_> {
                 writer.begin(&mut out);
             }
             for record in 0..batch.len() {
-                writer.record(&batch, record, (self.views, &Reversed), &mut out);
+                let showing = Showing { views: self.views, pseudonyms: &Reversed, seals: &NoSeals };
+                writer.record(&batch, record, showing, &mut out);
             }
             batch.clear();
             match progress {

@@ -39,11 +39,11 @@ pub use self::error::{Malformed, TransformError};
 pub use self::flat::Flat;
 pub use self::reader::Reader;
 pub use self::rewrite::{rewrite_one, validate};
-pub use self::seals::{Seals, Unopened, Unsealed};
+pub use self::seals::{Miss, Misses, NoSeals, Seals, Unopened, Unsealed};
 pub use self::sets::{SetReader, Text};
 pub use self::shape::Shape;
 pub use self::state::{Format, Limits, Progress};
-pub use self::writer::{Plain, Pseudonyms, Writer};
+pub use self::writer::{Plain, Pseudonyms, Showing, Writer};
 
 #[cfg(test)]
 mod tests;

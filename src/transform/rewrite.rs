@@ -9,18 +9,19 @@ use super::parse::Parser;
 use super::parse::Stop;
 use super::reader::Reader;
 use super::record::Job;
+use super::record::Scratch;
+use super::seals::Misses;
 use super::shape::Shape;
 use super::state::Format;
 use super::state::Limits;
-use super::writer::Pseudonyms;
+use super::writer::Showing;
 use super::writer::Writer;
 use crate::catalog::Records;
 use crate::catalog::Selector;
-use crate::policy::View;
 use bytes::Bytes;
 use std::sync::Arc;
 
-/// Writes one record, an object in strict JSON, as `views` (by field) show it.
+/// Writes one record, an object in strict JSON, as `showing` says. What does not open is left out.
 ///
 /// # Errors
 ///
@@ -28,8 +29,7 @@ use std::sync::Arc;
 pub fn rewrite_one(
     shape: &Arc<Shape>,
     json: &[u8],
-    views: &[View],
-    pseudonyms: &dyn Pseudonyms,
+    showing: Showing<'_>,
 ) -> Result<Vec<u8>, TransformError> {
     let selector = Selector { steps: Vec::new(), records: Records::One, around: Vec::new() };
     let limits = Limits { record_bytes: Limits::MAX_RECORD, ..Limits::default() };
@@ -40,18 +40,14 @@ pub fn rewrite_one(
     reader.end_of_input();
     reader.read(&mut batch)?;
     let mut out = Vec::with_capacity(json.len());
-    writer.record(&batch, 0, (views, pseudonyms), &mut out);
+    writer.record(&batch, 0, showing, &mut out);
     Ok(out)
 }
 
-/// Appends `record`, an object in strict JSON without white space around it, as `views` show it;
-/// nothing when it is no such text.
-pub(super) fn show(
-    shape: &Shape,
-    record: &str,
-    (views, pseudonyms): (&[View], &dyn Pseudonyms),
-    out: &mut Vec<u8>,
-) {
+/// Appends `record`, an object in strict JSON without white space around it, as `showing` says;
+/// nothing when it is no such text. What does not open is left out and returned.
+pub(super) fn show(shape: &Shape, record: &str, showing: Showing<'_>, out: &mut Vec<u8>) -> Misses {
+    let mut scratch = Scratch::default();
     let (mut names, mut tape) = (Names::default(), Vec::new());
     let mut parser = Parser {
         text: record.as_bytes(),
@@ -63,9 +59,10 @@ pub(super) fn show(
         has_skipped: false,
     };
     if parser.record().is_ok() {
-        let job = Job { shape, text: record, tape: &tape, views, pseudonyms };
-        job.write(&mut Vec::new(), out);
+        let job = Job { shape, text: record, tape: &tape, showing };
+        job.write(&mut scratch, out);
     }
+    std::mem::take(&mut scratch.misses)
 }
 
 /// Checks that `text` is one JSON value and nothing more, by the rules records are held to.

@@ -75,6 +75,74 @@ impl Unopened {
     }
 }
 
+/// Opens and seals nothing: where no field is sealed, or nobody's keys are at hand.
+#[derive(Clone, Copy, Debug)]
+pub struct NoSeals;
+
+impl Seals for NoSeals {
+    fn open(&self, _: FieldIx, _: &str, _: &mut Vec<u8>) -> Result<ValueKind, Unopened> {
+        Err(Unopened::Destroyed)
+    }
+
+    fn seal(&self, _: FieldIx, _: ValueKind, _: &[u8], _: &mut Vec<u8>) -> Result<(), Unsealed> {
+        Err(Unsealed::NoKey)
+    }
+
+    fn index(&self, _: FieldIx, _: &str, _: &mut Vec<u8>) -> Result<(), Unsealed> {
+        Err(Unsealed::NoKey)
+    }
+}
+
+/// What of a record, or of several, did not open.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Misses {
+    /// There are few: fields times reasons.
+    each: Vec<Miss>,
+}
+
+/// Values of one field that did not open for one reason.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Miss {
+    /// Where they stand.
+    pub field: FieldIx,
+    /// Why they did not open. [`Unopened::Plaintext`] of a field that is being sealed is no fault:
+    /// such values are shown.
+    pub why: Unopened,
+    /// How many they are.
+    pub count: u32,
+}
+
+impl Misses {
+    /// Every miss, each field and reason once.
+    pub fn iter(&self) -> impl Iterator<Item = Miss> + '_ {
+        self.each.iter().copied()
+    }
+
+    /// Whether everything opened.
+    pub fn is_empty(&self) -> bool {
+        self.each.is_empty()
+    }
+
+    /// Whether something did not open because the keys cannot be used at the moment: what was
+    /// written then says less than it may.
+    pub fn is_unavailable(&self) -> bool {
+        self.each.iter().any(|miss| miss.why == Unopened::Unavailable)
+    }
+
+    /// Forgets them all.
+    pub fn clear(&mut self) {
+        self.each.clear();
+    }
+
+    /// Counts one value.
+    pub(super) fn add(&mut self, field: FieldIx, why: Unopened) {
+        match self.each.iter_mut().find(|miss| (miss.field, miss.why) == (field, why)) {
+            Some(miss) => miss.count = miss.count.saturating_add(1),
+            None => self.each.push(Miss { field, why, count: 1 }),
+        }
+    }
+}
+
 /// Why a value is not sealed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Unsealed {

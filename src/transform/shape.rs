@@ -4,6 +4,8 @@ use super::escape;
 use super::names::fingerprint;
 use crate::catalog::DataSet;
 use crate::catalog::FieldIx;
+use crate::catalog::SealMode;
+use crate::policy::View;
 use crate::types::FieldPath;
 
 /// Where the listed fields of a data set stand in its records.
@@ -19,6 +21,8 @@ pub struct Shape {
     kinds: Vec<Box<str>>,
     /// Where each field stands, by [`FieldIx`].
     paths: Vec<FieldPath>,
+    /// Which fields are sealed, and what a value that is not means there, by [`FieldIx`].
+    seals: Vec<Option<SealMode>>,
 }
 
 /// A place in a record: below the record itself, a member of an object or the items of an array.
@@ -119,6 +123,7 @@ impl Shape {
             leaves: Vec::new(),
             kinds: Vec::new(),
             paths: Vec::new(),
+            seals: Vec::new(),
         };
         for (ix, field) in set.indexed() {
             let mut at = NodeIx::RECORD;
@@ -137,6 +142,7 @@ impl Shape {
                 }
             }
             shape.paths.push(field.path.clone());
+            shape.seals.push(field.at_rest.as_ref().map(|sealing| sealing.mode));
             let subject = set.subjects.iter().find(|subject| subject.field == ix);
             // One person has one pseudonym in every data set that names them.
             shape.kinds.push(match subject {
@@ -175,6 +181,28 @@ impl Shape {
     /// else the category.
     pub fn pseudonym_kind(&self, field: FieldIx) -> Option<&str> {
         self.kinds.get(field.index()).map(|kind| &**kind)
+    }
+
+    /// The same tree of fields none of which is sealed: of records that hold every value as it is.
+    #[must_use]
+    pub fn unsealed(mut self) -> Self {
+        self.seals.clear();
+        self
+    }
+
+    /// What a value that is not sealed means in `field`; nothing when the field is not sealed.
+    #[inline]
+    pub(super) fn seal(&self, field: FieldIx) -> Option<SealMode> {
+        self.seals.get(field.index()).copied().flatten()
+    }
+
+    /// The view of `field` among `views`. What is not sealed has no ciphertext to pass on.
+    #[inline]
+    pub(super) fn view(&self, views: &[View], field: FieldIx) -> View {
+        match views.get(field.index()) {
+            Some(View::Ciphertext) if self.seal(field).is_none() => View::Drop,
+            view => view.copied().unwrap_or(View::Drop),
+        }
     }
 
     /// Where `field` stands, as policy writes it.

@@ -5,6 +5,9 @@ use super::batch::Batch;
 use super::columns::Columns;
 use super::escape;
 use super::record::Job;
+use super::record::Scratch;
+use super::seals::Misses;
+use super::seals::Seals;
 use super::shape::Shape;
 use super::sheet::Sheet;
 use super::state::Format;
@@ -40,6 +43,24 @@ pub trait Pseudonyms {
     fn write(&self, plain: &Plain<'_>, out: &mut Vec<u8>) -> bool;
 }
 
+/// What one record is written with.
+#[derive(Clone, Copy)]
+pub struct Showing<'a> {
+    /// The view of each field, by [`FieldIx`](crate::catalog::FieldIx). A field without one is
+    /// dropped.
+    pub views: &'a [View],
+    /// Makes the tokens.
+    pub pseudonyms: &'a dyn Pseudonyms,
+    /// Opens what is sealed.
+    pub seals: &'a dyn Seals,
+}
+
+impl fmt::Debug for Showing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Showing").field("views", &self.views).finish_non_exhaustive()
+    }
+}
+
 /// Writes the released records of one answer: only listed members that a view shows, with names
 /// and brackets written anew and shown values copied byte for byte.
 pub struct Writer {
@@ -51,8 +72,7 @@ pub struct Writer {
     shape: Arc<Shape>,
     sheet: Sheet,
     is_first: bool,
-    /// The unescaped text of the value at hand.
-    scratch: Vec<u8>,
+    scratch: Scratch,
 }
 
 impl fmt::Debug for Writer {
@@ -82,14 +102,14 @@ impl Writer {
             shape,
             sheet: Sheet::default(),
             is_first: true,
-            scratch: Vec::new(),
+            scratch: Scratch::default(),
         }
     }
 
     /// Says which columns the answer has, and the most that any record shows: CSV has one header
     /// row for all of them. To be called before [`Self::begin`]; without it, CSV is empty.
     pub fn columns(&mut self, columns: &Columns, widest: &[View]) {
-        self.sheet = Sheet::new(columns, widest);
+        self.sheet = Sheet::new(&self.shape, columns, widest);
     }
 
     /// Appends what comes before the first record.
@@ -104,21 +124,22 @@ impl Writer {
         }
     }
 
-    /// Appends record number `record` of `batch`, each field in its view of `views` (by
-    /// [`FieldIx`](crate::catalog::FieldIx)). A field without a view is dropped; a record that is not there appends nothing.
+    /// Appends record number `record` of `batch`, each field in its view. A record that is not there
+    /// appends nothing. What did not open is left out; [`Self::misses`] says what it was.
     pub fn record(
         &mut self,
         batch: &Batch,
         record: usize,
-        (views, pseudonyms): (&[View], &dyn Pseudonyms),
+        showing: Showing<'_>,
         out: &mut Vec<u8>,
     ) {
+        self.scratch.misses.clear();
         let Some((text, tape)) = batch.record(record) else { return };
         if self.is_array() && !self.is_first {
             out.push(b',');
         }
         self.is_first = false;
-        let job = Job { shape: &self.shape, text, tape, views, pseudonyms };
+        let job = Job { shape: &self.shape, text, tape, showing };
         if self.format == Format::Csv {
             self.sheet.row(&job, &mut self.scratch, out);
             return;
@@ -127,6 +148,11 @@ impl Writer {
         if self.format == Format::Ndjson {
             out.push(b'\n');
         }
+    }
+
+    /// What did not open of the record that was written last.
+    pub fn misses(&self) -> &Misses {
+        &self.scratch.misses
     }
 
     /// Appends what comes after the last record. `around` is the reader's, once it is at the end.

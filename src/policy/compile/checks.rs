@@ -1,6 +1,10 @@
 //! What only shows when all rules are seen together.
 
+use std::fmt::Display;
+
+use crate::catalog::Field;
 use crate::catalog::Method;
+use crate::catalog::category::is_within;
 use crate::policy::View;
 use crate::policy::source::Gives;
 use crate::policy::source::Grant;
@@ -27,7 +31,7 @@ pub(super) fn check(model: &Model, expanded: &Expanded, today: Timestamp, faults
         lapsed(grant, today, faults);
         unrouted(model, grant, faults);
         fixed(model, grant, faults);
-        sealed(grant, faults);
+        sealed(model, grant, faults);
     }
     regionless(model, faults);
 }
@@ -117,21 +121,48 @@ fn fixed(model: &Model, grant: &Grant, faults: &mut Faults) {
     }
 }
 
-/// Ciphertext shows nothing as long as nothing is sealed at rest.
-fn sealed(grant: &Grant, faults: &mut Faults) {
-    fn first<T>(lines: &[Shown<T>]) -> Option<&Place> {
-        let plain = ViewSpec::Plain(View::Ciphertext);
-        lines.iter().find(|line| line.spec == plain).map(|line| &line.place)
-    }
-    let place = match &grant.gives {
-        Gives::Fields(lines) => first(lines),
-        Gives::Categories(lines) => first(lines),
-        Gives::Levels(lines) => first(lines),
+/// Ciphertext of fields that are not sealed, which shows nothing. By category or level it may meet
+/// some that are and some that are not; a field is named because it is meant.
+fn sealed(model: &Model, grant: &Grant, faults: &mut Faults) {
+    let fields = || {
+        let sets = grant.sets.iter().filter_map(|at| model.sets.get(*at));
+        sets.flat_map(|set| &set.fields)
     };
-    if let Some(place) = place {
-        let what = format!("`ciphertext` in `{}` shows nothing: no field is sealed", grant.id);
-        faults.warning(place, what, "write `drop`");
+    let sealed = |field: &&Field| field.at_rest.is_some();
+    let mut warn = |place: &Place, what: &dyn Display| {
+        let what =
+            format!("`ciphertext` of {what} in `{}` shows nothing: it is not sealed", grant.id);
+        faults.warning(place, what, "write `drop`, or `at_rest: encrypt` on the field");
+    };
+    match &grant.gives {
+        Gives::Fields(lines) => {
+            for line in lines.iter().filter(|line| is_ciphertext(line)) {
+                let mut covered = fields().filter(|field| field.path.is_within(&line.what));
+                if covered.any(|field| !sealed(&field)) {
+                    warn(&line.place, &format_args!("`{}`", line.what));
+                }
+            }
+        }
+        Gives::Categories(lines) => {
+            for line in lines.iter().filter(|line| is_ciphertext(line)) {
+                let mut covered = fields().filter(|field| is_within(&field.category, &line.what));
+                if !covered.any(|field| sealed(&field)) {
+                    warn(&line.place, &format_args!("`{}`", line.what));
+                }
+            }
+        }
+        Gives::Levels(lines) => {
+            for line in lines.iter().filter(|line| is_ciphertext(line)) {
+                if !fields().filter(|field| field.level == line.what).any(|field| sealed(&field)) {
+                    warn(&line.place, &format_args!("level `{}`", line.what));
+                }
+            }
+        }
     }
+}
+
+fn is_ciphertext<T>(line: &Shown<T>) -> bool {
+    line.spec == ViewSpec::Plain(View::Ciphertext)
 }
 
 /// Limits on the region of records meet data sets that name none: an unknown region holds.

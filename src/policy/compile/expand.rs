@@ -80,6 +80,15 @@ fn known_fields(grant: &Grant, model: &Model, faults: &mut Faults) {
             unknown(&row.field, &row.place);
         }
     }
+    let is_sealed = |path: &FieldPath| {
+        let mut fields = sets().filter_map(|set| set.get(set.find(path)?));
+        fields.any(|field| field.at_rest.is_some())
+    };
+    for row in grant.rows.iter().filter(|row| is_sealed(&row.field)) {
+        let what = format!("`{}` is sealed, so `rows` cannot match it", row.field);
+        let help = "rows are matched before anything is opened: use a field that is not sealed";
+        faults.error(&row.place, what, help);
+    }
     let one_value = |path: &FieldPath| {
         let mut fields = sets().filter_map(|set| set.get(set.find(path)?));
         !path.as_str().contains("[*]") && fields.all(|field| !field.whole)
@@ -99,7 +108,7 @@ fn by_field(lines: &[Shown<FieldPath>], set: &DataSet, faults: &mut Faults) -> B
         let covers = lines.iter().filter(|line| field.path.is_within(&line.what));
         let line = covers.max_by_key(|line| line.what.as_str().len());
         line.map_or(View::Drop, |line| match &line.spec {
-            ViewSpec::Plain(view) => *view,
+            ViewSpec::Plain(view) => view.of(field),
             ViewSpec::Part { child } => part(field, child, Some(&line.what)),
         })
     });
@@ -155,7 +164,7 @@ fn by_rule<T>(
                 faults.warning(&line.place, what, "show it or drop it in a grant by field");
                 View::Drop
             }
-            ViewSpec::Plain(view) => *view,
+            ViewSpec::Plain(view) => view.of(field),
             ViewSpec::Part { child } => {
                 if !field.path.as_str().contains('.') {
                     let what = format!("`{}` has no children to keep one of", field.path);

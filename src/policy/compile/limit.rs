@@ -110,8 +110,8 @@ fn cell_limit(limit: &Limit, model: &Model, set: usize, purpose: usize) -> Optio
         Then::View(floor) => {
             let mut floors = vec![View::Show; data.fields.len()];
             for ix in spoken_of(&limit.when, data) {
-                if let Some(view) = floors.get_mut(ix.index()) {
-                    *view = floor;
+                if let (Some(view), Some(field)) = (floors.get_mut(ix.index()), data.get(ix)) {
+                    *view = floor.of(field);
                 }
             }
             Effect::Cut(floors.into())

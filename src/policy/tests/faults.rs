@@ -288,7 +288,7 @@ limits: [ { id: l, if: { record_region: [CN] }, then: leave_out } ]
         "warning: no limit heeds the opt-out of `help`",
         "warning: no grant shows `mail` of `shop.people`",
         "warning: grant `h` has lapsed",
-        "warning: `ciphertext` in `h` shows nothing",
+        "warning: `ciphertext` of `mail` in `h` shows nothing: it is not sealed",
         "warning: `l` takes every record of `shop.people`: its region is unknown",
     ] {
         assert!(told.contains(words), "`{words}` is not in:\n{told}");

@@ -43,10 +43,14 @@ pub(super) fn shown(
                     views.push(scene.field(field));
                 }
             }
-            views.into_iter().reduce(more_protective).unwrap_or(View::Drop)
+            match views.into_iter().reduce(more_protective) {
+                // Nothing is sealed here.
+                None | Some(View::Ciphertext) => View::Drop,
+                Some(view) => view,
+            }
         })
         .collect();
-    let nothing = views.iter().all(|view| matches!(view, View::Drop | View::Ciphertext));
+    let nothing = views.iter().all(|view| *view == View::Drop);
     (!nothing).then_some(views)
 }
 
@@ -149,7 +153,8 @@ impl Scene<'_> {
             _ => false,
         };
         let cut = self.model.limits.iter().any(|limit| {
-            limit.then == Then::View(View::Drop)
+            // Ciphertext of what is not sealed is nothing.
+            matches!(limit.then, Then::View(View::Drop | View::Ciphertext))
                 && self.limit_falls(limit)
                 && speaks_of(limit, field)
         });

@@ -23,9 +23,12 @@ use self::merge::Three;
 use self::tree::Tree;
 use crate::catalog::FieldIx;
 use crate::policy::View;
+use crate::transform::NoSeals;
 use crate::transform::Plain;
 use crate::transform::Pseudonyms;
+use crate::transform::Seals;
 use crate::transform::Shape;
+use crate::transform::Showing;
 use crate::transform::rewrite::show;
 use std::fmt;
 
@@ -42,6 +45,8 @@ pub struct Edit<'a> {
     pub views: &'a [View],
     /// The tokens of the call's purpose.
     pub pseudonyms: &'a dyn Pseudonyms,
+    /// Opens what is sealed in the stored record.
+    pub seals: &'a dyn Seals,
     /// Which fields the caller may set, by [`FieldIx`].
     pub writable: &'a [bool],
     /// Fields that never change, whoever asks: which record it is, and whom it is about.
@@ -111,7 +116,8 @@ pub fn edit(edit: &Edit<'_>, body: &mut Vec<u8>, whole: &mut Vec<u8>) -> Result<
     whole.clear();
     let (stored, sent) = (trim(edit.stored), trim(edit.sent));
     let mut shown = Vec::new();
-    show(edit.shape, stored, (edit.views, edit.pseudonyms), &mut shown);
+    let Edit { views, pseudonyms, seals, .. } = *edit;
+    show(edit.shape, stored, Showing { views, pseudonyms, seals }, &mut shown);
     let shown = std::str::from_utf8(&shown).map_err(|_| EditError::NoRecord)?;
     let (stored, shown, sent) = (record(stored)?, record(shown)?, record(sent)?);
     let three = Three { stored: stored.root(), shown: shown.root(), sent: sent.root() };
@@ -143,6 +149,7 @@ pub fn create(new: &NewRecord<'_>, body: &mut Vec<u8>) -> Result<Edited, EditErr
         sent: new.sent,
         views: new.views,
         pseudonyms: &Nobody,
+        seals: &NoSeals,
         writable: new.writable,
         fixed: &[],
         mode: Mode::Replace,

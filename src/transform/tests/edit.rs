@@ -66,6 +66,7 @@ fn merge_to(
         sent,
         views: &views,
         pseudonyms: &Legible,
+        seals: &NoSeals,
         writable: &writable,
         fixed: &[FieldIx(0)],
         mode,
@@ -92,7 +93,7 @@ fn shown() -> String {
         .map(|(path, ..)| (path.trim_start_matches("whole:"), path.starts_with("whole:")))
         .collect();
     let views: Vec<View> = PERSON.iter().map(|(_, view, _)| *view).collect();
-    let out = rewrite_one(&shape(&plain), STORED.as_bytes(), &views, &Legible).unwrap();
+    let out = rewrite_one(&shape(&plain), STORED.as_bytes(), in_clear(&views)).unwrap();
     String::from_utf8(out).unwrap()
 }
 

@@ -71,7 +71,7 @@ impl Scene {
 
     fn shown(&self) -> String {
         let text = self.stored.as_bytes();
-        let out = rewrite_one(&self.shape, text, &self.views, &Legible).unwrap();
+        let out = rewrite_one(&self.shape, text, in_clear(&self.views)).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -83,6 +83,7 @@ impl Scene {
             sent,
             views: &self.views,
             pseudonyms: &Legible,
+            seals: &NoSeals,
             writable: &self.writable,
             fixed: &[FieldIx(0)],
             mode,

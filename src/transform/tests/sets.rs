@@ -54,7 +54,7 @@ fn rewrite<'a>(
         let mut written = 0;
         for record in 0..batch.len() {
             if batch.raw(record, FieldIx(0)) != Raw::Text("x".into()) {
-                writers[place].record(&batch, record, (&views, &Legible), &mut out);
+                writers[place].record(&batch, record, in_clear(&views), &mut out);
                 written += 1;
             }
         }

@@ -202,7 +202,7 @@ fn what_is_no_plain_number_is_dropped() {
 fn a_pseudonym_is_made_of_the_unescaped_text() {
     let (shape, views) = listed(&[("id", View::Pseudonymize), ("v", View::Pseudonymize)]);
     let run = |json: &str| {
-        String::from_utf8(rewrite_one(&shape, json.as_bytes(), &views, &Legible).unwrap()).unwrap()
+        String::from_utf8(rewrite_one(&shape, json.as_bytes(), in_clear(&views)).unwrap()).unwrap()
     };
     let same = r#"{"id":"ps1_subject-person_c1","v":"ps1_user-contact-email_c1"}"#;
     assert_eq!(run(r#"{"id":"c1","v":"c1"}"#), same);
@@ -228,7 +228,8 @@ fn a_token_that_is_not_plain_text_never_leaves() {
     let made = [&b""[..], b"\",\"x\":\"", b"a b", b"\xff"].map(|token| (token, true));
     for (token, is_made) in made.into_iter().chain([(&b"ps1_half"[..], false)]) {
         let broken = Broken(token, is_made);
-        let out = rewrite_one(&shape, br#"{"id":"c1"}"#, &views, &broken).unwrap();
+        let showing = Showing { pseudonyms: &broken, ..in_clear(&views) };
+        let out = rewrite_one(&shape, br#"{"id":"c1"}"#, showing).unwrap();
         assert_eq!(out, b"{}");
     }
 }
@@ -261,7 +262,7 @@ fn a_whole_value_is_shown_with_all_it_holds_or_not_at_all() {
     let shape = shape(&[("id", false), ("v", true)]);
     let run = |view: View, value: &str| {
         let json = format!("{{\"v\":{value}}}");
-        let out = rewrite_one(&shape, json.as_bytes(), &[View::Drop, view], &Legible).unwrap();
+        let out = rewrite_one(&shape, json.as_bytes(), in_clear(&[View::Drop, view])).unwrap();
         String::from_utf8(out).unwrap()
     };
     let value = r#"[ { "a" : [1e400, "\u00e9"], "b":{} } ]"#;
