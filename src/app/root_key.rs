@@ -15,8 +15,10 @@ pub(super) fn examine(config: &Config, faults: &mut Faults) {
         | KeysError::Missing { path }
         | KeysError::Open { path, .. }
         | KeysError::Passphrase { path }
+        | KeysError::Pin { path }
         | KeysError::Plain { path }
-        | KeysError::Token { path } => Some(path),
+        | KeysError::Token { path }
+        | KeysError::Writable { path, .. } => Some(path),
         _ => None,
     };
     let key = match &config.keys.root {
@@ -26,6 +28,8 @@ pub(super) fn examine(config: &Config, faults: &mut Faults) {
         RootProvider::File { .. } => "path",
         RootProvider::OpenBao(_) if matches!(error, KeysError::Authority(_)) => "ca",
         RootProvider::OpenBao(_) => "token_file",
+        RootProvider::Pkcs11(token) if path == Some(&token.module) => "module",
+        RootProvider::Pkcs11(_) => "pin_file",
     };
     faults.error(&config.place(&["keys", "root", key]), told(&error), "");
 }
@@ -51,5 +55,6 @@ pub(super) fn risks(config: &Config, faults: &mut Faults) {
                 tell("url", what, help);
             }
         }
+        RootProvider::Pkcs11(_) => {}
     }
 }

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use http::Uri;
 
+use crate::keys::HardwareToken;
 use crate::keys::KeysConfig;
 use crate::keys::OpenBao;
 use crate::keys::RootProvider;
 use crate::types::Faults;
-use crate::types::doc;
 use crate::types::doc::MapReader;
 use crate::types::doc::Node;
 
@@ -44,10 +44,7 @@ fn root(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<RootProvider>
     let provider = map.required("provider", faults)?;
     match provider.as_text() {
         Some("openbao") => openbao(map, paths, faults).map(RootProvider::OpenBao),
-        Some("pkcs11") => {
-            doc::not_in_this_version(&provider.place, "pkcs11", faults);
-            None
-        }
+        Some("pkcs11") => pkcs11(map, paths, faults).map(RootProvider::Pkcs11),
         found => {
             let known = ["file", "openbao", "pkcs11"];
             provider.word("provider", |t| (t == "file").then_some(()), &known, faults);
@@ -87,6 +84,24 @@ fn openbao(mut map: MapReader<'_>, paths: &Paths, faults: &mut Faults) -> Option
         settings.namespace = Some(namespace?);
     }
     Some(settings)
+}
+
+fn pkcs11(mut map: MapReader<'_>, paths: &Paths, faults: &mut Faults) -> Option<HardwareToken> {
+    let module = map.required("module", faults).and_then(|n| paths.read(n, faults));
+    let token = map.required("token_label", faults).and_then(|n| token_label(n, faults));
+    let key = map.required("key_label", faults).and_then(|n| key_name(n, faults));
+    let pin = map.required("pin_file", faults).and_then(|n| paths.read(n, faults));
+    map.finish(faults);
+    Some(HardwareToken { module: module?, token_label: token?, key_label: key?, pin_file: pin? })
+}
+
+fn token_label(node: &Node, faults: &mut Faults) -> Option<String> {
+    let text = node.text(faults)?;
+    // PKCS#11 gives labels of tokens 32 bytes and fills them with spaces.
+    if !text.is_empty() && text.len() <= 32 && text.trim() == text {
+        return Some(text.to_owned());
+    }
+    node.mismatch("a label of a token", "it has 1 to 32 bytes; `pkcs11-tool -L` shows it", faults)
 }
 
 fn address(node: &Node, faults: &mut Faults) -> Option<Uri> {

@@ -742,6 +742,40 @@ namespace = "../root""#)), @r#"
 }
 
 #[test]
+fn the_root_key_may_be_on_a_token() {
+    let with_token = |lines: &str| with_transit(lines).replace("\"openbao\"", "\"pkcs11\"");
+    let text = with_token(
+        r#"module = "/usr/lib/softhsm/libsofthsm2.so"
+token_label = "Privet 1"
+key_label = "shop"
+pin_file = "secrets/pin""#,
+    );
+    assert_eq!(faults_of(&text), "");
+    let RootProvider::Pkcs11(token) = read(&text).0.unwrap().keys.root else { panic!() };
+    assert_eq!((token.token_label.as_str(), token.key_label.as_str()), ("Privet 1", "shop"));
+    assert_eq!(token.module, Path::new("/usr/lib/softhsm/libsofthsm2.so"));
+    assert_eq!(token.pin_file, Path::new("etc/secrets/pin"));
+    insta::assert_snapshot!(faults_of(&with_token(r#"module = "m.so"
+token_label = "Privet "
+key_label = "shop-epoch-1"
+pin = "1234""#)), @r#"
+    etc/privet.toml:12:1: `[keys.root]` needs `pin_file`
+     12 | [keys.root]
+        | ^^^^^^^^^^^
+    etc/privet.toml:15:15: `Privet ` is not a label of a token
+      help: it has 1 to 32 bytes; `pkcs11-tool -L` shows it
+    etc/privet.toml:16:13: `shop-epoch-1` is not a key of an installation
+     16 | key_label = "shop-epoch-1"
+        |             ^^^^^^^^^^^^^^
+      help: such keys are made and destroyed by the gateway; name the one before `-epoch-`
+    etc/privet.toml:17:1: `[keys.root]` has no `pin`
+     17 | pin = "1234"
+        | ^^^
+      help: did you mean `pin_file`?
+    "#);
+}
+
+#[test]
 fn how_long_keys_are_used_unasked_has_bounds() {
     let cached = |text: &str| {
         let text =

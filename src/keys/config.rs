@@ -37,6 +37,8 @@ pub enum RootProvider {
     },
     /// The transit engine of OpenBao or Vault.
     OpenBao(OpenBao),
+    /// A token of PKCS#11.
+    Pkcs11(HardwareToken),
 }
 
 /// Where a transit engine is, and its key.
@@ -55,4 +57,18 @@ pub struct OpenBao {
     pub ca: Option<PathBuf>,
     /// The namespace, where there are several.
     pub namespace: Option<String>,
+}
+
+/// Where a token of PKCS#11 is, and its key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HardwareToken {
+    /// The maker's module, a shared library.
+    pub module: PathBuf,
+    /// The token's label.
+    pub token_label: String,
+    /// The label of its key. The keys of epochs have it with `-epoch-N` after it, so that no two
+    /// installations may share it.
+    pub key_label: String,
+    /// The file of the user's PIN.
+    pub pin_file: PathBuf,
 }

@@ -64,6 +64,12 @@ pub enum KeysError {
         /// The file it stands in.
         path: PathBuf,
     },
+    /// The file of a PIN does not hold one.
+    #[error("`{}` does not hold one line with a PIN", path.display())]
+    Pin {
+        /// The file.
+        path: PathBuf,
+    },
     /// A secret file is a link, a device or too long.
     #[error("`{}` is not a plain file of less than 4 KiB", path.display())]
     Plain {
@@ -114,6 +120,14 @@ pub enum KeysError {
     Token {
         /// The file.
         path: PathBuf,
+    },
+    /// Everybody may change a program that is to be loaded.
+    #[error("`{}` can be changed by everybody (mode {mode:o}): run `chmod o-w {}`", path.display(), path.display())]
+    Writable {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
     },
     /// A fresh key could not be wrapped.
     #[error("the root key could not wrap a new key")]

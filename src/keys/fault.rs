@@ -8,6 +8,22 @@ use crate::net::NetError;
 /// Why a provider of the root key is of no use just now.
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderFault {
+    /// Several of one name.
+    #[error("there are several {what} named `{label}`: which one is meant?")]
+    Ambiguous {
+        /// Tokens or keys.
+        what: &'static str,
+        /// Their name.
+        label: Box<str>,
+    },
+    /// The key could leave the token.
+    #[error(
+        "its key `{key}` is not of the kind that is needed: AES of 256 bits, sensitive, never to be extracted"
+    )]
+    Exposed {
+        /// Its name.
+        key: Box<str>,
+    },
     /// The token may not do this.
     #[error("the token may not do this, or has expired: renew `{}`, or allow it in the policy (see docs/keys.md)", token_file.display())]
     Forbidden {
@@ -17,6 +33,19 @@ pub enum ProviderFault {
     /// The answer is not one of this protocol.
     #[error("its answer makes no sense: does the address belong to it?")]
     Garbage,
+    /// One more wrong PIN would lock the token, or it is locked.
+    #[error("its PIN is locked, or has one try left: unlock it with the tools of its maker")]
+    LastTry,
+    /// The module cannot be loaded.
+    #[error("the module cannot be loaded")]
+    Module {
+        /// What the loader says.
+        #[source]
+        source: Box<cryptoki::error::Error>,
+    },
+    /// The token cannot seal with AES-GCM.
+    #[error("it does not offer CKM_AES_GCM to its keys, which is needed")]
+    NoGcm,
     /// The key is not there.
     #[error(
         "it has no key `{key}`: `privet key init` makes one for a new site; for others it was lost"
@@ -28,9 +57,24 @@ pub enum ProviderFault {
     /// No transit engine answers at the mount.
     #[error("no transit engine is mounted there: is `mount` right?")]
     NoMount,
+    /// No token of that label.
+    #[error("there is no token `{label}`: is it connected, and is `token_label` right?")]
+    NoToken {
+        /// The label.
+        label: Box<str>,
+    },
+    /// The PIN is wrong. It is not tried again.
+    #[error("the PIN in `{}` was refused and is not tried again: too many wrong ones lock the token", pin_file.display())]
+    PinRefused {
+        /// Where it stands.
+        pin_file: PathBuf,
+    },
     /// The engine is sealed.
     #[error("it is sealed, or not ready")]
     Sealed,
+    /// The token does not come to an end.
+    #[error("it did not answer in time")]
+    Slow,
     /// Another status.
     #[error("it answered with the status {status}")]
     Status {
@@ -45,6 +89,9 @@ pub enum ProviderFault {
         /// Its name.
         key: Box<str>,
     },
+    /// The token refused something.
+    #[error("it refused")]
+    Token(#[source] Box<cryptoki::error::Error>),
     /// The key is there still.
     #[error("its key `{key}` could not be destroyed")]
     Undestroyed {

@@ -45,6 +45,16 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, KeysError> {
     Ok(text)
 }
 
+/// Refuses a program that is not there, or that everybody may change.
+pub(super) fn require_program(path: &Path) -> Result<(), KeysError> {
+    let about = fs::metadata(path).map_err(KeysError::io("read", path))?;
+    let mode = about.permissions().mode() & 0o777;
+    if mode & 0o002 != 0 {
+        return Err(KeysError::Writable { path: path.to_path_buf(), mode });
+    }
+    if about.is_file() { Ok(()) } else { Err(KeysError::Plain { path: path.to_path_buf() }) }
+}
+
 /// Writes a secret text under a name that nothing has, and makes it durable.
 pub(super) fn create(path: &Path, text: &str) -> Result<(), KeysError> {
     let mut name = path.file_name().map_or_else(OsString::new, OsString::from);

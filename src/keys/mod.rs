@@ -27,7 +27,7 @@ mod hygiene;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use self::config::{KeysConfig, OpenBao, RootProvider};
+pub use self::config::{HardwareToken, KeysConfig, OpenBao, RootProvider};
 pub use self::error::KeysError;
 pub use self::fault::ProviderFault;
 pub use self::operators::OperatorSecrets;

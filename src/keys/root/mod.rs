@@ -3,6 +3,9 @@
 mod bound;
 mod file;
 mod openbao;
+mod pkcs11;
+#[cfg(test)]
+mod softhsm_tests;
 #[cfg(test)]
 pub(super) mod tests;
 #[cfg(test)]
@@ -15,6 +18,7 @@ use std::sync::Arc;
 
 use self::file::FileRoot;
 use self::openbao::Transit;
+use self::pkcs11::Token;
 use super::config::RootProvider;
 use super::error::KeysError;
 use super::slots::Slot;
@@ -79,6 +83,7 @@ pub(super) async fn create(
             file::create(path, passphrase_file, slots, cost, entropy)
         }
         RootProvider::OpenBao(settings) => Transit::new(settings)?.create(slots.exists()).await,
+        RootProvider::Pkcs11(settings) => Token::new(settings).create(slots.exists()).await,
     }
 }
 
@@ -87,6 +92,7 @@ pub(super) fn examine(provider: &RootProvider) -> Result<(), KeysError> {
     match provider {
         RootProvider::File { path, passphrase_file } => file::examine(path, passphrase_file),
         RootProvider::OpenBao(settings) => Transit::new(settings)?.examine(),
+        RootProvider::Pkcs11(settings) => Token::new(settings).examine(),
     }
 }
 
@@ -100,6 +106,11 @@ pub(super) async fn open(provider: &RootProvider) -> Result<Arc<dyn Root>, KeysE
             let transit = Transit::new(settings)?;
             transit.require_key().await?;
             Arc::new(transit)
+        }
+        RootProvider::Pkcs11(settings) => {
+            let token = Token::new(settings);
+            token.require_key().await?;
+            Arc::new(token)
         }
     })
 }

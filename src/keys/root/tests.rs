@@ -75,13 +75,13 @@ impl Site {
     }
 }
 
-fn write(path: &Path, text: &str, mode: u32) {
+pub(super) fn write(path: &Path, text: &str, mode: u32) {
     drop(fs::remove_file(path));
     fs::write(path, text).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-fn place(slot: Slot, number: u32, tenant: &str) -> Place {
+pub(super) fn place(slot: Slot, number: u32, tenant: &str) -> Place {
     let context = crate::crypto::length_prefixed(&[
         tenant.as_bytes(),
         format!("{slot:?} {number}").as_bytes(),
@@ -94,11 +94,11 @@ async fn within<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// Everything an error says, to its last cause.
-fn all_of(error: &KeysError) -> String {
+pub(super) fn all_of(error: &KeysError) -> String {
     format!("{} {error:?}", told(error))
 }
 
-fn fault(result: Result<impl Sized, KeysError>) -> ProviderFault {
+pub(super) fn fault(result: Result<impl Sized, KeysError>) -> ProviderFault {
     match result.map(drop) {
         Err(KeysError::Provider { fault, .. }) => fault,
         other => panic!("{other:?}"),
