@@ -156,13 +156,7 @@ impl FieldKey {
             envelope.body.split_last_chunk::<TAG_LEN>().ok_or(EnvelopeFault::Damaged)?;
         let mut plain = Zeroizing::new(body.to_vec());
         for kind in ValueKind::ALL {
-            let opened = self.cipher.decrypt_inout_detached(
-                (&envelope.nonce).into(),
-                &self.context(kind),
-                plain.as_mut_slice().into(),
-                tag.into(),
-            );
-            if opened.is_ok() {
+            if self.decrypt(&envelope.nonce, &self.context(kind), &mut plain, tag) {
                 return Ok((kind, plain));
             }
             // The tag is checked first; a cipher that had begun to decrypt must not go on from there.
@@ -191,10 +185,7 @@ impl FieldKey {
         bytes.extend_from_slice(nonce);
         bytes.extend_from_slice(plain);
         let body = bytes.get_mut(HEAD_LEN..).unwrap_or_default();
-        let tag = self
-            .cipher
-            .encrypt_inout_detached(nonce.into(), &context, body.into())
-            .map_err(|_| EnvelopeFault::Forged)?;
+        let tag = self.encrypt(nonce, &context, body).ok_or(EnvelopeFault::Forged)?;
         bytes.extend_from_slice(&tag);
         out.extend_from_slice(PREFIX.as_bytes());
         let start = out.len();
@@ -203,6 +194,28 @@ impl FieldKey {
         let written = URL_SAFE_NO_PAD.encode_slice(bytes.as_slice(), room).unwrap_or_default();
         out.truncate(start + written);
         Ok(())
+    }
+
+    /// Decrypts in place when the tag is right.
+    fn decrypt(
+        &self,
+        nonce: &[u8; NONCE_LEN],
+        context: &[u8],
+        body: &mut [u8],
+        tag: &[u8; TAG_LEN],
+    ) -> bool {
+        let (nonce, tag) = (nonce.into(), tag.into());
+        self.cipher.decrypt_inout_detached(nonce, context, body.into(), tag).is_ok()
+    }
+
+    /// Encrypts in place and gives the tag.
+    fn encrypt(
+        &self,
+        nonce: &[u8; NONCE_LEN],
+        context: &[u8],
+        body: &mut [u8],
+    ) -> Option<[u8; TAG_LEN]> {
+        self.cipher.encrypt_inout_detached(nonce.into(), context, body.into()).ok().map(Into::into)
     }
 
     fn context(&self, kind: ValueKind) -> Vec<u8> {
@@ -217,3 +230,32 @@ const SUITE: u8 = 1;
 const NONCE_LEN: usize = 12;
 const TAG_LEN: usize = 16;
 const HEAD_LEN: usize = 2 + 16 + NONCE_LEN;
+
+#[cfg(test)]
+impl FieldKey {
+    /// Uses `key` for the cipher as it is, so that published answers can be compared.
+    pub(super) fn with_cipher_key(key: &[u8; 32]) -> Self {
+        let place = [Box::default(), Box::default()];
+        Self { kid: Kid([0; 16]), cipher: Aes256Gcm::new(key.into()), hedge: None, place }
+    }
+
+    /// The plaintext of a published answer.
+    pub(super) fn published(
+        &self,
+        nonce: &[u8],
+        aad: &[u8],
+        ct: &[u8],
+        tag: &[u8],
+    ) -> Option<Vec<u8>> {
+        let mut body = ct.to_vec();
+        let (nonce, tag) = (nonce.try_into().unwrap(), tag.try_into().unwrap());
+        self.decrypt(nonce, aad, &mut body, tag).then_some(body)
+    }
+
+    /// The ciphertext and tag of a published answer.
+    pub(super) fn publish(&self, nonce: &[u8], aad: &[u8], plain: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        let mut body = plain.to_vec();
+        let tag = self.encrypt(nonce.try_into().unwrap(), aad, &mut body).unwrap();
+        (body, tag.to_vec())
+    }
+}

@@ -17,6 +17,10 @@ mod sign;
 mod subject;
 
 #[cfg(test)]
+mod answer_tests;
+#[cfg(test)]
+mod attack_tests;
+#[cfg(test)]
 mod envelope_tests;
 #[cfg(test)]
 mod tests;
