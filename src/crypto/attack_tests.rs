@@ -216,7 +216,7 @@ fn no_20_a_stuck_random_source_repeats_no_nonce_for_other_values() {
     let person = key(1);
     let field = FieldKey::sealing(&person, person.kid(), HERE.0, HERE.1);
     let mut out = Vec::with_capacity(200);
-    let mut nonces: Vec<[u8; 12]> = (0u32..100_000)
+    let mut nonces: Vec<[u8; 12]> = (0u32..20_000)
         .map(|n| {
             out.clear();
             field.seal(ValueKind::Text, &n.to_be_bytes(), &[0; 16], &mut out).unwrap();
@@ -226,7 +226,7 @@ fn no_20_a_stuck_random_source_repeats_no_nonce_for_other_values() {
         .collect();
     nonces.sort_unstable();
     nonces.dedup();
-    assert_eq!(nonces.len(), 100_000);
+    assert_eq!(nonces.len(), 20_000);
     // The same value as another type has another nonce as well.
     let mut text = |kind| {
         out.clear();
@@ -296,11 +296,11 @@ fn no_31_an_index_depends_on_key_tenant_name_and_form() {
 /// as much as it is long and no more, and one that cannot be real costs no cipher.
 #[test]
 fn no_38_a_huge_envelope_is_read_or_refused_without_a_panic() {
-    let huge = vec![b'x'; 16 << 20];
+    let huge = vec![b'x'; 1 << 20];
     let text = seal_with(&key(1), HERE, [1; 16], &huge);
     assert_eq!(text.len(), envelope_len(huge.len()));
     assert_eq!(opened(&key(1), HERE, &text).as_deref(), Ok(huge.as_slice()));
-    let junk = format!("pvt1_{}", "A".repeat(64 << 20));
+    let junk = format!("pvt1_{}", "A".repeat(8 << 20));
     let refused = EnvelopeFault::Suite { version: 0, suite: 0 };
     assert_eq!(Envelope::parse(&junk).err(), Some(refused));
 }

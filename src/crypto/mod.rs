@@ -32,6 +32,8 @@ pub use self::mac::{Mac, derive, hmac_sha256, length_prefixed, same, sha256};
 pub use self::root::{KdfCost, RootFileError, open_root, seal_root};
 pub use self::seal::{SEAL_OVERHEAD, SealKey, Unsealable};
 pub use self::secret::Secret;
+#[cfg(test)]
+pub(crate) use self::selftest::broken;
 pub use self::selftest::{SelfTestError, self_test};
 pub use self::sign::{BadSignature, Signer, Verifier};
 pub use self::subject::{
