@@ -2,6 +2,8 @@
 //!
 //! Randomness is always an argument: who calls owns the source, and tests own the caller.
 
+#[doc(hidden)]
+pub mod fuzz;
 pub mod merkle;
 pub mod note;
 

@@ -32,7 +32,7 @@ impl KdfCost {
     /// The most: a file that asks for more would take the machine down at start.
     pub const CEILING: Self = Self { memory_kib: 1_048_576, passes: 16, lanes: 16 };
 
-    fn check(self) -> Result<Self, RootFileError> {
+    pub(super) fn check(self) -> Result<Self, RootFileError> {
         let within = |value, floor, ceiling| (floor..=ceiling).contains(&value);
         let (floor, ceiling) = (Self::FLOOR, Self::CEILING);
         let all = within(self.memory_kib, floor.memory_kib, ceiling.memory_kib)
@@ -89,6 +89,16 @@ pub fn seal_root(
 
 /// Opens what [`seal_root`] made. The whole header is under the seal.
 pub fn open_root(text: &str, passphrase: &[u8]) -> Result<Secret, RootFileError> {
+    let (cost, salt, sealed) = read_root(text)?;
+    let header = header(cost, &salt);
+    let plain = stretch(passphrase, &salt, cost)?
+        .open(&sealed, &length_prefixed(&[header.as_bytes()]))
+        .map_err(|_| RootFileError::Unsealable)?;
+    Secret::from_slice(&plain).ok_or(RootFileError::Unsealable)
+}
+
+/// The cost, the salt and the sealed key of a root key file, which has one spelling.
+pub(super) fn read_root(text: &str) -> Result<RootFile, RootFileError> {
     let mut lines = text.lines();
     let mut line = |number, prefix: &str| {
         let rest = lines.next().and_then(|line| line.strip_prefix(prefix));
@@ -104,11 +114,11 @@ pub fn open_root(text: &str, passphrase: &[u8]) -> Result<Secret, RootFileError>
     if text.strip_prefix(&header).is_none_or(|rest| rest.lines().count() != 1) {
         return Err(RootFileError::Format { line: 5 });
     }
-    let plain = stretch(passphrase, &salt, cost)?
-        .open(&sealed, &length_prefixed(&[header.as_bytes()]))
-        .map_err(|_| RootFileError::Unsealable)?;
-    Secret::from_slice(&plain).ok_or(RootFileError::Unsealable)
+    Ok((cost, salt, sealed))
 }
+
+/// What stands in a root key file.
+type RootFile = (KdfCost, [u8; 16], [u8; 32 + SEAL_OVERHEAD]);
 
 fn header(cost: KdfCost, salt: &[u8; 16]) -> String {
     let KdfCost { memory_kib, passes, lanes } = cost;

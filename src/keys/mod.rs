@@ -23,6 +23,8 @@ mod slots;
 mod subject_keys;
 
 #[cfg(test)]
+mod attack_tests;
+#[cfg(test)]
 mod hygiene;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -108,6 +108,7 @@ impl KeyRing {
     /// A ring of fresh keys, gone at exit, whose subject keys stand in `subjects`. For
     /// demonstrations and tests.
     pub fn ephemeral(subjects: Engine, entropy: Arc<dyn Entropy>) -> Result<Self, KeysError> {
+        crypto::self_test().map_err(KeysError::SelfTest)?;
         let fresh = || random_secret(entropy.as_ref());
         let ring = Ring {
             tenant: "ephemeral".into(),

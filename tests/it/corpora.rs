@@ -41,6 +41,16 @@ fn flat() {
 }
 
 #[test]
+fn sealed() {
+    replay("sealed", privet::crypto::fuzz::sealed);
+}
+
+#[test]
+fn keyfile() {
+    replay("keyfile", privet::crypto::fuzz::keyfile);
+}
+
+#[test]
 fn path() {
     replay("path", |bytes| text(bytes, privet::protocol::http::fuzz_target));
 }
