@@ -17,6 +17,7 @@ use super::machine::BY_OPERATOR;
 use super::queue::Jobs;
 use super::work::At;
 use super::work::Ledger;
+use super::work::Live;
 use super::work::Moment;
 use super::work::Step;
 use super::work::StepError;
@@ -92,7 +93,9 @@ impl Held {
     /// lease meanwhile.
     async fn step(&mut self, stop: &mut watch::Receiver<bool>) -> Result<Ended, Lost> {
         let begun_ms = self.jobs.0.clock.uptime_ms();
-        let at = At { job: Arc::new(self.job.clone()), cursor: self.job.cursor.clone() };
+        let live = Live::default();
+        let (job, cursor) = (Arc::new(self.job.clone()), self.job.cursor.clone());
+        let at = At { job, cursor, live: live.clone() };
         let mut task = JoinSet::new();
         task.spawn(Arc::clone(&self.work).step(at));
         loop {
@@ -110,8 +113,8 @@ impl Held {
                     task.shutdown().await;
                     return Ok(Ended::Stopped);
                 }
-                () = tokio::time::sleep(Duration::from_millis(RENEW_MS)) => {
-                    if self.write(Job::renewed, &[]).await.is_err() {
+                () = tokio::time::sleep(Duration::from_millis(NEWS_MS)) => {
+                    if self.keep(&live).await.is_err() {
                         // Nothing of the step may still happen when this one lets go.
                         task.shutdown().await;
                         return Err(Lost);
@@ -119,6 +122,17 @@ impl Held {
                 }
             }
         }
+    }
+
+    /// Renews the lease when that is due, or when there is progress to show.
+    async fn keep(&mut self, live: &Live) -> Result<(), Lost> {
+        let held_ms = self.jobs.0.clock.uptime_ms().saturating_sub(self.held_ms);
+        let news = live.news();
+        if news.is_none() && held_ms < RENEW_MS {
+            return Ok(());
+        }
+        let next = |job: &Job| Job { progress: news.unwrap_or(job.progress), ..job.renewed() };
+        self.write(next, &[]).await
     }
 
     async fn advance(&mut self, step: Step, took_ms: u64) -> Result<(), Lost> {
@@ -253,6 +267,8 @@ const fn why(error: StepError) -> &'static str {
     }
 }
 
+/// How often progress in the middle of a step is looked for.
+const NEWS_MS: u64 = 2_000;
 const BROKE_DOWN: &str = "the step broke down";
 const LACKS_APPROVAL: &str = "this release wants an approval that the job does not have";
 const UNRECORDED: &str = "the audit log cannot be written";

@@ -16,6 +16,7 @@
 //!   That holds for the last one too.
 //! - A step takes about a second, and at most a few; cancelling and stopping wait for its end or
 //!   cut it at an `await`. Each step costs one sync of the disk.
+//! - Where the work cannot be cut into steps, [`At::live`] says how far it is meanwhile.
 //! - `Again` is tried anew after 1, 2, 4 … 300 s, [`MAX_FAILURES`] times in a row; `Fatal` and a
 //!   panic in the last attempt end the job. A reason is a word of the product: `&'static str`, so
 //!   that no value gets into it.
@@ -67,7 +68,7 @@ pub use self::machine::{APPROVAL_MS, MAX_FAILURES};
 pub use self::metrics::JobsMetrics;
 pub use self::queue::{Approval, Cancellation, Jobs, Listed, Prepared, ReportRow, Wish};
 pub use self::work::{
-    At, Check, Kinds, Ledger, MAX_REPORT_ROWS, Moment, Noted, Step, StepError, StepFuture,
+    At, Check, Kinds, Ledger, Live, MAX_REPORT_ROWS, Moment, Noted, Step, StepError, StepFuture,
     Unrecorded, Work,
 };
 pub use self::worker::{LEASE_MS, RENEW_MS, Worker};

@@ -111,6 +111,7 @@ impl Work for Count {
                 Some(Do::Panic) => panic!("a bug"),
                 None => {}
             }
+            at.live.tell(Progress { done: from, total: Some(total) });
             tokio::time::sleep(Duration::from_millis(self.takes_ms.load(Ordering::SeqCst))).await;
             let progress = Progress { done: from + 1, total: Some(total) };
             let (summary, report) = (Some(json!({ "seen": from + 1 })), vec![json!({ "n": from })]);
@@ -339,6 +340,18 @@ async fn a_stopped_worker_cuts_its_step_and_gives_the_lease_back() {
     assert_eq!(place.count.under_way.load(Ordering::SeqCst), 0);
     let _worker = place.work(&place.jobs);
     assert_eq!(place.ended(&id).await.state, JobState::Done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_step_tells_how_far_it_is() {
+    let place = Place::new(Count::default());
+    place.count.takes_ms.store(60_000, Ordering::SeqCst);
+    let _worker = place.work(&place.jobs);
+    let id = place.request(7).await.id;
+    let job = place.until(&id, |job| job.progress.total.is_some()).await;
+    assert_eq!((job.progress, job.cursor), (Progress { done: 0, total: Some(7) }, None));
+    assert!(place.clock.uptime_ms() < 10_000);
+    assert_eq!(place.ended(&id).await.progress.done, 7);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 
 use serde_json::Value;
 
@@ -18,6 +20,25 @@ pub struct At {
     pub job: Arc<Job>,
     /// Where the step before ended; `None` for the first.
     pub cursor: Option<Arc<str>>,
+    /// For a step that takes long: how far it is meanwhile.
+    pub live: Live,
+}
+
+/// Tells how far a step is while it is under way. What is told is shown, not gone on from.
+#[derive(Clone, Debug, Default)]
+pub struct Live(Arc<Mutex<Option<Progress>>>);
+
+impl Live {
+    /// The job is this far. Costs nothing; it is written down every few seconds.
+    pub fn tell(&self, progress: Progress) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
+    }
+
+    /// What was told since the last time.
+    pub(super) fn news(&self) -> Option<Progress> {
+        let told = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        told.filter(|progress| progress.total.is_none_or(|total| progress.done <= total))
+    }
 }
 
 /// What came of a step.

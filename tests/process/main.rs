@@ -18,6 +18,7 @@ mod idle;
 mod kill9;
 mod memory;
 mod operation;
+mod operators;
 mod planted;
 mod rollback;
 mod slowhttp;
