@@ -7,12 +7,15 @@ use serde_json::Value;
 use crate::catalog::DataSet;
 use crate::clock::SystemEntropy;
 use crate::keys::KeyRing;
+use crate::keys::PurposePseudonyms;
 use crate::policy;
 use crate::policy::Render;
 use crate::policy::TestReport;
 use crate::policy::View;
 use crate::state::Engine;
 use crate::transform::NoSeals;
+use crate::transform::Plain;
+use crate::transform::Pseudonyms;
 use crate::transform::Shape;
 use crate::transform::Showing;
 use crate::transform::rewrite_one;
@@ -38,10 +41,34 @@ impl Render for Rewriter {
         // The records of tests hold every value as it is.
         let shape = Arc::new(Shape::new(set).unsealed());
         let bytes = serde_json::to_vec(record).ok()?;
-        let pseudonyms = self.keys.pseudonyms(purpose);
+        let pseudonyms = Shown { made: self.keys.pseudonyms(purpose), set, record };
         let showing = Showing { views, pseudonyms: &pseudonyms, seals: &NoSeals };
         let shown = rewrite_one(&shape, &bytes, showing).ok()?;
         serde_json::from_slice(&shown).ok()
+    }
+}
+
+/// The pseudonyms of the record of an example.
+struct Shown<'a> {
+    made: PurposePseudonyms,
+    set: &'a DataSet,
+    record: &'a Value,
+}
+
+impl Pseudonyms for Shown<'_> {
+    fn write(&self, plain: &Plain<'_>, out: &mut Vec<u8>) -> bool {
+        let subject = self.set.owner(plain.field).and_then(|place| self.set.subjects.get(place));
+        let id = subject.and_then(|subject| {
+            let path = &self.set.get(subject.field)?.path;
+            let value = path.as_str().split('.').try_fold(self.record, |at, name| at.get(name));
+            match value? {
+                Value::String(text) => Some(text.clone()),
+                Value::Number(number) => Some(number.to_string()),
+                _ => None,
+            }
+        });
+        let person = subject.and_then(|subject| Some((&subject.domain, id.as_deref()?)));
+        self.made.write(plain, person, out)
     }
 }
 

@@ -17,9 +17,9 @@ use crate::crypto::KeyState;
 use crate::crypto::Secret;
 use crate::crypto::SubjectKey;
 use crate::crypto::ValueKind;
+use crate::policy::Pseudonym;
 use crate::state::Engine;
 use crate::transform::Plain;
-use crate::transform::Pseudonyms;
 use crate::transform::Unopened;
 use crate::types::PurposeId;
 
@@ -127,8 +127,9 @@ fn pseudonyms_are_what_another_program_makes_of_the_same_value() {
         let purpose = PurposeId::parse(&answer.purpose).unwrap();
         let made = PurposePseudonyms::new(&root, &answer.tenant, answer.number, &purpose);
         let mut text = Vec::new();
-        let plain = Plain { field: FieldIx(0), kind: &answer.kind, value: &answer.value };
-        assert!(made.write(&plain, &mut text));
+        let form = Pseudonym::Token { reversible: false };
+        let plain = Plain { form, field: FieldIx(0), kind: &answer.kind, value: &answer.value };
+        assert!(made.write(&plain, None, &mut text));
         assert_eq!(String::from_utf8(text).unwrap(), answer.text);
         seen.push(answer.text);
     }

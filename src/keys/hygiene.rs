@@ -1,5 +1,6 @@
 //! What a key type must not be able to do. Nothing here runs: it does not compile where one can.
 
+use crate::crypto::Ff1;
 use crate::crypto::FieldKey;
 use crate::crypto::Mac;
 use crate::crypto::SealKey;
@@ -47,6 +48,7 @@ macro_rules! key_types {
 }
 
 key_types!(
+    Ff1,
     FieldKey,
     Held,
     Mac,

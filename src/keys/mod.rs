@@ -27,6 +27,8 @@ mod attack_tests;
 #[cfg(test)]
 mod hygiene;
 #[cfg(test)]
+mod shape_tests;
+#[cfg(test)]
 pub(crate) mod tests;
 
 pub use self::config::{HardwareToken, KeysConfig, OpenBao, RootProvider};

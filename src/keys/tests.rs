@@ -16,9 +16,9 @@ use crate::clock::Entropy;
 use crate::clock::EntropyError;
 use crate::clock::SystemEntropy;
 use crate::crypto::KdfCost;
+use crate::policy::Pseudonym;
 use crate::state::Engine;
 use crate::transform::Plain;
-use crate::transform::Pseudonyms;
 use crate::types::DomainId;
 use crate::types::PurposeId;
 use crate::types::SubjectToken;
@@ -99,8 +99,9 @@ fn purpose(name: &str) -> PurposeId {
 
 fn pseudonym(ring: &KeyRing, name: &str, kind: &str, value: &str) -> String {
     let mut out = Vec::new();
-    let plain = Plain { field: FieldIx(0), kind, value };
-    assert!(ring.pseudonyms(&purpose(name)).write(&plain, &mut out));
+    let form = Pseudonym::Token { reversible: false };
+    let plain = Plain { form, field: FieldIx(0), kind, value };
+    assert!(ring.pseudonyms(&purpose(name)).write(&plain, None, &mut out));
     String::from_utf8(out).unwrap()
 }
 

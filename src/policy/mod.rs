@@ -32,6 +32,6 @@ pub use self::permit::{BulkAction, BulkLimit, LegalBasis, Permit};
 pub use self::set::{PolicyFile, PolicySet};
 pub use self::testing::{Render, TestCase, TestReport, TestedFile, run_tests};
 pub use self::verdict::verdict;
-pub use self::view::{DatePart, Generalize, Mask, View};
+pub use self::view::{DatePart, Digits, Generalize, Mask, Pseudonym, View};
 pub use self::vocabulary::ClaimUse;
 pub use self::write_verdict::write_verdict;

@@ -13,8 +13,8 @@ pub enum View {
     Generalize(Generalize),
     /// A few characters of it.
     Mask(Mask),
-    /// A token that is the same for the same value within one purpose.
-    Pseudonymize,
+    /// A stand-in, the same within one purpose wherever the value is the same.
+    Pseudonymize(Pseudonym),
     /// As it is sealed at rest. A field that is not sealed at rest is not shown.
     Ciphertext,
     /// Not at all.
@@ -56,7 +56,52 @@ pub enum DatePart {
     Year,
 }
 
+/// What stands in for a value. A value that does not have the shape is not shown.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Pseudonym {
+    /// `ps1_…`: of any value.
+    Token {
+        /// Whether the value is kept for two operators to look up together.
+        reversible: bool,
+    },
+    /// An address below `privet.invalid`, of an address.
+    Email,
+    /// Other digits in the same places.
+    Digits(Digits),
+    /// Another day, moved by the same number of days for all dates of one person.
+    Date {
+        /// How far it may be moved, either way, in days.
+        days: u16,
+    },
+}
+
+/// Which digits of a value become others.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Digits {
+    /// The fewest digits of a value.
+    pub min: u8,
+    /// The most digits of a value.
+    pub max: u8,
+    /// How many stay at the start.
+    pub keep_first: u8,
+    /// How many stay at the end.
+    pub keep_last: u8,
+    /// Whether the last digit is the check digit of Luhn's formula, before and after.
+    pub luhn: bool,
+}
+
+impl Digits {
+    /// How many digits of the shortest value are free to become others.
+    pub const fn free(&self) -> u8 {
+        let kept = self.keep_first.saturating_add(self.keep_last);
+        self.min.saturating_sub(kept).saturating_sub(self.luhn as u8)
+    }
+}
+
 impl View {
+    /// The view `{ pseudonymize: { scope: purpose } }`.
+    pub const TOKEN: Self = Self::Pseudonymize(Pseudonym::Token { reversible: false });
+
     /// How many ranks there are.
     pub const RANKS: usize = 6;
 
@@ -66,7 +111,7 @@ impl View {
             Self::Show => 0,
             Self::Generalize(_) => 1,
             Self::Mask(_) => 2,
-            Self::Pseudonymize => 3,
+            Self::Pseudonymize(_) => 3,
             Self::Ciphertext => 4,
             Self::Drop => 5,
         }
@@ -78,7 +123,7 @@ impl View {
             Self::Show => "show",
             Self::Generalize(_) => "generalize",
             Self::Mask(_) => "mask",
-            Self::Pseudonymize => "pseudonymize",
+            Self::Pseudonymize(_) => "pseudonymize",
             Self::Ciphertext => "ciphertext",
             Self::Drop => "drop",
         }
@@ -139,6 +184,8 @@ impl View {
                 keep_domain: a.keep_domain && b.keep_domain,
             }),
             (Self::Generalize(a), Self::Generalize(b)) => a.narrower(b),
+            // A token tells which values are equal and nothing else: no part, no order, no length.
+            (Self::Pseudonymize(_), Self::Pseudonymize(_)) => Self::TOKEN,
             // INVARIANT: every other pair of one rank is equal.
             _ => Self::Drop,
         }
@@ -149,7 +196,7 @@ impl View {
         match self {
             Self::Show => 0,
             Self::Generalize(Generalize::Part) => 1,
-            Self::Generalize(_) | Self::Mask(_) | Self::Pseudonymize => 2,
+            Self::Generalize(_) | Self::Mask(_) | Self::Pseudonymize(_) => 2,
             Self::Ciphertext => 3,
             Self::Drop => 4,
         }
@@ -175,6 +222,25 @@ impl Generalize {
     }
 }
 
+impl fmt::Display for Pseudonym {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Token { reversible: false } => Ok(()),
+            Self::Token { reversible: true } => f.write_str(", reversible"),
+            Self::Email => f.write_str(" as email"),
+            Self::Digits(Digits { min, max, keep_first, keep_last, luhn }) => {
+                write!(f, " as {min}")?;
+                if max != min {
+                    write!(f, " to {max}")?;
+                }
+                write!(f, " digits {keep_first}…{keep_last}")?;
+                if *luhn { f.write_str(", luhn") } else { Ok(()) }
+            }
+            Self::Date { days } => write!(f, " as date ±{days} days"),
+        }
+    }
+}
+
 impl fmt::Display for View {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -187,6 +253,7 @@ impl fmt::Display for View {
                 write!(f, "mask {}***{}", mask.keep_first, mask.keep_last)?;
                 if mask.keep_domain { f.write_str("@") } else { Ok(()) }
             }
+            Self::Pseudonymize(pseudonym) => write!(f, "pseudonymize{pseudonym}"),
             other => f.write_str(other.word()),
         }
     }

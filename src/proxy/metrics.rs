@@ -159,7 +159,7 @@ const VIEWS: [&str; View::RANKS] = [
     View::Show.word(),
     "generalize",
     "mask",
-    View::Pseudonymize.word(),
+    View::TOKEN.word(),
     View::Ciphertext.word(),
     View::Drop.word(),
 ];

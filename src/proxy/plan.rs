@@ -227,7 +227,7 @@ const fn shown(view: View) -> Shown {
         View::Show => Shown::Show,
         View::Generalize(_) => Shown::Generalize,
         View::Mask(_) => Shown::Mask,
-        View::Pseudonymize => Shown::Pseudonymize,
+        View::Pseudonymize(_) => Shown::Pseudonymize,
         View::Ciphertext => Shown::Ciphertext,
         View::Drop => Shown::Drop,
     }

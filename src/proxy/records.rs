@@ -41,6 +41,7 @@ use super::plan;
 use super::plan::PlanFacts;
 use super::plan::Question;
 use super::pseudonyms::CallPseudonyms;
+use super::pseudonyms::RecordPseudonyms;
 use super::shared::Shared;
 
 /// Records of one batch: no entry names more people than these records are about.
@@ -378,7 +379,9 @@ impl Desk<'_> {
                         keys.extend(cards.iter().map(|card| card.as_ref()?.keys.clone()));
                     }
                     let seals = RecordSeals::new(&self.shared.keys, set, &keys);
-                    let showing = Showing { views, pseudonyms: self.pseudonyms, seals: &seals };
+                    let pseudonyms =
+                        RecordPseudonyms { call: self.pseudonyms, set, people: facts.subjects };
+                    let showing = Showing { views, pseudonyms: &pseudonyms, seals: &seals };
                     self.writer.record(self.batch, record, showing, &mut sealed.bytes);
                     sealed.as_stored &= views.iter().all(|view| *view == View::Show);
                     sealed.release(cards, in_clear);

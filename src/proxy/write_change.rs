@@ -16,6 +16,7 @@ use crate::catalog::Records;
 use crate::catalog::Route;
 use crate::catalog::Selector;
 use crate::policy::Permit;
+use crate::policy::RecordSubject;
 use crate::policy::View;
 use crate::protocol::http::MediaType;
 use crate::protocol::http::SentType;
@@ -38,6 +39,9 @@ use super::answer::Outgoing;
 use super::call;
 use super::call::Inbound;
 use super::error::CallError;
+use super::people::scalar;
+use super::pseudonyms::CallPseudonyms;
+use super::pseudonyms::RecordPseudonyms;
 use super::trail::Trail;
 use super::write::Case;
 use super::write::Change;
@@ -278,7 +282,12 @@ fn merge(
     let Some(sent) = sent else { return Ok(Merged::default()) };
     let shared = inbound.worker.shared();
     let routed = &case.question.routed;
-    let pseudonyms = shared.keys.pseudonyms(case.permit.purpose());
+    let call = CallPseudonyms::new(&shared.keys, case.permit.purpose());
+    let ids: Vec<_> =
+        routed.set.subjects.iter().map(|subject| scalar(stored, 0, subject.field)).collect();
+    let people: Vec<_> =
+        ids.iter().map(|id| RecordSubject { id: id.as_deref(), card: None }).collect();
+    let pseudonyms = RecordPseudonyms { call: &call, set: &routed.set, people: &people };
     let subjects = routed.set.subjects.iter().map(|subject| subject.field);
     // The path says which record it is.
     let fixed: Vec<FieldIx> = subjects.chain(routed.route.variables()).collect();

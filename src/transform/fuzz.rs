@@ -315,7 +315,7 @@ pub(super) fn data_set(fields: &[(&str, bool)]) -> Result<DataSet, IdError> {
 fn planted_shape() -> Result<(Arc<Shape>, Vec<View>), IdError> {
     let mask = Mask { keep_first: 1, keep_last: 1, keep_domain: true };
     let listed: &[(&str, bool, View)] = &[
-        ("id", false, View::Pseudonymize),
+        ("id", false, View::TOKEN),
         ("name", false, View::Show),
         ("all", true, View::Show),
         ("some.part", false, View::Show),

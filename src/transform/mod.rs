@@ -18,6 +18,7 @@ pub mod fuzz;
 mod names;
 mod parse;
 mod places;
+pub mod pseudonyms;
 mod reader;
 mod record;
 mod rewrite;

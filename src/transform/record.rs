@@ -3,6 +3,7 @@
 use super::batch::Entry;
 use super::batch::What;
 use super::escape;
+use super::pseudonyms;
 use super::rewrite::validate;
 use super::seals::Misses;
 use super::seals::Unopened;
@@ -16,6 +17,7 @@ use crate::catalog::SealMode;
 use crate::crypto::Envelope;
 use crate::crypto::ValueKind;
 use crate::policy::Generalize;
+use crate::policy::Pseudonym;
 use crate::policy::View;
 use zeroize::Zeroizing;
 
@@ -259,21 +261,26 @@ impl Job<'_> {
         out: &mut Vec<u8>,
     ) -> bool {
         match view {
-            View::Pseudonymize => self.pseudonym(plain, field, out),
+            View::Pseudonymize(form) => self.pseudonym(plain, (form, field), out),
             view => changed(what, plain, view, out),
         }
     }
 
-    fn pseudonym(&self, plain: &str, field: FieldIx, out: &mut Vec<u8>) -> bool {
+    fn pseudonym(
+        &self,
+        plain: &str,
+        (form, field): (Pseudonym, FieldIx),
+        out: &mut Vec<u8>,
+    ) -> bool {
         let Some(kind) = self.shape.pseudonym_kind(field) else { return false };
         out.push(b'"');
         let start = out.len();
-        let is_made = self.showing.pseudonyms.write(&Plain { field, kind, value: plain }, out);
-        let token = out.get(start..).unwrap_or_default();
-        let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-        let is_token = is_made && !token.is_empty() && token.iter().all(is_plain);
+        let is_made =
+            self.showing.pseudonyms.write(&Plain { form, field, kind, value: plain }, out);
+        let made = out.get(start..).unwrap_or_default();
+        let is_pseudonym = is_made && !made.is_empty() && made.iter().all(|it| is_plain(form, *it));
         out.push(b'"');
-        is_token
+        is_pseudonym
     }
 }
 
@@ -301,6 +308,17 @@ fn is_of_kind(kind: ValueKind, text: &[u8]) -> bool {
         ValueKind::Number => is_valid(|first| *first == b'-' || first.is_ascii_digit()),
         ValueKind::Json => is_valid(|first| matches!(first, b'{' | b'[')),
     }
+}
+
+/// Whether a byte may stand in a pseudonym: none of them needs escaping in JSON.
+fn is_plain(form: Pseudonym, byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || match form {
+            Pseudonym::Token { .. } => matches!(byte, b'_' | b'-'),
+            Pseudonym::Email => matches!(byte, b'@' | b'.' | b'-'),
+            Pseudonym::Digits(_) => pseudonyms::SEPARATORS.contains(&byte),
+            Pseudonym::Date { .. } => b"-:.+ ".contains(&byte),
+        }
 }
 
 /// Appends a masked or coarser scalar; false when it has no such form.

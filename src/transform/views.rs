@@ -46,6 +46,11 @@ fn ends(text: &str, first: usize, last: usize) -> (&str, &str) {
     (head.unwrap_or_default(), tail.unwrap_or_default())
 }
 
+/// Whether `text` is an address.
+pub(super) fn is_address(text: &str) -> bool {
+    split_domain(text).is_some()
+}
+
 /// Cuts an address before its last `@`. `None` when nothing stands before it, or what follows is
 /// no domain: free text after an `@` is not shown as one.
 fn split_domain(text: &str) -> Option<(&str, &str)> {

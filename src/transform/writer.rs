@@ -14,6 +14,7 @@ use super::state::Format;
 use crate::catalog::FieldIx;
 use crate::catalog::Records;
 use crate::catalog::Selector;
+use crate::policy::Pseudonym;
 use crate::policy::View;
 use std::fmt;
 use std::sync::Arc;
@@ -21,6 +22,8 @@ use std::sync::Arc;
 /// A value that is to be shown as a pseudonym.
 #[derive(Clone, Copy)]
 pub struct Plain<'a> {
+    /// What is to stand in for it.
+    pub form: Pseudonym,
     /// Where it stands.
     pub field: FieldIx,
     /// What keeps apart values that mean different things: see [`Shape::pseudonym_kind`].
@@ -31,15 +34,18 @@ pub struct Plain<'a> {
 
 impl fmt::Debug for Plain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Plain").field("kind", &self.kind).finish_non_exhaustive()
+        f.debug_struct("Plain")
+            .field("form", &self.form)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
     }
 }
 
 /// Makes the pseudonyms of one record: view [`View::Pseudonymize`].
 pub trait Pseudonyms {
-    /// Appends the pseudonym of a value, in letters, digits, `_` and `-`; false when it has none,
-    /// and the value is then not shown at all. Values of one kind have equal pseudonyms when they
-    /// are equal; of two kinds they never have.
+    /// Appends the pseudonym of a value in its form; false when it has none, and the value is then
+    /// not shown at all. Values of one kind have equal tokens when they are equal; of two kinds
+    /// they never have.
     fn write(&self, plain: &Plain<'_>, out: &mut Vec<u8>) -> bool;
 }
 

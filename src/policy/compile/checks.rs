@@ -5,6 +5,7 @@ use std::fmt::Display;
 use crate::catalog::Field;
 use crate::catalog::Method;
 use crate::catalog::category::is_within;
+use crate::policy::Pseudonym;
 use crate::policy::View;
 use crate::policy::source::Gives;
 use crate::policy::source::Grant;
@@ -34,6 +35,7 @@ pub(super) fn check(model: &Model, expanded: &Expanded, today: Timestamp, faults
         sealed(model, grant, faults);
     }
     regionless(model, faults);
+    ownerless(model, expanded, faults);
 }
 
 /// Purposes and roles that no grant names, and opt-outs that no limit heeds.
@@ -175,6 +177,27 @@ fn regionless(model: &Model, faults: &mut Faults) {
                     limit.id, set.id
                 );
                 faults.warning(&set.place, what, "add `region: FIELD` to the data set");
+            }
+        }
+    }
+}
+
+/// Dates are moved by as many days as their person says: of several or none there is no such
+/// number.
+fn ownerless(model: &Model, expanded: &Expanded, faults: &mut Faults) {
+    let needs_one = |view: &View| matches!(view, View::Pseudonymize(Pseudonym::Date { .. }));
+    for (at, grant) in model.grants.iter().enumerate() {
+        for (set_at, set) in grant.sets.iter().filter_map(|at| Some((*at, model.sets.get(*at)?))) {
+            let views = expanded.views(at, set_at).unwrap_or_default();
+            let mut fields = set.indexed().zip(views).filter(|(_, view)| needs_one(view));
+            if let Some(((_, field), view)) = fields.find(|((ix, _), _)| set.owner(*ix).is_none()) {
+                let what = format!(
+                    "`{}` shows `{}` of `{}` as `{view}`, and nothing says which one person it \
+                     is about",
+                    grant.id, field.path, set.id
+                );
+                let help = "list the field under one of the data set's subjects";
+                faults.error(&grant.place, what, help);
             }
         }
     }

@@ -137,7 +137,7 @@ fn fits_container(line: &Shown<FieldPath>, set: &DataSet, faults: &mut Faults) {
             let what = format!("`{path}` is a container and has no value to generalize");
             faults.error(&line.place, what, "name one of its children");
         }
-        ViewSpec::Plain(View::Generalize(_) | View::Mask(_) | View::Pseudonymize) if whole => {
+        ViewSpec::Plain(View::Generalize(_) | View::Mask(_) | View::Pseudonymize(_)) if whole => {
             let what = format!("`{path}` is passed whole and has no single value to change");
             faults.error(&line.place, what, "show it or drop it");
         }
@@ -157,7 +157,7 @@ fn by_rule<T>(
         let fits = lines.iter().filter_map(|line| Some((fit(line, field)?, line)));
         let Some((_, line)) = fits.max_by_key(|(closeness, _)| *closeness) else { continue };
         *view = match &line.spec {
-            ViewSpec::Plain(View::Generalize(_) | View::Mask(_) | View::Pseudonymize)
+            ViewSpec::Plain(View::Generalize(_) | View::Mask(_) | View::Pseudonymize(_))
                 if field.whole =>
             {
                 let what = format!("`{}` of `{}` is passed whole: dropped", field.path, set.id);

@@ -6,6 +6,7 @@
 mod grants;
 mod limits;
 mod model;
+mod pseudonyms;
 mod read;
 mod views;
 mod words;

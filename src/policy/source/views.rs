@@ -12,6 +12,7 @@ use crate::types::doc::Node;
 use crate::types::doc::not_in_this_version;
 
 use super::ViewSpec;
+use super::pseudonyms;
 use super::words;
 
 /// The views that need no name.
@@ -81,7 +82,7 @@ fn form(node: &Node, faults: &mut Faults) -> Option<ViewSpec> {
     match (mask, generalize, pseudonymize) {
         (Some(node), None, None) => self::mask(node, faults),
         (None, Some(node), None) => self::generalize(node, faults),
-        (None, None, Some(node)) => self::pseudonymize(node, faults),
+        (None, None, Some(node)) => pseudonyms::pseudonymize(node, faults).map(ViewSpec::Plain),
         _ => {
             let help = "write one of `mask`, `generalize` and `pseudonymize`";
             faults.error(&node.place.first_line(), "a view is one form", help);
@@ -129,15 +130,6 @@ fn generalize(node: &Node, faults: &mut Faults) -> Option<ViewSpec> {
             None
         }
     }
-}
-
-fn pseudonymize(node: &Node, faults: &mut Faults) -> Option<ViewSpec> {
-    let mut map = MapReader::new(node, "`pseudonymize`", faults)?;
-    let scope = map.required("scope", faults).and_then(|node| {
-        node.word("scope", |text| (text == "purpose").then_some(()), &["purpose"], faults)
-    });
-    map.finish(faults);
-    scope.map(|()| ViewSpec::Plain(View::Pseudonymize))
 }
 
 /// More characters than this hide nothing.

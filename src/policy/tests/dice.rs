@@ -51,7 +51,7 @@ purposes:
   q: { basis: { default: legitimate_interest, CN: consent, GB: contract }, consent: q, opt_out: q }
   r: { basis: consent, consent: r }
 roles: { a: { claim: roles, has: a }, b: { claim: roles, has: b }, c: { claim: groups, has: c }, me: { is_subject: true } }
-views: { tail: { mask: { keep_last: 2 } }, head: { mask: { keep_first: 1 } }, token: { pseudonymize: { scope: purpose } }, year: { generalize: { date: year } }, month: { generalize: { date: month } } }
+views: { tail: { mask: { keep_last: 2 } }, head: { mask: { keep_first: 1 } }, token: { pseudonymize: { scope: purpose } }, mail: { pseudonymize: { scope: purpose, shape: email } }, card: { pseudonymize: { scope: purpose, shape: card, keep_last: 4 } }, days: { pseudonymize: { scope: purpose, shape: date } }, year: { generalize: { date: year } }, month: { generalize: { date: month } } }
 data:
   s.people:
     subject: { field: id, domain: person }
@@ -69,17 +69,19 @@ pub(super) const SETS: [&str; 3] = ["s.people", "s.letters", "s.machines"];
 pub(super) const PURPOSES: [&str; 3] = ["p", "q", "r"];
 /// `me` twice: what depends on the record goes wrong more easily.
 const ROLES: [&str; 5] = ["a", "me", "b", "c", "me"];
-const VIEWS: [&str; 8] = [
+const VIEWS: [&str; 10] = [
     "show",
     "drop",
     "tail",
     "head",
     "token",
+    "mail",
+    "card",
     "year",
     "ciphertext",
     "{ generalize: { date: month } }",
 ];
-const FLOORS: [&str; 4] = ["drop", "tail", "token", "year"];
+const FLOORS: [&str; 6] = ["drop", "tail", "token", "card", "days", "year"];
 const CATEGORIES: [&str; 5] =
     ["user", "user.contact", "user.contact.address.city", "user.health_and_medical", "system"];
 const REGIONS: [&str; 3] = ["CN", "GB", "DE"];

@@ -375,3 +375,87 @@ fn what_is_written_is_named_and_granted() {
         assert!(only.clone().all(|line| line.contains("no grant shows")), "{told}");
     }
 }
+
+/// What `check` says of one `pseudonymize`, shown of the address.
+fn shaped(words: &str) -> String {
+    let view = format!("{{ pseudonymize: {{ scope: purpose{words} }} }}");
+    let told = faults_of(&format!("{WORDS}{}", grant(&format!("fields: {{ mail: {view} }}"))));
+    let errors = |line: &&str| line.contains(".yaml:") && !line.contains("warning: no grant shows");
+    told.lines().filter(errors).collect()
+}
+
+#[test]
+fn shapes_say_what_they_are_made_of() {
+    for words in [
+        "",
+        ", shape: token",
+        ", shape: email",
+        ", shape: card",
+        ", shape: card, keep_last: 4",
+        ", shape: card, digits: 16, keep_first: 6",
+        ", shape: digits, digits: 6",
+        ", shape: digits, min_digits: 10, keep_first: 4",
+        ", shape: digits, digits: 16, luhn: true, keep_last: 4",
+        ", shape: date",
+        ", shape: date, days: 365",
+    ] {
+        assert_eq!(shaped(words), "", "{words}");
+    }
+    for (words, fault) in [
+        (", shape: name", "unknown shape `name`"),
+        (", shape: digits", "says how many digits a value has"),
+        (", shape: digits, digits: 16, min_digits: 12", "says how many digits a value has"),
+        (", shape: digits, digits: 5", "5"),
+        (", shape: digits, digits: 39", "39"),
+        (", shape: card, digits: 11", "11"),
+        (", shape: card, luhn: false", "`luhn` is a word of shape `digits` alone"),
+        (
+            ", shape: email, keep_last: 4",
+            "`keep_last` is a word of shape `digits` and `card` alone",
+        ),
+        (", days: 30", "`days` is a word of shape `date` alone"),
+        (", shape: date, days: 0", "0"),
+        (", shape: date, days: 4000", "4000"),
+        (", shape: date, keep_first: 4", "`keep_first`"),
+        (", scoop: all", "has no `scoop`"),
+    ] {
+        let told = shaped(words);
+        assert!(told.contains(fault), "`{fault}` is not in: {words}: {told}");
+    }
+}
+
+#[test]
+fn a_domain_below_a_million_is_refused_with_the_reason() {
+    for (words, left) in [
+        (", shape: card, digits: 16, keep_first: 6, keep_last: 4", "100,000"),
+        (", shape: card, keep_first: 6", "100,000"),
+        (", shape: digits, digits: 6, keep_last: 1", "100,000"),
+        (", shape: digits, digits: 6, luhn: true", "100,000"),
+        (", shape: digits, min_digits: 11, keep_first: 3, keep_last: 4", "10,000"),
+        (", shape: digits, min_digits: 7, keep_last: 6", "10"),
+    ] {
+        let told = shaped(words);
+        assert!(told.contains(&format!("only {left} values are left")), "{words}: {told}");
+        assert!(told.contains("1,000,000 that FF1 needs"), "{told}");
+    }
+    let all = ", shape: digits, digits: 10, keep_first: 30, keep_last: 38";
+    assert!(shaped(all).contains("no digit is left"), "{}", shaped(all));
+    check(
+        &grant(
+            "fields: { mail: { pseudonymize: { scope: purpose, shape: card, keep_first: 6 } } }",
+        ),
+        &["help: keep fewer digits, or use shape `token`"],
+    );
+}
+
+#[test]
+fn a_date_is_moved_of_one_person_alone() {
+    let words = WORDS.replace(
+        "subject: { field: id, domain: person }",
+        "subject: [ { field: id, domain: person, fields: [id, mail] }, { field: 'mail', domain: person, fields: [mail] } ]",
+    );
+    let grant = grant("fields: { mail: { pseudonymize: { scope: purpose, shape: date } } }");
+    let told = faults_of(&format!("{words}{grant}"));
+    let fault = "`g` shows `mail` of `shop.people` as `pseudonymize as date ±30 days`, and nothing says which one person it is about";
+    assert!(told.contains(fault), "{told}");
+}

@@ -106,8 +106,13 @@ fn more_protective(a: View, b: View) -> View {
     match a.rank().cmp(&b.rank()) {
         std::cmp::Ordering::Less => b,
         std::cmp::Ordering::Greater => a,
-        // Two forms of one kind: what both say.
-        std::cmp::Ordering::Equal => a.narrower(b),
+        std::cmp::Ordering::Equal => match (a, b) {
+            (a, b) if a == b => a,
+            // Of two shapes the one without a shape.
+            (View::Pseudonymize(_), View::Pseudonymize(_)) => View::TOKEN,
+            // Two forms of one kind: what both say.
+            _ => a.narrower(b),
+        },
     }
 }
 
@@ -348,7 +353,7 @@ fn beats((a, says): (&Grant, View), (b, said): (&Grant, View)) -> bool {
     let most = |view| match view {
         View::Show => 0,
         View::Generalize(crate::policy::Generalize::Part) => 1,
-        View::Generalize(_) | View::Mask(_) | View::Pseudonymize => 2,
+        View::Generalize(_) | View::Mask(_) | View::Pseudonymize(_) => 2,
         View::Ciphertext => 3,
         View::Drop => 4,
     };

@@ -69,7 +69,7 @@ fn change(value: &Value, view: View, purpose: &PurposeId) -> Option<Value> {
             let domain = text.find('@').filter(|_| keep_domain).and_then(|at| text.get(at..));
             Some(format!("{first}***{last}{}", domain.unwrap_or_default()).into())
         }
-        View::Pseudonymize => {
+        View::Pseudonymize(_) => {
             let sum = text.bytes().fold(7_u64, |sum, byte| sum * 31 % 1_000_003 + u64::from(byte));
             Some(format!("ps1_{purpose}_{sum}").into())
         }

@@ -7,8 +7,10 @@ use super::tree::Kind;
 use super::tree::Value;
 use crate::catalog::FieldIx;
 use crate::policy::Generalize;
+use crate::policy::Pseudonym;
 use crate::policy::View;
 use crate::transform::names::fingerprint;
+use crate::transform::pseudonyms;
 use crate::transform::shape::Node;
 use crate::transform::shape::NodeIx;
 use crate::transform::views;
@@ -167,9 +169,10 @@ fn has_form(view: View, sent: Value<'_>) -> bool {
         return false;
     }
     let plain = sent.plain();
-    if sent.kind() == Kind::Text && TOKENS.iter().any(|token| plain.starts_with(token)) {
+    if sent.kind() == Kind::Text && is_token(&plain) {
         return true;
     }
+    let text = std::str::from_utf8(&plain).unwrap_or_default();
     match view {
         View::Mask(_) => {
             sent.kind() == Kind::Text && memchr::memmem::find(&plain, views::STARS).is_some()
@@ -177,11 +180,18 @@ fn has_form(view: View, sent: Value<'_>) -> bool {
         View::Generalize(Generalize::Date(_)) => is_part_of_date(&plain),
         View::Generalize(Generalize::Number { step }) => {
             // A client that has only text sends a number in quotes.
-            matches!(sent.kind(), Kind::Number | Kind::Text)
-                && std::str::from_utf8(&plain).is_ok_and(|text| number::is_multiple(text, step))
+            matches!(sent.kind(), Kind::Number | Kind::Text) && number::is_multiple(text, step)
         }
+        // Another number or day is told from an old answer by nothing.
+        View::Pseudonymize(Pseudonym::Digits(form)) => pseudonyms::has_digits(form, text),
+        View::Pseudonymize(Pseudonym::Date { .. }) => pseudonyms::is_date(text),
         _ => false,
     }
+}
+
+/// Whether a text is a token, a sealed value or an address that stands for another.
+fn is_token(text: &[u8]) -> bool {
+    TOKENS.iter().any(|token| text.starts_with(token)) || text.ends_with(RESERVED)
 }
 
 /// Whether a text is what a mask or a token makes of `stored`, which the caller is shown as it is
@@ -189,7 +199,9 @@ fn has_form(view: View, sent: Value<'_>) -> bool {
 fn is_less_of(stored: Value<'_>, sent: Value<'_>) -> bool {
     let (stored, sent) = (stored.plain(), sent.plain());
     let is_word = sent.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte));
-    if is_word && TOKENS.iter().any(|it| sent.starts_with(it) && !stored.starts_with(it)) {
+    if is_word && TOKENS.iter().any(|it| sent.starts_with(it) && !stored.starts_with(it))
+        || sent.ends_with(RESERVED) && !stored.ends_with(RESERVED)
+    {
         return true;
     }
     let Some(at) = memchr::memmem::find(&sent, views::STARS) else { return false };
@@ -210,3 +222,5 @@ fn is_part_of_date(text: &[u8]) -> bool {
 
 /// How pseudonyms and sealed values begin.
 const TOKENS: [&[u8]; 2] = [b"ps1_", b"pvt1_"];
+/// How addresses that stand for others end.
+const RESERVED: &[u8] = pseudonyms::DOMAIN.as_bytes();

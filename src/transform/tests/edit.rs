@@ -20,7 +20,7 @@ const PERSON: &[Listed] = &[
     ("email", HINT, true),
     ("born", YEAR, true),
     ("age", TENS, true),
-    ("code", View::Pseudonymize, true),
+    ("code", View::TOKEN, true),
     ("secret", View::Drop, true),
     ("locked", View::Drop, false),
     ("since", View::Show, false),
@@ -543,5 +543,37 @@ fn a_mask_of_what_is_shown_now_is_an_old_answer() {
     for sent in ["B***", "*** new ***", "A*", "Ana Ruiz-***-Gil", "ps2_A"] {
         let text = format!(r#"{{"name":"{sent}"}}"#);
         assert_eq!(patch(&text), text);
+    }
+}
+
+#[test]
+fn a_number_a_day_or_an_address_that_may_stand_for_another_is_not_stored() {
+    use crate::policy::Digits;
+    use crate::policy::Pseudonym;
+    let card = Digits { min: 12, max: 19, keep_first: 0, keep_last: 4, luhn: true };
+    let fields: &[Listed] = &[
+        ("id", View::Show, true),
+        ("mail", View::Pseudonymize(Pseudonym::Email), true),
+        ("hint", HINT, true),
+        ("pan", View::Pseudonymize(Pseudonym::Digits(card)), true),
+        ("born", View::Pseudonymize(Pseudonym::Date { days: 30 }), true),
+    ];
+    let stored = r#"{"id":"c1","mail":"a@b.example","hint":"h","pan":"4111111111111111","born":"1988-10-09"}"#;
+    for (sent, refused) in [
+        (r#"{"mail":"uabc@p.privet.invalid"}"#, true),
+        (r#"{"mail":"ps1_abc"}"#, true),
+        (r#"{"mail":"new@mail.example"}"#, false),
+        (r#"{"hint":"uabc@p.privet.invalid"}"#, true),
+        (r#"{"id":"uabc@p.privet.invalid"}"#, true),
+        (r#"{"pan":"5500 0000 0000 0004"}"#, true),
+        (r#"{"pan":5500000000000004}"#, true),
+        (r#"{"pan":"none"}"#, false),
+        (r#"{"born":"1999-01-01"}"#, true),
+        (r#"{"born":"1999-01-01T10:00Z"}"#, true),
+        (r#"{"born":"unknown"}"#, false),
+        (r#"{"born":null}"#, false),
+    ] {
+        let outcome = merge(fields, Mode::Merge, stored, sent);
+        assert_eq!(outcome.is_err(), refused, "{sent} {outcome:?}");
     }
 }

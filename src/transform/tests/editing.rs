@@ -256,7 +256,7 @@ proptest! {
         for (at, (path, _)) in FIELDS.iter().enumerate().filter(|(_, (path, _))| !path.contains(['.', '['])) {
             let form = match scene.views[at] {
                 View::Mask(_) => "\"old***value\"",
-                View::Pseudonymize => "\"ps1_of-another-purpose\"",
+                View::Pseudonymize(_) => "\"ps1_of-another-purpose\"",
                 View::Generalize(crate::policy::Generalize::Date(_)) => "\"1066-10\"",
                 View::Generalize(crate::policy::Generalize::Number { .. }) => "70000007",
                 _ => continue,

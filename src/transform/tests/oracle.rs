@@ -170,7 +170,7 @@ impl Oracle<'_> {
                 let tail: String = chars[size - usize::from(mask.keep_last)..].iter().collect();
                 Some(quote(&format!("{head}***{tail}")))
             }
-            View::Pseudonymize => {
+            View::Pseudonymize(_) => {
                 let kind = if path == "id" { "subject:person" } else { "user.contact.email" };
                 let mut token = Vec::new();
                 Reversal.write(kind, text.as_bytes(), &mut token);
@@ -239,7 +239,7 @@ impl Dice {
             View::Show,
             View::Show,
             View::Mask(mask),
-            View::Pseudonymize,
+            View::TOKEN,
             View::Drop,
             View::Ciphertext,
             View::Generalize(Generalize::Date(DatePart::Year)),

@@ -94,7 +94,7 @@ fn a_record_that_shows_less_has_empty_cells_and_the_header_stays() {
 fn every_view_applies_to_cells() {
     let number = View::Generalize(Generalize::Number { step: 10 });
     let year = View::Generalize(Generalize::Date(DatePart::Year));
-    let fields = &[("id", View::Pseudonymize), ("n", number), ("d", year), ("m", HINT)];
+    let fields = &[("id", View::TOKEN), ("n", number), ("d", year), ("m", HINT)];
     check(
         fields,
         "id,n,d,m\nc-1,57,1988-10-09,TRUE\nc-1,-0.5,soon,\"a\"\"b\"\nc-2,1e3,,\n\"\",,\"\",\"\"\n",
@@ -272,7 +272,7 @@ impl Dice {
             SHOW,
             SHOW,
             HINT,
-            View::Pseudonymize,
+            View::TOKEN,
             View::Drop,
             View::Generalize(Generalize::Date(DatePart::Month)),
             View::Generalize(Generalize::Number { step: 7 }),

@@ -58,7 +58,7 @@ fn what_is_dropped_leaves_nothing() {
 
 #[test]
 fn null_says_nothing_in_any_view() {
-    for view in [View::Show, mask(1, 0, true), View::Pseudonymize, YEAR, step(10)] {
+    for view in [View::Show, mask(1, 0, true), View::TOKEN, YEAR, step(10)] {
         check(view, "null", "null");
     }
 }
@@ -200,7 +200,7 @@ fn what_is_no_plain_number_is_dropped() {
 
 #[test]
 fn a_pseudonym_is_made_of_the_unescaped_text() {
-    let (shape, views) = listed(&[("id", View::Pseudonymize), ("v", View::Pseudonymize)]);
+    let (shape, views) = listed(&[("id", View::TOKEN), ("v", View::TOKEN)]);
     let run = |json: &str| {
         String::from_utf8(rewrite_one(&shape, json.as_bytes(), in_clear(&views)).unwrap()).unwrap()
     };
@@ -224,7 +224,7 @@ fn a_token_that_is_not_plain_text_never_leaves() {
             self.1
         }
     }
-    let (shape, views) = listed(&[("id", View::Pseudonymize)]);
+    let (shape, views) = listed(&[("id", View::TOKEN)]);
     let made = [&b""[..], b"\",\"x\":\"", b"a b", b"\xff"].map(|token| (token, true));
     for (token, is_made) in made.into_iter().chain([(&b"ps1_half"[..], false)]) {
         let broken = Broken(token, is_made);
@@ -269,7 +269,7 @@ fn a_whole_value_is_shown_with_all_it_holds_or_not_at_all() {
     assert_eq!(run(View::Show, value), format!("{{\"v\":{value}}}"));
     assert_eq!(run(mask(1, 1, true), value), r#"{"v":"***"}"#);
     assert_eq!(run(mask(1, 0, false), r#""Alice""#), r#"{"v":"A***"}"#);
-    for view in [View::Pseudonymize, YEAR, step(1), View::Drop, View::Ciphertext] {
+    for view in [View::TOKEN, YEAR, step(1), View::Drop, View::Ciphertext] {
         assert_eq!(run(view, value), "{}", "{view}");
     }
 }
