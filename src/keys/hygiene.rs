@@ -66,3 +66,12 @@ key_types!(
 
 // Clones of this one share the key.
 never!(NoteKey: std::fmt::Debug, std::fmt::Display, serde::Serialize);
+
+// The ciphers and keys of others wipe themselves, which is a feature that could be switched off.
+const _: fn() = || {
+    fn wiped_when_dropped<T: zeroize::ZeroizeOnDrop>() {}
+    wiped_when_dropped::<aes::Aes256>();
+    wiped_when_dropped::<aes_gcm::Aes256Gcm>();
+    wiped_when_dropped::<ed25519_dalek::SigningKey>();
+    wiped_when_dropped::<Secret>();
+};

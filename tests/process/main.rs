@@ -21,6 +21,7 @@ mod operation;
 mod operators;
 mod planted;
 mod rollback;
+mod secrets;
 mod slowhttp;
 mod third_party_client;
 mod third_party_store;

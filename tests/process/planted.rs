@@ -169,7 +169,7 @@ fn holds(bytes: &[u8], needle: &str) -> bool {
     lower.windows(needle.len()).any(|window| window == needle.as_bytes())
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

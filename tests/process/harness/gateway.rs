@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -164,10 +164,21 @@ impl Gateway {
     }
 
     /// Waits for the end and gives all that was logged.
-    pub(crate) fn wait(mut self) -> (Option<i32>, String) {
+    pub(crate) fn wait(self) -> (Option<i32>, String) {
+        let (status, log) = self.end();
+        (status.code(), log)
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for the end, however it comes, and gives all that was logged.
+    pub(crate) fn end(mut self) -> (ExitStatus, String) {
         let status = self.child.wait().unwrap();
         let lines = self.log.take().unwrap().join().unwrap();
-        (status.code(), format!("{}{}", self.said, lines.join("\n")))
+        (status, format!("{}{}", self.said, lines.join("\n")))
     }
 
     /// Starts anew to look for the most memory it has in use.
