@@ -117,6 +117,12 @@ pub const fn envelope_len(plain: usize) -> usize {
     PREFIX.len() + (bytes * 4).div_ceil(3)
 }
 
+/// How many bytes a value may have whose envelope has at most so many characters.
+pub const fn plain_len(envelope: usize) -> usize {
+    let bytes = envelope.saturating_sub(PREFIX.len()) * 3 / 4;
+    bytes.saturating_sub(2 + 16 + NONCE_LEN + TAG_LEN)
+}
+
 /// The key that seals one kind of field of one person.
 #[expect(missing_debug_implementations, reason = "it is a key")]
 pub struct FieldKey {

@@ -27,7 +27,7 @@ mod envelope_tests;
 #[cfg(test)]
 mod tests;
 
-pub use self::envelope::{Envelope, EnvelopeFault, FieldKey, ValueKind, envelope_len};
+pub use self::envelope::{Envelope, EnvelopeFault, FieldKey, ValueKind, envelope_len, plain_len};
 pub use self::ff1::{Ff1, NotPermutable};
 pub use self::index::{NormalForm, blind_index};
 pub use self::mac::{Mac, derive, hmac_sha256, length_prefixed, same, sha256};

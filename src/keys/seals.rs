@@ -55,13 +55,22 @@ impl SubjectKeys {
         entropy: &dyn Entropy,
         out: &mut Vec<u8>,
     ) -> Result<(), Unsealed> {
-        let active = |(_, state, _): &&(Kid, KeyState, SubjectKey)| *state == KeyState::Active;
-        let newest = self.generations.iter().rev().find(active);
-        let (kid, _, key) = newest.ok_or(Unsealed::NoKey)?;
+        let (kid, key) = self.newest().ok_or(Unsealed::NoKey)?;
         let mut random = [0; 16];
         entropy.fill(&mut random).map_err(|_| Unsealed::Unavailable)?;
-        let key = FieldKey::sealing(key, *kid, &self.tenant, name);
+        let key = FieldKey::sealing(key, kid, &self.tenant, name);
         key.seal(kind, plain, &random, out).map_err(|_| Unsealed::NoKey)
+    }
+
+    /// The id of the key that seals, if any does.
+    pub fn sealing(&self) -> Option<Kid> {
+        self.newest().map(|(kid, _)| kid)
+    }
+
+    fn newest(&self) -> Option<(Kid, &SubjectKey)> {
+        let mut newest_first = self.generations.iter().rev();
+        let found = newest_first.find(|(_, state, _)| *state == KeyState::Active)?;
+        Some((found.0, &found.2))
     }
 
     /// Whether one of them has this id.

@@ -25,11 +25,12 @@ use crate::transform::Batch;
 use crate::transform::Edit;
 use crate::transform::Edited;
 use crate::transform::Format;
+use crate::transform::Limits;
 use crate::transform::Mode;
-use crate::transform::NoSeals;
 use crate::transform::Shape;
 use crate::transform::TransformError;
 use crate::transform::edit;
+use crate::transform::opened;
 use crate::upstream::StoreRequest;
 use crate::upstream::StoreResponse;
 use crate::upstream::WrittenBody;
@@ -92,7 +93,7 @@ pub(crate) async fn serve(
         let ruling = rule(inbound, &case, &stored.batch).await?;
         let writable = allowed(&ruling)?;
         precondition(inbound, (&case, &ruling, &stored))?;
-        let typed = typed(inbound, &case, (&stored.batch, sent.as_ref()))?;
+        let typed = typed(inbound, (&case, &ruling), (&stored.batch, sent.as_ref()))?;
         let asked = typed.as_ref().or(sent.as_ref().map(|(batch, _)| batch));
         let texts = (&stored.batch, asked, media);
         let mut merged = merge(inbound, &case, texts, (&ruling, writable))?;
@@ -141,13 +142,30 @@ fn parse(
 /// What was sent once more, where its values are text and those of the store may be none.
 fn typed(
     inbound: &Inbound,
-    case: &Case,
+    (case, ruling): (&Case, &Ruling),
     (stored, sent): (&Batch, Option<&(Batch, Written)>),
 ) -> Result<Option<Batch>, CallError> {
-    let Some((_, written)) = sent else { return Ok(None) };
+    let Some((_, written @ Written::Flat(_))) = sent else { return Ok(None) };
+    let shared = inbound.worker.shared();
     let records = case.question.routed.route.records.as_ref().ok_or(CallError::Route)?;
-    let record_bytes = inbound.worker.shared().limits().record_bytes;
+    let record_bytes = shared.limits().record_bytes;
+    let opened = if case.shape.has_sealed() {
+        let seals = ruling.keys.seals(&shared.keys, case.permit.set());
+        let text = opened(&case.shape, stored.text(0).unwrap_or_default(), &seals);
+        let text = text.map_err(|error| CallError::Write(WriteFault::Edit(error)))?;
+        Some(alone(text.into(), &case.shape).map_err(CallError::Write)?)
+    } else {
+        None
+    };
+    let stored = opened.as_ref().unwrap_or(stored);
     write_body::typed(written, stored, (records, &case.shape), record_bytes)
+}
+
+/// One record that was put together here.
+fn alone(text: Bytes, shape: &Arc<Shape>) -> Result<Batch, WriteFault> {
+    let selector = Selector { steps: Vec::new(), records: Records::One, around: Vec::new() };
+    let place = (&selector, shape);
+    write_body::records(Format::Json, text, place, (Limits::MAX_RECORD, true))
 }
 
 /// Reads the record, as a read of the same path would.
@@ -298,7 +316,7 @@ fn merge(
         sent: sent.text(0).unwrap_or_default(),
         views: ruling.views.as_deref().unwrap_or_default(),
         pseudonyms: &pseudonyms,
-        seals: &NoSeals,
+        seals: &ruling.keys.seals(&shared.keys, case.permit.set()),
         writable,
         fixed: &fixed,
         mode,

@@ -14,6 +14,7 @@ use crate::upstream::WrittenBody;
 use super::answer::Outgoing;
 use super::call::Inbound;
 use super::error::CallError;
+use super::shared::Shared;
 use super::trail::Trail;
 use super::write::Case;
 use super::write::Change;
@@ -40,7 +41,7 @@ pub(crate) async fn serve(
     let newcomer = route.created_id.filter(|field| case.permit.set().is_subject(*field));
     about_somebody(&case, &batch, newcomer)?;
     let rulings = write_judge::judge(shared, case.permits(), &batch, newcomer).await?;
-    let (records, fields) = compose(&case, &batch, &rulings)?;
+    let (records, fields) = compose(shared, &case, (&batch, &rulings))?;
     let bytes = write_body::wrap(selector, &written, &records)?;
     let content_type = written.content_type();
     let change = Change {
@@ -75,18 +76,24 @@ fn about_somebody(case: &Case, batch: &Batch, newcomer: Option<FieldIx>) -> Resu
 
 /// What the store is to make of each record, and all fields that are set.
 fn compose(
+    shared: &Shared,
     case: &Case,
-    batch: &Batch,
-    rulings: &[Ruling],
+    (batch, rulings): (&Batch, &[Ruling]),
 ) -> Result<(Vec<Vec<u8>>, Vec<FieldIx>), CallError> {
     let (mut records, mut fields) = (Vec::with_capacity(batch.len()), Vec::new());
     let views: &[View] = case.read.as_ref().map_or(&[], |read| read.widest());
+    let record_bytes = shared.limits().record_bytes;
     for (at, ruling) in rulings.iter().enumerate() {
         let writable = ruling.writable.as_deref().ok_or(CallError::Write(WriteFault::Record))?;
         let sent = batch.text(at).unwrap_or_default();
         let mut body = Vec::with_capacity(sent.len());
-        let new = NewRecord { shape: &case.shape, sent, views, writable };
+        let seals = ruling.keys.seals(&shared.keys, case.permit.set());
+        let new = NewRecord { shape: &case.shape, sent, views, seals: &seals, writable };
         let made = create(&new, &mut body).map_err(|it| CallError::Write(WriteFault::Edit(it)))?;
+        if body.len() > record_bytes {
+            // Longer for being sealed, so that nobody could read it again.
+            return Err(CallError::Write(WriteFault::TooLong));
+        }
         fields.extend_from_slice(made.fields());
         records.push(body);
     }

@@ -77,6 +77,8 @@ impl WriteFault {
             Self::Changing | Self::Conflict => "conflict",
             Self::Condition | Self::Precondition => "precondition",
             Self::Edit(EditError::NotWritable { .. } | EditError::Fixed { .. }) => "writes",
+            Self::Edit(EditError::Forged { .. }) => "forged_envelope",
+            Self::Edit(EditError::Locked | EditError::NoKey { .. }) => "keys",
             Self::Edit(_) | Self::Flat | Self::Unlisted => "edit",
             Self::Held => "held",
             Self::Media { .. } => "content_type",
@@ -101,10 +103,13 @@ impl WriteFault {
             Self::Changing | Self::Conflict | Self::Held | Self::Unconditional | Self::Unsafe => {
                 ProblemKind::Conflict
             }
-            Self::Edit(error) if error.kind() == ErrorKind::Denied => ProblemKind::Denied,
-            Self::Edit(_) | Self::Flat | Self::NoSubject | Self::Unlisted => {
-                ProblemKind::Unprocessable
-            }
+            Self::Edit(EditError::Forged { .. }) => ProblemKind::ForgedEnvelope,
+            Self::Edit(error) => match error.kind() {
+                ErrorKind::Denied => ProblemKind::Denied,
+                ErrorKind::Unavailable => ProblemKind::Unavailable,
+                _ => ProblemKind::Unprocessable,
+            },
+            Self::Flat | Self::NoSubject | Self::Unlisted => ProblemKind::Unprocessable,
             Self::Media { .. } => ProblemKind::UnsupportedMedia,
             Self::Moved | Self::Record => ProblemKind::Denied,
             Self::Precondition => ProblemKind::PreconditionFailed,
@@ -208,15 +213,22 @@ impl WriteFault {
 
     /// Whether somebody should look.
     pub(crate) const fn is_fault(&self) -> bool {
-        matches!(self, Self::Unknown(_) | Self::UnknownStatus(_) | Self::Unsafe)
+        matches!(
+            self,
+            Self::Edit(EditError::Locked)
+                | Self::Unknown(_)
+                | Self::UnknownStatus(_)
+                | Self::Unsafe
+        )
     }
 
     /// Whether policy said no, which is written down as a decision.
     pub(crate) const fn is_refusal(&self) -> bool {
         matches!(
             self,
-            Self::Edit(EditError::NotWritable { .. } | EditError::Fixed { .. })
-                | Self::Held
+            Self::Edit(
+                EditError::NotWritable { .. } | EditError::Fixed { .. } | EditError::NoKey { .. }
+            ) | Self::Held
                 | Self::Moved
                 | Self::Record
         )

@@ -3,8 +3,14 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
 
+use crate::catalog::DataSet;
 use crate::catalog::FieldIx;
+use crate::keys::KeyRing;
+use crate::keys::RecordSeals;
+use crate::keys::SubjectKeys;
 use crate::policy::CardFacts;
 use crate::policy::Permit;
 use crate::policy::RecordFacts;
@@ -39,6 +45,36 @@ pub(crate) struct Ruling {
     pub(crate) views: Option<Vec<View>>,
     /// Whom it is about, with the version of their card.
     pub(crate) people: Vec<(SubjectToken, u64)>,
+    /// Their keys.
+    pub(crate) keys: Holders,
+}
+
+/// The keys of the people of one record, by the place of the subject in the data set.
+///
+/// Two are equal when they would seal with the same keys.
+#[derive(Clone)]
+pub(crate) struct Holders(Vec<Option<Arc<SubjectKeys>>>);
+
+impl Holders {
+    /// What opens and seals the values of the record.
+    pub(crate) fn seals<'a>(&'a self, ring: &'a KeyRing, set: &'a DataSet) -> RecordSeals<'a> {
+        RecordSeals::new(ring, set, &self.0)
+    }
+}
+
+impl PartialEq for Holders {
+    fn eq(&self, other: &Self) -> bool {
+        let sealing = |keys: &Option<Arc<SubjectKeys>>| keys.as_ref().and_then(|it| it.sealing());
+        self.0.iter().map(sealing).eq(other.0.iter().map(sealing))
+    }
+}
+
+impl Eq for Holders {}
+
+impl fmt::Debug for Holders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Holders(..)")
+    }
 }
 
 /// The permits of a write.
@@ -94,9 +130,10 @@ async fn write(
             WriteVerdict::Allow { writable } => (Some(writable.to_vec()), false),
             WriteVerdict::LeaveOut { because } => (None, because == crate::policy::Because::Held),
         };
-        let cards = people.cards(record, per_record).iter().flatten();
-        let people = cards.map(|card| (card.token, card.version)).collect();
-        rulings.push(Ruling { writable, is_held, views: None, people });
+        let cards = people.cards(record, per_record);
+        let keys = Holders(cards.iter().map(|card| card.as_ref()?.keys.clone()).collect());
+        let people = cards.iter().flatten().map(|card| (card.token, card.version)).collect();
+        rulings.push(Ruling { writable, is_held, views: None, people, keys });
     });
     Ok(rulings)
 }
@@ -140,9 +177,13 @@ impl Bench<'_> {
 
     /// Whether a record leaves it to the store whom it is about.
     fn is_new(&self, record: usize) -> bool {
-        let id = self.newcomer.map(|field| self.batch.raw(record, field));
-        matches!(id, Some(Raw::Missing | Raw::Null))
+        self.newcomer.is_some_and(|field| is_unnamed(self.batch, record, field))
     }
+}
+
+/// Whether a record does not say who it is that `field` names.
+pub(super) fn is_unnamed(batch: &Batch, record: usize, field: FieldIx) -> bool {
+    matches!(batch.raw(record, field), Raw::Missing | Raw::Null)
 }
 
 /// The id of somebody who has none yet: no id has this character.

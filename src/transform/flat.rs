@@ -30,6 +30,8 @@ pub struct Flat {
     columns: Vec<Column>,
     /// Values by record and column.
     rows: Vec<Vec<Option<Box<str>>>>,
+    /// The members beside the fields that the gateway writes.
+    indexes: Vec<Box<str>>,
     /// Whether it says something that the data set does not list as one plain value.
     has_unlisted: bool,
 }
@@ -39,6 +41,9 @@ struct Column {
     name: Box<str>,
     field: FieldIx,
 }
+
+/// The scalars of one record under their paths; nothing for `null`.
+type Pairs = Vec<(String, Option<String>)>;
 
 impl fmt::Debug for Flat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -79,6 +84,7 @@ impl Flat {
                 .iter()
                 .map(|column| Column { name: column.name.clone(), field: column.field })
                 .collect(),
+            indexes: shape.indexes().map(Into::into).collect(),
             has_unlisted: reader.columns().is_some_and(|columns| columns.has_unlisted()),
         })
     }
@@ -96,7 +102,7 @@ impl Flat {
                 None => has_unlisted = true,
             }
         }
-        Self { is_form: true, columns, rows: vec![row], has_unlisted }
+        Self { is_form: true, columns, rows: vec![row], indexes: Vec::new(), has_unlisted }
     }
 
     /// Whether it is a form, and not CSV.
@@ -140,31 +146,41 @@ impl Flat {
     /// Records of JSON, each put together for the store, in the format that came. `None`: there is
     /// something in them that it cannot say.
     pub fn write<'a>(&self, records: impl IntoIterator<Item = &'a [u8]>) -> Option<Vec<u8>> {
-        let mut out = Vec::new();
-        if !self.is_form {
-            csv_row(self.columns.iter().map(|column| Some(&*column.name)), &mut out);
-        }
+        let mut rows = Vec::new();
         for record in records {
             let mut pairs = Vec::new();
             flatten(record, "", &mut pairs)?;
-            if self.is_form {
-                let pairs: Option<Vec<_>> =
-                    pairs.iter().map(|(name, value)| Some((&**name, value.as_deref()?))).collect();
-                out.extend_from_slice(write_form(pairs?).as_bytes());
-                continue;
-            }
-            let known = |name: &str| self.columns.iter().any(|column| *column.name == *name);
-            if !pairs.iter().all(|(name, _)| known(name)) {
+            rows.push(pairs);
+        }
+        if self.is_form { form_text(&rows) } else { self.csv_text(&rows) }
+    }
+
+    fn csv_text(&self, rows: &[Pairs]) -> Option<Vec<u8>> {
+        let has = |name: &str| rows.iter().flatten().any(|(known, _)| known == name);
+        let sent = self.columns.iter().map(|column| &*column.name);
+        let added = self.indexes.iter().map(AsRef::as_ref).filter(|name| has(name));
+        let columns: Vec<&str> = sent.chain(added).collect();
+        let mut out = Vec::new();
+        csv_row(columns.iter().copied().map(Some), &mut out);
+        for pairs in rows {
+            if !pairs.iter().all(|(name, _)| columns.contains(&&**name)) {
                 return None;
             }
-            let cells = self
-                .columns
-                .iter()
-                .map(|column| pairs.iter().find(|(name, _)| **name == *column.name)?.1.as_deref());
-            csv_row(cells, &mut out);
+            let cell = |name: &&str| pairs.iter().find(|(known, _)| known == name)?.1.as_deref();
+            csv_row(columns.iter().map(cell), &mut out);
         }
         Some(out)
     }
+}
+
+fn form_text(rows: &[Pairs]) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    for pairs in rows {
+        let pairs: Option<Vec<_>> =
+            pairs.iter().map(|(name, value)| Some((&**name, value.as_deref()?))).collect();
+        out.extend_from_slice(write_form(pairs?).as_bytes());
+    }
+    Some(out)
 }
 
 /// A value as JSON, of the kind that the stored one is where it says the same kind of thing.
@@ -232,7 +248,7 @@ impl<'a> Member<'a> {
 
 /// Puts the scalars of an object under their paths; `None` for `null`. Fails where there are
 /// arrays, or names that are no part of a path.
-fn flatten(object: &[u8], above: &str, out: &mut Vec<(String, Option<String>)>) -> Option<()> {
+fn flatten(object: &[u8], above: &str, out: &mut Pairs) -> Option<()> {
     let Members(members) = serde_json::from_slice(object).ok()?;
     for (name, value) in members {
         if name.is_empty() || name.contains(['.', '[', ']']) {

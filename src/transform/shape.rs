@@ -5,8 +5,10 @@ use super::names::fingerprint;
 use crate::catalog::DataSet;
 use crate::catalog::FieldIx;
 use crate::catalog::SealMode;
+use crate::catalog::Sealing;
 use crate::policy::View;
 use crate::types::FieldPath;
+use std::sync::Arc;
 
 /// Where the listed fields of a data set stand in its records.
 ///
@@ -21,8 +23,8 @@ pub struct Shape {
     kinds: Vec<Box<str>>,
     /// Where each field stands, by [`FieldIx`].
     paths: Vec<FieldPath>,
-    /// Which fields are sealed, and what a value that is not means there, by [`FieldIx`].
-    seals: Vec<Option<SealMode>>,
+    /// How each field is sealed where it is stored, by [`FieldIx`].
+    sealings: Vec<Option<Arc<Sealing>>>,
 }
 
 /// A place in a record: below the record itself, a member of an object or the items of an array.
@@ -123,7 +125,7 @@ impl Shape {
             leaves: Vec::new(),
             kinds: Vec::new(),
             paths: Vec::new(),
-            seals: Vec::new(),
+            sealings: Vec::new(),
         };
         for (ix, field) in set.indexed() {
             let mut at = NodeIx::RECORD;
@@ -142,7 +144,7 @@ impl Shape {
                 }
             }
             shape.paths.push(field.path.clone());
-            shape.seals.push(field.at_rest.as_ref().map(|sealing| sealing.mode));
+            shape.sealings.push(field.at_rest.clone());
             let subject = set.subjects.iter().find(|subject| subject.field == ix);
             // One person has one pseudonym in every data set that names them.
             shape.kinds.push(match subject {
@@ -186,14 +188,30 @@ impl Shape {
     /// The same tree of fields none of which is sealed: of records that hold every value as it is.
     #[must_use]
     pub fn unsealed(mut self) -> Self {
-        self.seals.clear();
+        self.sealings.clear();
         self
+    }
+
+    /// How `field` is sealed where it is stored, when it is.
+    pub(super) fn sealing(&self, field: FieldIx) -> Option<&Sealing> {
+        self.sealings.get(field.index())?.as_deref()
     }
 
     /// What a value that is not sealed means in `field`; nothing when the field is not sealed.
     #[inline]
     pub(super) fn seal(&self, field: FieldIx) -> Option<SealMode> {
-        self.seals.get(field.index()).copied().flatten()
+        self.sealing(field).map(|sealing| sealing.mode)
+    }
+
+    /// The members of a record that hold blind indexes.
+    pub(super) fn indexes(&self) -> impl Iterator<Item = &str> {
+        let sealings = self.sealings.iter().flatten();
+        sealings.filter_map(|sealing| sealing.index.as_ref()).map(|index| &*index.member)
+    }
+
+    /// Whether any field is sealed.
+    pub fn has_sealed(&self) -> bool {
+        self.sealings.iter().any(Option::is_some)
     }
 
     /// The view of `field` among `views`. What is not sealed has no ciphertext to pass on.

@@ -39,6 +39,8 @@ pub enum ProblemKind {
     BadRequest,
     /// Policy said no.
     Denied,
+    /// A value that claims to be sealed and was not shown as such.
+    ForgedEnvelope,
     /// A fault of the gateway.
     Internal,
     /// A second factor is missing, wrong, or was used before.
@@ -85,6 +87,7 @@ impl ProblemKind {
             Self::UnsupportedMedia => "urn:privet:problem:unsupported-media",
             Self::BadRequest => "urn:privet:problem:bad-request",
             Self::Denied => "urn:privet:problem:denied",
+            Self::ForgedEnvelope => "urn:privet:problem:forged-envelope",
             Self::Internal => "urn:privet:problem:internal",
             Self::MfaRequired => "urn:privet:problem:mfa-required",
             Self::MethodNotAllowed => "urn:privet:problem:method-not-allowed",
@@ -105,7 +108,7 @@ impl ProblemKind {
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::Timeout => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::ForgedEnvelope | Self::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
             Self::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BadRequest => StatusCode::BAD_REQUEST,
             Self::Denied | Self::MfaRequired => StatusCode::FORBIDDEN,
@@ -132,6 +135,7 @@ impl ProblemKind {
             Self::UnsupportedMedia => ("This type of body is not read", "不支持该内容类型"),
             Self::BadRequest => ("The request cannot be served as it is", "请求格式有误"),
             Self::Denied => ("Policy does not allow this", "策略不允许此操作"),
+            Self::ForgedEnvelope => ("A value claims to be sealed", "值冒充已加密内容"),
             Self::Internal => ("Something went wrong here", "网关内部错误"),
             Self::MfaRequired => ("This needs your second factor", "此操作需要第二重验证"),
             Self::MethodNotAllowed => ("The method is not allowed here", "此处不允许该方法"),

@@ -1,21 +1,31 @@
 //! What becomes of a stored value, and how that is written.
 
+use super::error::EditError;
+use super::seal::Fresh;
+use super::seal::Pen;
 use super::tree::Kind;
 use super::tree::Value;
+use crate::catalog::FieldIx;
 use crate::transform::escape;
 use std::borrow::Cow;
+use zeroize::Zeroizing;
 
 /// What becomes of one stored value, or of the place where none is.
-#[derive(Debug)]
 pub(super) enum Change<'t> {
     /// An array of items, each with the stored one it comes from.
     Array(Vec<(Option<Value<'t>>, Self)>),
+    /// The blind index of a field that is set to this text.
+    Index(FieldIx, Zeroizing<Vec<u8>>),
     /// It stays, byte for byte.
     Keep,
+    /// It becomes `null`.
+    Null,
     /// An object: what becomes of each stored member in order, and new members.
     Object { members: Vec<Self>, added: Vec<(Cow<'t, [u8]>, Self)> },
     /// It goes.
     Remove,
+    /// The value of a sealed field: what it becomes is written sealed, and no other way.
+    Sealed(Box<Fresh<'t>>),
     /// It becomes what was sent.
     Set(Value<'t>),
     /// As [`Self::Set`], without the members that are `null`: they would remove what is not there
@@ -33,8 +43,23 @@ impl<'t> Change<'t> {
     }
 
     /// Appends what becomes of `stored`.
-    pub(super) fn write(&self, stored: Option<Value<'t>>, out: &mut Vec<u8>) {
-        self.append(stored, Removed::LeftOut, out);
+    pub(super) fn write(
+        &self,
+        stored: Option<Value<'t>>,
+        pen: Pen<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), EditError> {
+        self.append(stored, (Removed::LeftOut, pen), out)
+    }
+
+    /// Appends what becomes of a value that is sealed with all that is in it.
+    pub(super) fn write_inside(
+        &self,
+        stored: Option<Value<'t>>,
+        pen: Pen<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), EditError> {
+        self.append(stored, (Removed::Inside, pen), out)
     }
 
     /// Appends the members of the record that change, each complete. What is removed is `null`:
@@ -43,30 +68,38 @@ impl<'t> Change<'t> {
     pub(super) fn write_patch(
         &self,
         stored: Option<Value<'t>>,
-        store_merges: bool,
+        (store_merges, pen): (bool, Pen<'_>),
         out: &mut Vec<u8>,
-    ) {
+    ) -> Result<(), EditError> {
         let removed = if store_merges { Removed::AsNullToMerge } else { Removed::AsNull };
         let mut object = Braces::open(out);
-        let Self::Object { members, added } = self else { return object.close() };
-        for (member, change) in children(stored).zip(members) {
-            if !change.is_keep() {
-                object.raw_name(member.raw_name());
-                change.append(Some(member), removed, object.out);
+        if let Self::Object { members, added } = self {
+            for (member, change) in children(stored).zip(members) {
+                if !change.is_keep() {
+                    object.raw_name(member.raw_name());
+                    change.append(Some(member), (removed, pen), object.out)?;
+                }
+            }
+            for (name, change) in added {
+                object.name(name);
+                change.append(None, (removed, pen), object.out)?;
             }
         }
-        for (name, change) in added {
-            object.name(name);
-            change.append(None, removed, object.out);
-        }
         object.close();
+        Ok(())
     }
 
-    fn append(&self, stored: Option<Value<'t>>, removed: Removed, out: &mut Vec<u8>) {
+    fn append(
+        &self,
+        stored: Option<Value<'t>>,
+        (removed, pen): (Removed, Pen<'_>),
+        out: &mut Vec<u8>,
+    ) -> Result<(), EditError> {
         match self {
-            Self::Keep if removed == Removed::AsNullToMerge => kept(stored, out),
-            Self::Keep => out.extend_from_slice(stored.map_or("null", |s| s.raw()).as_bytes()),
-            Self::Remove => out.extend_from_slice(b"null"),
+            Self::Keep => removed.keep(stored, out),
+            Self::Null | Self::Remove => out.extend_from_slice(b"null"),
+            Self::Index(field, plain) => pen.index(*field, plain, out)?,
+            Self::Sealed(fresh) => fresh.write(stored, pen, out)?,
             Self::Set(value) => compact(*value, false, out),
             Self::SetWithoutNulls(value) => compact(*value, true, out),
             Self::Array(items) => {
@@ -76,7 +109,7 @@ impl<'t> Change<'t> {
                         out.push(b',');
                     }
                     // Arrays are replaced, not merged.
-                    change.append(*stored, Removed::LeftOut, out);
+                    change.append(*stored, (removed.in_array(), pen), out)?;
                 }
                 out.push(b']');
             }
@@ -85,18 +118,19 @@ impl<'t> Change<'t> {
                 for (member, change) in children(stored).zip(members) {
                     if removed.shows(change, Some(member)) {
                         object.raw_name(member.raw_name());
-                        change.append(Some(member), removed, object.out);
+                        change.append(Some(member), (removed, pen), object.out)?;
                     }
                 }
                 for (name, change) in added {
                     if removed.shows(change, None) {
                         object.name(name);
-                        change.append(None, removed, object.out);
+                        change.append(None, (removed, pen), object.out)?;
                     }
                 }
                 object.close();
             }
         }
+        Ok(())
     }
 }
 
@@ -106,6 +140,8 @@ enum Removed {
     AsNull,
     /// As `null`, and a `null` that stays is left out.
     AsNullToMerge,
+    /// Left out, of a value that is about to be sealed: what stays of it is written open.
+    Inside,
     LeftOut,
 }
 
@@ -114,7 +150,24 @@ impl Removed {
         match self {
             Self::AsNull => true,
             Self::AsNullToMerge => !(change.is_keep() && stored.is_none_or(|it| it.is_null())),
-            Self::LeftOut => !matches!(change, Change::Remove),
+            Self::Inside | Self::LeftOut => !matches!(change, Change::Remove),
+        }
+    }
+
+    const fn in_array(self) -> Self {
+        match self {
+            Self::Inside => Self::Inside,
+            Self::AsNull | Self::AsNullToMerge | Self::LeftOut => Self::LeftOut,
+        }
+    }
+
+    /// Appends a value that stays.
+    fn keep(self, stored: Option<Value<'_>>, out: &mut Vec<u8>) {
+        match (self, stored) {
+            (_, None) => out.extend_from_slice(b"null"),
+            (Self::Inside, Some(stored)) => out.extend_from_slice(stored.raw().as_bytes()),
+            (Self::AsNullToMerge, Some(stored)) => kept(stored, out),
+            (Self::AsNull | Self::LeftOut, Some(stored)) => stored.append_stored(out),
         }
     }
 }
@@ -161,15 +214,16 @@ fn children(value: Option<Value<'_>>) -> impl Iterator<Item = Value<'_>> {
     value.filter(Value::is_object).into_iter().flat_map(|value| value.children())
 }
 
-/// Appends a stored value without the members that are `null`. Arrays are replaced, not merged.
-fn kept(stored: Option<Value<'_>>, out: &mut Vec<u8>) {
-    let Some(object) = stored.filter(Value::is_object) else {
-        return out.extend_from_slice(stored.map_or("null", |it| it.raw()).as_bytes());
-    };
+/// Appends a stored value without the members that are `null`. Arrays are replaced, not merged,
+/// and what is sealed is one value.
+fn kept(stored: Value<'_>, out: &mut Vec<u8>) {
+    if !stored.is_object() || stored.sealed().is_some() {
+        return stored.append_stored(out);
+    }
     let mut braces = Braces::open(out);
-    for member in object.children().filter(|member| !member.is_null()) {
+    for member in stored.children().filter(|member| !member.is_null()) {
         braces.raw_name(member.raw_name());
-        kept(Some(member), braces.out);
+        kept(member, braces.out);
     }
     braces.close();
 }

@@ -65,6 +65,10 @@ impl Merge<'_> {
 
     fn look(&self, ix: NodeIx, value: Value<'_>, beyond: &mut Beyond) {
         let Ok(node) = self.node(ix) else { return };
+        if value.is_shut() {
+            beyond.is_hidden = true;
+            return;
+        }
         let is_raw = node.field.is_some_and(|field| self.view(field).is_raw());
         match value.kind() {
             Kind::Null => {}
@@ -82,7 +86,7 @@ impl Merge<'_> {
             Kind::Array if node.field.is_some() && !node.is_one_value() => {
                 for item in value.children() {
                     beyond.is_unlisted |= item.is_array() || item.is_object();
-                    beyond.is_hidden |= !is_raw && !item.is_null();
+                    beyond.is_hidden |= item.is_shut() || !is_raw && !item.is_null();
                 }
             }
             Kind::Array | Kind::Object if !node.is_one_value() => beyond.is_unlisted = true,
@@ -108,6 +112,19 @@ impl Merge<'_> {
         self.edit.shape.leaves(node).iter().try_for_each(|field| self.may_set(*field))
     }
 
+    /// Checks that nothing in `sent` claims to be sealed already, where values are: only what was
+    /// shown as an envelope may come back as one, and then it is kept.
+    pub(super) fn is_no_envelope(&self, field: FieldIx, sent: Value<'_>) -> Result<(), EditError> {
+        let shape = self.edit.shape;
+        let is_claimed =
+            |value: Value<'_>| value.kind() == Kind::Text && value.plain().starts_with(ENVELOPE);
+        let is_forged = is_claimed(sent) || sent.is_array() && sent.children().any(is_claimed);
+        match (shape.sealing(field), shape.path(field)) {
+            (Some(_), Some(path)) if is_forged => Err(EditError::Forged { field: path.clone() }),
+            _ => Ok(()),
+        }
+    }
+
     /// Checks that no value in `sent` has the form in which `field` is shown, or was shown when
     /// less of it was.
     pub(super) fn is_fresh(
@@ -118,7 +135,9 @@ impl Merge<'_> {
         let view = self.view(field);
         let is_stale = match (sent.kind(), stored) {
             (Kind::Array, _) => sent.children().any(|item| has_form(view, item)),
-            (Kind::Text, Some(stored)) if view.is_raw() => is_less_of(stored, sent),
+            (Kind::Text, Some(stored)) if view.is_raw() => {
+                !stored.is_shut() && is_less_of(stored, sent)
+            }
             _ => has_form(view, sent),
         };
         match self.edit.shape.path(field) {
@@ -133,7 +152,7 @@ impl Merge<'_> {
     }
 
     pub(super) fn view(&self, field: FieldIx) -> View {
-        self.edit.views.get(field.index()).copied().unwrap_or(View::Drop)
+        self.edit.shape.view(self.edit.views, field)
     }
 
     pub(super) fn node(&self, ix: NodeIx) -> Result<&Node, EditError> {
@@ -220,7 +239,9 @@ fn is_part_of_date(text: &[u8]) -> bool {
     }
 }
 
+/// How sealed values begin.
+const ENVELOPE: &[u8] = b"pvt1_";
 /// How pseudonyms and sealed values begin.
-const TOKENS: [&[u8]; 2] = [b"ps1_", b"pvt1_"];
+const TOKENS: [&[u8]; 2] = [b"ps1_", ENVELOPE];
 /// How addresses that stand for others end.
 const RESERVED: &[u8] = pseudonyms::DOMAIN.as_bytes();

@@ -75,7 +75,7 @@ fn part<'t>(stored: Value<'t>, sent: Value<'t>, how: (Parts, &Budget)) -> Change
         Change::Object { members, added } => {
             added.is_empty() && members.iter().all(Change::is_keep)
         }
-        Change::Keep | Change::Remove | Change::Set(_) | Change::SetWithoutNulls(_) => false,
+        _ => false,
     };
     if is_as_it_was { Change::Keep } else { change }
 }

@@ -11,12 +11,15 @@ use super::error::EditError;
 use super::free;
 use super::free::Parts;
 use super::free::free;
+use super::seal::Fresh;
 use super::tree::Kind;
 use super::tree::Members;
 use super::tree::Value;
 use crate::catalog::FieldIx;
 use crate::transform::shape::Node;
 use crate::transform::shape::NodeIx;
+use std::borrow::Cow;
+use zeroize::Zeroizing;
 
 /// One place of the record in its three texts.
 #[derive(Clone, Copy)]
@@ -32,6 +35,16 @@ pub(super) struct Merge<'a> {
     pub(super) budget: Budget,
     /// The fields that the caller sets or removes.
     fields: Vec<FieldIx>,
+    /// What becomes of their blind indexes.
+    indexes: Vec<(FieldIx, Indexed)>,
+}
+
+/// What becomes of a blind index.
+enum Indexed {
+    Gone,
+    Null,
+    /// It is that of a text.
+    Of(Zeroizing<Vec<u8>>),
 }
 
 impl<'t> Three<'t> {
@@ -59,7 +72,7 @@ impl<'t> Three<'t> {
 
 impl<'a> Merge<'a> {
     pub(super) fn new(edit: &'a Edit<'a>) -> Self {
-        Self { edit, budget: Budget::new(), fields: Vec::new() }
+        Self { edit, budget: Budget::new(), fields: Vec::new(), indexes: Vec::new() }
     }
 
     /// The fields that the caller sets or removes, in order, each once.
@@ -75,7 +88,40 @@ impl<'a> Merge<'a> {
         if let Some(sent) = three.sent {
             self.check_listed(NodeIx::RECORD, sent)?;
         }
-        self.members(NodeIx::RECORD, three, self.edit.mode)
+        let change = self.members(NodeIx::RECORD, three, self.edit.mode)?;
+        Ok(self.with_indexes(three.stored, change))
+    }
+
+    /// The same change, with the blind indexes of what it changes.
+    fn with_indexes<'t>(&mut self, stored: Option<Value<'t>>, change: Change<'t>) -> Change<'t> {
+        let indexes = std::mem::take(&mut self.indexes);
+        if indexes.is_empty() {
+            return change;
+        }
+        let names: Vec<_> = stored.into_iter().flat_map(|it| it.children()).collect();
+        let (mut members, mut added) = match change {
+            Change::Object { members, added } => (members, added),
+            _ => (names.iter().map(|_| Change::Keep).collect(), Vec::new()),
+        };
+        for (field, index) in indexes {
+            let sealing = self.edit.shape.sealing(field);
+            let Some(index_of) = sealing.and_then(|it| it.index.as_ref()) else { continue };
+            let name = index_of.member.as_bytes();
+            let change = match index {
+                Indexed::Gone => Change::Remove,
+                Indexed::Null => Change::Null,
+                Indexed::Of(plain) => Change::Index(field, plain),
+            };
+            let at = names.iter().position(|member| *member.name() == *name);
+            match at.and_then(|at| members.get_mut(at)) {
+                Some(member) => *member = change,
+                None if matches!(change, Change::Index(..)) => {
+                    added.push((Cow::Owned(name.to_vec()), change));
+                }
+                None => {}
+            }
+        }
+        Change::Object { members, added }
     }
 
     /// What becomes of the value at `ix`.
@@ -237,6 +283,7 @@ impl<'a> Merge<'a> {
         if three.is_as_shown(Nulls::AsSent) || three.is_nothing_new() {
             return Ok(Change::Keep);
         }
+        self.is_no_envelope(field, sent)?;
         self.is_fresh(field, (three.stored, sent))?;
         self.may_set(field)?;
         if let Some(stored) = three.stored
@@ -250,16 +297,49 @@ impl<'a> Merge<'a> {
         }
         self.fields.push(field);
         let is_raw = self.view(field).is_raw();
-        match three.stored {
-            _ if sent.is_null() => Ok(gone(three.sent, mode)),
-            Some(stored) if is_raw => Ok(free(stored, sent, (Parts::of(mode), &self.budget))),
+        let parts = (Parts::of(mode), &self.budget);
+        let change = match three.stored {
+            _ if sent.is_null() => gone(three.sent, mode),
+            // Nothing is known of what stands there, so that a part of it cannot be set.
+            Some(stored) if stored.is_shut() => match (mode, sent.kind()) {
+                (Mode::Merge, Kind::Object) => return Err(self.unseen(ix)),
+                _ => set(sent, mode),
+            },
+            Some(stored) if is_raw => free(stored, sent, parts),
             // A part of what was not shown: the rest stays, and whether the part is new shows
             // nowhere.
             Some(stored) if mode == Mode::Merge && stored.is_object() && sent.is_object() => {
-                Ok(free::members(stored, sent, (Parts::Added, &self.budget)))
+                free::members(stored, sent, (Parts::Added, &self.budget))
             }
-            _ => Ok(set(sent, mode)),
+            _ => set(sent, mode),
+        };
+        self.sealed((ix, node, field), sent, change)
+    }
+
+    /// The same change of a value, to be written sealed where the field is.
+    fn sealed<'t>(
+        &mut self,
+        (ix, node, field): (NodeIx, &Node, FieldIx),
+        sent: Value<'t>,
+        change: Change<'t>,
+    ) -> Result<Change<'t>, EditError> {
+        let Some(sealing) = self.edit.shape.sealing(field) else { return Ok(change) };
+        if sealing.index.is_some() {
+            self.indexes.push((
+                field,
+                match (sent.kind(), &change) {
+                    (Kind::Array | Kind::Object, _) => return Err(self.kind(ix)),
+                    (Kind::Null, Change::Remove) => Indexed::Gone,
+                    (Kind::Null, _) => Indexed::Null,
+                    _ => Indexed::Of(Zeroizing::new(sent.plain().into_owned())),
+                },
+            ));
         }
+        let is_written = !sent.is_null() && !matches!(change, Change::Keep | Change::Remove);
+        if !is_written {
+            return Ok(change);
+        }
+        Ok(Change::Sealed(Box::new(Fresh::new(field, node.is_one_value(), change))))
     }
 
     fn omitted_leaf<'t>(
@@ -277,7 +357,7 @@ impl<'a> Merge<'a> {
                     && (node.is_one_value() || self.beyond(ix, stored).is_nothing())
                     && self.may_set(field).is_ok() =>
             {
-                self.fields.push(field);
+                self.touch(field);
                 Change::Remove
             }
             _ => Change::Keep,
@@ -291,7 +371,16 @@ impl<'a> Merge<'a> {
 
     /// Notes that the caller sets or removes every field at and below `node`.
     pub(super) fn touch_all(&mut self, node: &Node) {
-        self.fields.extend_from_slice(self.edit.shape.leaves(node));
+        let edit = self.edit;
+        edit.shape.leaves(node).iter().for_each(|field| self.touch(*field));
+    }
+
+    /// Notes that the caller removes a field. What it sets instead is noted after that.
+    fn touch(&mut self, field: FieldIx) {
+        self.fields.push(field);
+        if self.edit.shape.sealing(field).is_some_and(|sealing| sealing.index.is_some()) {
+            self.indexes.push((field, Indexed::Gone));
+        }
     }
 }
 

@@ -4,6 +4,9 @@
 //! compared with what it was shown, never with what it was not: what is equal means "keep", and
 //! whether a guess at a hidden value was right shows nowhere. All that is kept stays byte for byte
 //! as the store wrote it.
+//!
+//! What is sealed is opened first and merged like everything else. A sealed value that is kept
+//! stays the envelope that is stored; what is set is written by [`seal::Pen`] and no other way.
 
 mod array;
 mod change;
@@ -13,6 +16,8 @@ mod error;
 mod free;
 mod merge;
 mod number;
+mod opened;
+mod seal;
 mod tree;
 
 pub use self::error::EditError;
@@ -20,10 +25,11 @@ pub use self::error::EditError;
 use self::change::Change;
 use self::merge::Merge;
 use self::merge::Three;
+use self::opened::Opened;
+use self::seal::Pen;
 use self::tree::Tree;
 use crate::catalog::FieldIx;
 use crate::policy::View;
-use crate::transform::NoSeals;
 use crate::transform::Plain;
 use crate::transform::Pseudonyms;
 use crate::transform::Seals;
@@ -45,7 +51,7 @@ pub struct Edit<'a> {
     pub views: &'a [View],
     /// The tokens of the call's purpose.
     pub pseudonyms: &'a dyn Pseudonyms,
-    /// Opens what is sealed in the stored record.
+    /// Opens what is stored and seals what is set, with the keys of the record's people.
     pub seals: &'a dyn Seals,
     /// Which fields the caller may set, by [`FieldIx`].
     pub writable: &'a [bool],
@@ -66,6 +72,8 @@ pub struct NewRecord<'a> {
     pub sent: &'a str,
     /// How the caller is shown each field, by [`FieldIx`]: a copy of a masked value is no value.
     pub views: &'a [View],
+    /// Seals what is set, with the keys of the record's people.
+    pub seals: &'a dyn Seals,
     /// Which fields the caller may set, by [`FieldIx`].
     pub writable: &'a [bool],
 }
@@ -110,16 +118,29 @@ impl Edited {
 ///
 /// # Errors
 ///
-/// The caller asks for what it may not, or sends what could destroy something it was not shown.
+/// The caller asks for what it may not, or sends what could destroy something it was not shown; or
+/// something can be neither opened nor sealed. Then nothing is appended.
 pub fn edit(edit: &Edit<'_>, body: &mut Vec<u8>, whole: &mut Vec<u8>) -> Result<Edited, EditError> {
     body.clear();
     whole.clear();
-    let (stored, sent) = (trim(edit.stored), trim(edit.sent));
+    let edited = merge(edit, body, whole);
+    if edited.is_err() {
+        body.clear();
+        whole.clear();
+    }
+    edited
+}
+
+fn merge(edit: &Edit<'_>, body: &mut Vec<u8>, whole: &mut Vec<u8>) -> Result<Edited, EditError> {
+    let sent = record(trim(edit.sent))?;
+    let opened = Opened::of(edit.shape, trim(edit.stored), edit.seals)?;
     let mut shown = Vec::new();
     let Edit { views, pseudonyms, seals, .. } = *edit;
-    show(edit.shape, stored, Showing { views, pseudonyms, seals }, &mut shown);
+    // As a read of the stored record, by the code that reads.
+    show(edit.shape, trim(edit.stored), Showing { views, pseudonyms, seals }, &mut shown);
     let shown = std::str::from_utf8(&shown).map_err(|_| EditError::NoRecord)?;
-    let (stored, shown, sent) = (record(stored)?, record(shown)?, record(sent)?);
+    let stored = Tree::of(&opened).map_err(|_| EditError::NoRecord).and_then(object)?;
+    let shown = record(shown)?;
     let three = Three { stored: stored.root(), shown: shown.root(), sent: sent.root() };
     let mut merge = Merge::new(edit);
     let change = merge.record(three)?;
@@ -128,9 +149,10 @@ pub fn edit(edit: &Edit<'_>, body: &mut Vec<u8>, whole: &mut Vec<u8>) -> Result<
         whole.extend_from_slice(edit.stored.as_bytes());
         return Ok(edited);
     }
-    change.write(three.stored, whole);
+    let pen = Pen { shape: edit.shape, seals: edit.seals };
+    change.write(three.stored, pen, whole)?;
     match edit.mode {
-        Mode::Merge => change.write_patch(three.stored, edit.store_merges, body),
+        Mode::Merge => change.write_patch(three.stored, (edit.store_merges, pen), body)?,
         Mode::Replace => body.extend_from_slice(whole),
     }
     Ok(edited)
@@ -141,7 +163,7 @@ pub fn edit(edit: &Edit<'_>, body: &mut Vec<u8>, whole: &mut Vec<u8>) -> Result<
 ///
 /// # Errors
 ///
-/// The caller sends what it may not set.
+/// The caller sends what it may not set, or something cannot be sealed. Then nothing is appended.
 pub fn create(new: &NewRecord<'_>, body: &mut Vec<u8>) -> Result<Edited, EditError> {
     let edit = Edit {
         shape: new.shape,
@@ -149,7 +171,7 @@ pub fn create(new: &NewRecord<'_>, body: &mut Vec<u8>) -> Result<Edited, EditErr
         sent: new.sent,
         views: new.views,
         pseudonyms: &Nobody,
-        seals: &NoSeals,
+        seals: new.seals,
         writable: new.writable,
         fixed: &[],
         mode: Mode::Replace,
@@ -162,13 +184,27 @@ pub fn create(new: &NewRecord<'_>, body: &mut Vec<u8>) -> Result<Edited, EditErr
     let change = merge.record(three)?;
     let edited = Edited { fields: merge.fields() };
     let change = if matches!(change, Change::Keep) { Change::empty_object() } else { change };
-    change.write(three.stored, body);
+    let pen = Pen { shape: edit.shape, seals: edit.seals };
+    change.write(three.stored, pen, body).inspect_err(|_| body.clear())?;
     Ok(edited)
+}
+
+/// The record with what is sealed in it opened. What does not open stays as it is stored.
+///
+/// # Errors
+///
+/// The keys cannot be used at the moment, or the text is no record.
+pub fn opened(shape: &Shape, stored: &str, seals: &dyn Seals) -> Result<String, EditError> {
+    let opened = Opened::of(shape, trim(stored), seals)?;
+    Ok(opened.text().to_owned())
 }
 
 /// The tree of one record.
 fn record(text: &str) -> Result<Tree<'_>, EditError> {
-    let tree = Tree::read(text).map_err(|_| EditError::NoRecord)?;
+    Tree::read(text).map_err(|_| EditError::NoRecord).and_then(object)
+}
+
+fn object(tree: Tree<'_>) -> Result<Tree<'_>, EditError> {
     tree.root().filter(tree::Value::is_object).ok_or(EditError::NoRecord)?;
     Ok(tree)
 }

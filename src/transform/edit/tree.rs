@@ -1,5 +1,7 @@
 //! The places of all values of one JSON text.
 
+use super::opened::Opened;
+use super::opened::Sealed;
 use crate::transform::Limits;
 use crate::transform::Malformed;
 use crate::transform::escape;
@@ -7,10 +9,11 @@ use crate::transform::validate;
 use std::borrow::Cow;
 
 /// The places of the values of one text, in its order. Holds nothing of the text itself.
-#[derive(Debug)]
 pub(super) struct Tree<'t> {
     text: &'t str,
     spots: Vec<Spot>,
+    /// Of a stored record that was opened: how it is stored.
+    opened: Option<&'t Opened<'t>>,
 }
 
 /// Where one value stands.
@@ -38,7 +41,7 @@ pub(super) enum Kind {
 }
 
 /// One value in its tree.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct Value<'t> {
     tree: &'t Tree<'t>,
     spot: Spot,
@@ -52,7 +55,12 @@ impl<'t> Tree<'t> {
         debug_assert!(text.len() <= Limits::MAX_RECORD, "places fit in 32 bits");
         let mut scan = Scan { text: text.as_bytes(), pos: 0, spots: Vec::new() };
         scan.value((0, 0));
-        Ok(Self { text, spots: scan.spots })
+        Ok(Self { text, spots: scan.spots, opened: None })
+    }
+
+    /// Reads a stored record that was opened.
+    pub(super) fn of(opened: &'t Opened<'t>) -> Result<Self, Malformed> {
+        Ok(Self { opened: Some(opened), ..Self::read(opened.text())? })
     }
 
     /// The value that the text is.
@@ -103,6 +111,29 @@ impl<'t> Value<'t> {
         self.tree.span((self.spot.start, self.spot.end))
     }
 
+    /// Where it stands in its text, of a string with its quotes.
+    pub(super) fn span(&self) -> (u32, u32) {
+        (self.spot.start, self.spot.end)
+    }
+
+    /// Appends the value as it is stored.
+    pub(super) fn append_stored(&self, out: &mut Vec<u8>) {
+        match self.tree.opened {
+            Some(opened) => opened.append_stored(self.span(), out),
+            None => out.extend_from_slice(self.raw().as_bytes()),
+        }
+    }
+
+    /// How it is sealed where it is stored, when it is.
+    pub(super) fn sealed(&self) -> Option<Sealed> {
+        self.tree.opened?.at(self.spot.start)
+    }
+
+    /// Whether it is sealed and does not open: it is nobody's to compare with.
+    pub(super) fn is_shut(&self) -> bool {
+        self.sealed().is_some_and(Sealed::is_shut)
+    }
+
     /// What a string says; of another value how it is written.
     pub(super) fn plain(&self) -> Cow<'t, [u8]> {
         let quote = u32::from(self.spot.kind == Kind::Text);
@@ -139,7 +170,7 @@ impl<'t> Value<'t> {
 }
 
 /// The members of one object by name.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Members<'t>(Vec<(Cow<'t, [u8]>, Value<'t>)>);
 
 impl<'t> Members<'t> {

@@ -477,7 +477,8 @@ fn a_new_record_has_only_what_may_be_written() {
     let writable: Vec<bool> = PERSON.iter().map(|(.., may)| *may).collect();
     let new = |sent: &str| {
         let mut body = Vec::new();
-        let new = NewRecord { shape: &shape, sent, views: &views, writable: &writable };
+        let new =
+            NewRecord { shape: &shape, sent, views: &views, seals: &NoSeals, writable: &writable };
         match create(&new, &mut body) {
             Ok(_) => String::from_utf8(body).unwrap(),
             Err(error) => error.to_string(),

@@ -44,7 +44,7 @@ fn values(text: &str) -> Vec<(String, String, String)> {
 
 /// The listed field that a value at `path` is, if it is one: as the catalog says, a field that is
 /// no container may hold an array of scalars, and a whole one anything.
-fn field_at(path: &str) -> Option<usize> {
+pub(super) fn field_at(path: &str) -> Option<usize> {
     let below = |field: &str| path.strip_prefix(field).filter(|rest| rest.starts_with(['.', '[']));
     FIELDS.iter().position(|(field, whole)| {
         path == *field || below(field).is_some_and(|rest| *whole || rest == "[*]")
@@ -124,7 +124,7 @@ impl Scene {
     }
 }
 
-fn change(text: &str, dice: &mut Dice, out: &mut String) {
+pub(super) fn change(text: &str, dice: &mut Dice, out: &mut String) {
     match text.as_bytes()[0] {
         b'{' => {
             let Members(members) = serde_json::from_str(text).unwrap();
