@@ -25,6 +25,8 @@ mod refusals;
 #[cfg(test)]
 mod roundtrip;
 #[cfg(test)]
+mod sealed;
+#[cfg(test)]
 mod sets;
 #[cfg(test)]
 mod slow;

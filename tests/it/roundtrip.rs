@@ -203,9 +203,9 @@ async fn a_full_value_for_a_masked_field_is_written_and_an_old_form_of_it_is_not
         ("hints", "born", json!("1990-01-02"), json!("1990")),
         ("months", "born", json!("1990-01-02"), json!("1990-01")),
         ("hints", "income", json!(61234.5), json!(61000)),
-        ("hints", "prefs", json!({ "a": 1 }), json!("pvt1_AAAA")),
+        ("hints", "prefs", json!({ "a": 1 }), json!("ps1_AAAA")),
         ("tokens", "name", json!("Bo"), json!("ps1_AAAAAAAAAAAAAAAAAAAAAA")),
-        ("nothing", "name", json!("Bo"), json!("pvt1_AAAA")),
+        ("nothing", "name", json!("Bo"), json!("ps1_AAAA")),
     ];
     for (sight, field, full, old) in cases {
         let token = agent(&gateway, sight);

@@ -210,7 +210,7 @@ fn has_form(view: View, sent: Value<'_>) -> bool {
 
 /// Whether a text is a token, a sealed value or an address that stands for another.
 fn is_token(text: &[u8]) -> bool {
-    TOKENS.iter().any(|token| text.starts_with(token)) || text.ends_with(RESERVED)
+    text.starts_with(PSEUDONYM) || text.ends_with(RESERVED)
 }
 
 /// Whether a text is what a mask or a token makes of `stored`, which the caller is shown as it is
@@ -218,7 +218,7 @@ fn is_token(text: &[u8]) -> bool {
 fn is_less_of(stored: Value<'_>, sent: Value<'_>) -> bool {
     let (stored, sent) = (stored.plain(), sent.plain());
     let is_word = sent.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte));
-    if is_word && TOKENS.iter().any(|it| sent.starts_with(it) && !stored.starts_with(it))
+    if is_word && sent.starts_with(PSEUDONYM) && !stored.starts_with(PSEUDONYM)
         || sent.ends_with(RESERVED) && !stored.ends_with(RESERVED)
     {
         return true;
@@ -241,7 +241,7 @@ fn is_part_of_date(text: &[u8]) -> bool {
 
 /// How sealed values begin.
 const ENVELOPE: &[u8] = b"pvt1_";
-/// How pseudonyms and sealed values begin.
-const TOKENS: [&[u8]; 2] = [b"ps1_", ENVELOPE];
+/// How pseudonyms begin.
+const PSEUDONYM: &[u8] = b"ps1_";
 /// How addresses that stand for others end.
 const RESERVED: &[u8] = pseudonyms::DOMAIN.as_bytes();

@@ -137,7 +137,10 @@ fn merge(edit: &Edit<'_>, body: &mut Vec<u8>, whole: &mut Vec<u8>) -> Result<Edi
     let mut shown = Vec::new();
     let Edit { views, pseudonyms, seals, .. } = *edit;
     // As a read of the stored record, by the code that reads.
-    show(edit.shape, trim(edit.stored), Showing { views, pseudonyms, seals }, &mut shown);
+    let showing = Showing { views, pseudonyms, seals };
+    if show(edit.shape, trim(edit.stored), showing, &mut shown).is_unavailable() {
+        return Err(EditError::Locked);
+    }
     let shown = std::str::from_utf8(&shown).map_err(|_| EditError::NoRecord)?;
     let stored = Tree::of(&opened).map_err(|_| EditError::NoRecord).and_then(object)?;
     let shown = record(shown)?;

@@ -241,7 +241,6 @@ fn a_form_of_a_view_is_never_taken_for_a_value() {
     for (field, sent) in [
         ("email", r#"{"email":"b***@mail.example"}"#),
         ("email", r#"{"email":"\u002a**"}"#),
-        ("email", r#"{"email":"pvt1_AAAA"}"#),
         ("code", r#"{"code":"ps1_other"}"#),
         ("secret", r#"{"secret":"ps1_other"}"#),
         ("born", r#"{"born":"1987"}"#),
@@ -537,11 +536,12 @@ fn a_coarser_number_in_quotes_is_an_old_answer_too() {
 
 #[test]
 fn a_mask_of_what_is_shown_now_is_an_old_answer() {
-    for sent in ["***", "A***", "***z", "Ana***iz", "ps1_AAAA", "pvt1_AAAA", "\\u0041*\\u002a*"] {
+    for sent in ["***", "A***", "***z", "Ana***iz", "ps1_AAAA", "\\u0041*\\u002a*"] {
         let refused = patch(&format!(r#"{{"name":"{sent}"}}"#));
         assert!(refused.contains("`name` has the form of a view"), "{sent}: {refused}");
     }
-    for sent in ["B***", "*** new ***", "A*", "Ana Ruiz-***-Gil", "ps2_A"] {
+    // Where nothing is sealed, what looks so is a text like any other.
+    for sent in ["B***", "*** new ***", "A*", "Ana Ruiz-***-Gil", "ps2_A", "pvt1_AAAA"] {
         let text = format!(r#"{{"name":"{sent}"}}"#);
         assert_eq!(patch(&text), text);
     }

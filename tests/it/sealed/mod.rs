@@ -1,0 +1,3 @@
+//! Records whose values the store keeps sealed.
+
+mod writes;
