@@ -45,6 +45,9 @@ pub(super) enum Command {
     /// Shows, approves, cancels and follows long work of the running gateway.
     #[command(subcommand)]
     Job(JobCommand),
+    /// Makes the keys that everything is sealed with.
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Lets people use the admin listener.
     #[command(subcommand)]
     Operator(OperatorCommand),
@@ -106,6 +109,13 @@ pub(super) enum PolicyCommand {
         #[arg(long, value_enum, default_value_t = TestOutput::Tree)]
         output: TestOutput,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum KeyCommand {
+    /// Makes whatever keys are missing, at the provider of the root key and in the folder of keys.
+    /// The gateway must not be running.
+    Init(ConfigArgs),
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -9,6 +9,7 @@ mod demo;
 mod exit;
 mod init;
 mod job;
+mod key;
 mod log;
 mod operator;
 mod pages;
@@ -22,7 +23,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use self::args::{AuditCommand, Cli, Command, OperatorCommand, PolicyCommand, TokenCommand};
+use self::args::{
+    AuditCommand, Cli, Command, KeyCommand, OperatorCommand, PolicyCommand, TokenCommand,
+};
 use self::exit::Failure;
 
 /// Runs the command that the process was started with.
@@ -50,6 +53,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Demo(wish) => demo::run(&wish),
         Command::Init(wish) => init::run(&wish.dir),
         Command::Job(command) => job::run(command),
+        Command::Key(KeyCommand::Init(at)) => key::init(&at.config),
         Command::Man => pages::man(),
         Command::Operator(OperatorCommand::Add { name, role, totp, config }) => {
             operator::add(&config.config, &name, &role, totp)

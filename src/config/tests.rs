@@ -769,8 +769,6 @@ pin = "1234""#)), @r#"
         |             ^^^^^^^^^^^^^^
       help: such keys are made and destroyed by the gateway; name the one before `-epoch-`
     etc/privet.toml:17:1: `[keys.root]` has no `pin`
-     17 | pin = "1234"
-        | ^^^
       help: did you mean `pin_file`?
     "#);
 }

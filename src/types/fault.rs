@@ -121,7 +121,8 @@ fn sets_secret(line: &str) -> bool {
         let key = key.get(start.map_or(0, |at| at + 1)..).unwrap_or_default();
         let names_place = ["_file", "_url"].iter().any(|end| key.ends_with(end));
         let is_text = after.trim_start().starts_with(['"', '\'']);
-        if is_text && !names_place && words.iter().any(|word| key.contains(word)) {
+        let is_secret = key == "pin" || words.iter().any(|word| key.contains(word));
+        if is_text && !names_place && is_secret {
             return true;
         }
         rest = after;

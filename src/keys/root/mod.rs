@@ -5,6 +5,8 @@ mod file;
 mod openbao;
 mod pkcs11;
 #[cfg(test)]
+mod bao_tests;
+#[cfg(test)]
 mod softhsm_tests;
 #[cfg(test)]
 pub(super) mod tests;

@@ -66,11 +66,11 @@ impl Site {
         self.config.dir.join("slots").join(format!("{name}.key"))
     }
 
-    fn token_file(&self) -> PathBuf {
+    pub(super) fn token_file(&self) -> PathBuf {
         self.home.path().join("token")
     }
 
-    async fn provider(&self) -> Arc<dyn Root> {
+    pub(super) async fn provider(&self) -> Arc<dyn Root> {
         open(&self.config.root).await.unwrap()
     }
 }
@@ -89,7 +89,7 @@ pub(super) fn place(slot: Slot, number: u32, tenant: &str) -> Place {
     Place { slot, number, context }
 }
 
-async fn within<T>(work: impl Future<Output = T>) -> T {
+pub(super) async fn within<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(std::time::Duration::from_secs(60), Box::pin(work)).await.unwrap()
 }
 
@@ -149,8 +149,9 @@ pub(super) async fn ends_epochs(root: &dyn Root) {
 }
 
 /// A new site works, works again after a restart, and a second one beside it is refused.
-async fn serves_a_site(url: &str, token: &str) {
-    let site = Site::new(url, token);
+pub(super) async fn serves_a_site(site: impl Fn() -> Site) {
+    let second = site();
+    let site = site();
     site.init().await.unwrap();
     let token_of = async |ring: &KeyRing| {
         let domain = DomainId::parse("person").unwrap();
@@ -184,7 +185,6 @@ async fn serves_a_site(url: &str, token: &str) {
     let refused = KeyRing::open(&elsewhere, Arc::new(SystemEntropy)).await;
     assert!(matches!(refused, Err(KeysError::Slot { .. })), "{refused:?}");
 
-    let second = Site::new(url, token);
     let refused = fault(second.init().await);
     assert!(matches!(refused, ProviderFault::Taken { .. }), "{refused}");
     assert!(site.open().await.is_ok());
@@ -193,7 +193,7 @@ async fn serves_a_site(url: &str, token: &str) {
 #[tokio::test]
 async fn transit_serves_a_site() {
     let server = TransitServer::start().await;
-    within(Box::pin(serves_a_site(&server.url(), TOKEN))).await;
+    within(Box::pin(serves_a_site(|| Site::new(&server.url(), TOKEN)))).await;
     assert_eq!(server.keys(), ["shop", "shop-epoch-1"]);
 }
 
