@@ -91,7 +91,7 @@ fn a_failing_policy_test_is_exit_code_4() {
 fn words_whose_facts_come_later_are_refused_by_name() {
     let site = site();
     site.edit("policies/customer-care.yaml", |text| {
-        text.replace("phone:          {", "phone:          { at_rest: encrypt,")
+        text.replace("phone:          {", "phone:          { on_erase: delete,")
     });
     let out = privet(&site.dir(), &["check"]);
     assert_eq!(out.status.code(), Some(3), "{}", said(&out));
