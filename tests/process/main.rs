@@ -23,5 +23,6 @@ mod planted;
 mod rollback;
 mod secrets;
 mod slowhttp;
+mod stolen;
 mod third_party_client;
 mod third_party_store;

@@ -12,6 +12,13 @@ pub(crate) struct Store {
 impl Store {
     /// Answers each request, whatever its method and body, with what `answer` gives for its target: a JSON body, or 404.
     pub(crate) fn start(answer: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+        Self::conversing(move |_, target, _| answer(target))
+    }
+
+    /// The same, told method, target and body.
+    pub(crate) fn conversing(
+        answer: impl Fn(&str, &str, &[u8]) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let answer = Arc::new(answer);
@@ -31,7 +38,7 @@ impl Store {
     }
 }
 
-fn converse(stream: TcpStream, answer: &dyn Fn(&str) -> Option<String>) -> Option<()> {
+fn converse(stream: TcpStream, answer: &dyn Fn(&str, &str, &[u8]) -> Option<String>) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let mut stream = stream;
     loop {
@@ -48,9 +55,11 @@ fn converse(stream: TcpStream, answer: &dyn Fn(&str) -> Option<String>) -> Optio
             }
             line.clear();
         }
-        reader.read_exact(&mut vec![0; length]).ok()?;
-        let target = first.split(' ').nth(1)?;
-        let (status, body) = match answer(target) {
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).ok()?;
+        let mut words = first.split(' ');
+        let (method, target) = (words.next()?, words.next()?);
+        let (status, body) = match answer(method, target, &body) {
             Some(body) => ("200 OK", body),
             None => ("404 Not Found", "{}".to_owned()),
         };
