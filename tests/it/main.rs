@@ -3,6 +3,8 @@
 //! The modules say `cfg(test)` so that clippy knows them for tests.
 
 #[cfg(test)]
+mod attacks;
+#[cfg(test)]
 mod connection;
 #[cfg(test)]
 mod corpora;

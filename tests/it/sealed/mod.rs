@@ -1,3 +1,4 @@
 //! Records whose values the store keeps sealed.
 
+mod attacks;
 mod writes;

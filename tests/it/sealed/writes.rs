@@ -64,10 +64,16 @@ grants:
 "#;
 
 /// A record of which every planted value is sealed where it is stored.
-const ANA: &str = r#"{"id":"c-1","name":"Ana","email":"ana-planted@mail.example","age":417417,"cards":[{"pan":"planted-4000"},{"pan":"planted-4001"}],"extra":{"deep":["planted-deep"]},"note":"n"}"#;
+pub(super) const ANA: &str = r#"{"id":"c-1","name":"Ana","email":"ana-planted@mail.example","age":417417,"cards":[{"pan":"planted-4000"},{"pan":"planted-4001"}],"extra":{"deep":["planted-deep"]},"note":"n"}"#;
 const PLANTED: [&str; 3] = ["planted", "417417", "eve@"];
 
-async fn ask(gateway: &Gateway, role: &str, call: (&str, &str), more: &str, body: &str) -> Reply {
+pub(super) async fn ask(
+    gateway: &Gateway,
+    role: &str,
+    call: (&str, &str),
+    more: &str,
+    body: &str,
+) -> Reply {
     let mut wanted = wanted("someone");
     wanted.roles = vec![role.to_owned()];
     wanted.purposes = vec!["care".to_owned()];
@@ -87,12 +93,12 @@ async fn ask(gateway: &Gateway, role: &str, call: (&str, &str), more: &str, body
     Reply::parse(exchange(gateway.address, request.as_bytes()).await, false)
 }
 
-async fn one(gateway: &Gateway, role: &str, method: &str, body: &str) -> Reply {
+pub(super) async fn one(gateway: &Gateway, role: &str, method: &str, body: &str) -> Reply {
     ask(gateway, role, (method, "/customers/c-1"), "", body).await
 }
 
 /// A store that holds Ana as the gateway made her.
-async fn with_ana() -> (Table, FakeStore, Gateway) {
+pub(super) async fn with_ana() -> (Table, FakeStore, Gateway) {
     let (table, store) = Table::start(Versions::Strong, &[]).await;
     let gateway = Gateway::start(Setup::new(POLICY, &store));
     let made = ask(&gateway, "boss", ("POST", "/customers"), "", ANA).await;
@@ -111,7 +117,7 @@ fn assert_nothing_leaked(store: &FakeStore) {
     }
 }
 
-fn row(table: &Table) -> serde_json::Value {
+pub(super) fn row(table: &Table) -> serde_json::Value {
     serde_json::from_str(&table.row("c-1").unwrap()).unwrap()
 }
 
