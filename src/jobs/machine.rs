@@ -136,7 +136,9 @@ impl Job {
             }
             Step::Done { progress, summary, report } => (None, progress, summary, report),
         };
-        if cursor.as_ref().is_some_and(|cursor| cursor.len() > MAX_CURSOR) {
+        // As it is written: quotes and the like take more.
+        let written = |cursor: &String| Value::from(cursor.as_str()).to_string().len();
+        if cursor.as_ref().is_some_and(|cursor| written(cursor) > MAX_CURSOR) {
             return Err(StepError::Fatal("the job's cursor is too long"));
         }
         if summary.as_ref().is_some_and(|summary| summary.to_string().len() > MAX_SUMMARY) {

@@ -586,6 +586,58 @@ async fn what_the_log_does_not_take_does_not_happen() {
     assert!(place.clock.uptime_ms() >= 30_000);
 }
 
+/// Gives too much of something.
+#[derive(Debug)]
+struct Greedy(Step);
+
+impl Work for Greedy {
+    fn needs_approval(&self, _: &Value) -> bool {
+        false
+    }
+
+    fn step(self: Arc<Self>, _: At) -> StepFuture {
+        Box::pin(async move { Ok(self.0.clone()) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_gives_more_than_a_row_takes_ends_the_job() {
+    let more = |cursor: String, summary: Option<Value>, done| Step::More {
+        cursor,
+        progress: Progress { done, total: Some(1) },
+        summary,
+        report: Vec::new(),
+    };
+    for (what, step) in [
+        ("cursor", more("x".repeat(513), None, 0)),
+        ("cursor", more("\"".repeat(300), None, 0)),
+        ("summary", more(String::new(), Some(json!("x".repeat(1_100))), 0)),
+        ("did more", more(String::new(), None, 2)),
+    ] {
+        let place = Place::new(Count::default());
+        let kinds = Kinds::default().with("count", Arc::new(Greedy(step)));
+        let sources = (place.clock.clone() as Arc<dyn Clock>, Arc::new(SystemEntropy) as Arc<_>);
+        let jobs = Jobs::new(place.engine.clone(), sources, kinds, JobsConfig::default());
+        let _worker = place.work(&jobs);
+        let job = place.ended(&place.request(1).await.id).await;
+        assert_eq!(job.state, JobState::Failed, "{what}");
+        assert!(reason(&job).contains(what), "{what}: {}", reason(&job));
+    }
+    // A row of a report that is too long is counted, and the rest is kept.
+    let step = Step::Done {
+        progress: Progress::default(),
+        summary: None,
+        report: vec![json!("x".repeat(6_000)), json!("short")],
+    };
+    let place = Place::new(Count::default());
+    let kinds = Kinds::default().with("count", Arc::new(Greedy(step)));
+    let sources = (place.clock.clone() as Arc<dyn Clock>, Arc::new(SystemEntropy) as Arc<_>);
+    let jobs = Jobs::new(place.engine.clone(), sources, kinds, JobsConfig::default());
+    let _worker = place.work(&jobs);
+    let job = place.ended(&place.request(1).await.id).await;
+    assert_eq!((job.report_rows, job.report_lost), (1, 1));
+}
+
 #[tokio::test(start_paused = true)]
 async fn limits_hold() {
     let place = Place::new(asking());

@@ -46,7 +46,7 @@ impl Live {
 pub enum Step {
     /// There is more to do.
     More {
-        /// Where to go on: at most [`MAX_CURSOR`] bytes.
+        /// Where to go on: at most [`MAX_CURSOR`] bytes of JSON.
         cursor: String,
         /// How far the job is now.
         progress: Progress,
@@ -148,7 +148,7 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     fn note(&self, moment: Moment, job: &Job) -> Noted;
 }
 
-/// The longest cursor, in bytes.
+/// The longest cursor, in bytes of JSON.
 pub(super) const MAX_CURSOR: usize = 512;
 /// The longest arguments, in bytes of JSON.
 pub(super) const MAX_ARGS: usize = 1_024;
