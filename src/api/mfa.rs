@@ -66,6 +66,11 @@ impl Mfa {
         Self { state, clock }
     }
 
+    /// The time by which codes and requests expire.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// Looks at a code. What comes of it is on disk before it is told: a right code works once,
     /// a wrong one counts, whatever happens to the process or to other calls at the same time.
     async fn check(&self, name: &str, codes: &Codes, code: &str) -> Result<Verdict, StateError> {

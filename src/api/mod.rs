@@ -7,6 +7,7 @@ mod host;
 mod jobs;
 mod mfa;
 mod operators;
+mod reidentify;
 mod routes;
 mod totp;
 

@@ -41,6 +41,7 @@ use super::host;
 use super::jobs;
 use super::mfa;
 use super::mfa::Mfa;
+use super::reidentify;
 
 /// What the admin listener asks of the running gateway. Implemented above, in `app`.
 pub trait Gateway: Send + Sync + std::fmt::Debug {
@@ -97,6 +98,9 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/jobs/{id}/report", get(jobs::report))
         .route("/api/v1/jobs/{id}/approve", post(jobs::approve))
         .route("/api/v1/jobs/{id}/cancel", post(jobs::cancel))
+        .route("/api/v1/reidentifications", post(reidentify::request))
+        .route("/api/v1/reidentifications/{id}/approve", post(reidentify::approve))
+        .route("/api/v1/reidentifications/{id}/show", post(reidentify::show))
         .route("/api/v1/subjects/show", post(cards::show))
         .route("/api/v1/subjects/status", post(cards::set_status))
         .route("/api/v1/subjects/consent", post(cards::set_consent))

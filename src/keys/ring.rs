@@ -148,7 +148,7 @@ impl KeyRing {
     }
 
     /// The randomness that everything here is sealed with.
-    pub(super) fn entropy(&self) -> &dyn Entropy {
+    pub(crate) fn entropy(&self) -> &dyn Entropy {
         self.0.entropy.as_ref()
     }
 

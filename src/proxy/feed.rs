@@ -151,6 +151,7 @@ async fn release(
     // In order with the entry of the release: nothing leaves before it is on disk.
     sealed.alert.take().into_iter().for_each(|alert| shared.log.note(alert));
     count(shared, owners, (&sealed.bulk, &sealed.shown), &sealed.facts)?;
+    shared.cards.keep_tokens(&sealed.tokens).await.map_err(CallError::Subjects)?;
     let receipt = shared.log.release(sealed.entry()).await.map_err(CallError::Audit)?;
     Ok(sealed.open(receipt))
 }
@@ -168,6 +169,9 @@ async fn release_together(
     }
     for part in &parts {
         count(shared, owners, (&part.bulk, &part.shown), &part.facts)?;
+    }
+    for part in &parts {
+        shared.cards.keep_tokens(&part.tokens).await.map_err(CallError::Subjects)?;
     }
     // All at once, so that they go to disk with one sync.
     let mut waiting = Vec::with_capacity(parts.len());

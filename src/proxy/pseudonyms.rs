@@ -2,12 +2,20 @@
 //! is made: most calls make none.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::Mutex;
 use std::sync::OnceLock;
+use std::sync::PoisonError;
 
 use crate::catalog::DataSet;
 use crate::keys::KeyRing;
 use crate::keys::PurposePseudonyms;
+use crate::policy::Pseudonym;
 use crate::policy::RecordSubject;
+use crate::subjects::Card;
+use crate::subjects::Cards;
+use crate::subjects::NewToken;
+use crate::subjects::Tokenized;
 use crate::transform::Plain;
 use crate::transform::Pseudonyms;
 use crate::types::PurposeId;
@@ -17,12 +25,24 @@ pub(crate) struct CallPseudonyms {
     keys: KeyRing,
     purpose: PurposeId,
     made: OnceLock<PurposePseudonyms>,
+    /// What must be on disk before the reversible tokens made so far may leave.
+    new: Mutex<Vec<NewToken>>,
 }
 
 impl CallPseudonyms {
     /// Derives nothing yet.
     pub(crate) fn new(keys: &KeyRing, purpose: &PurposeId) -> Self {
-        Self { keys: keys.clone(), purpose: purpose.clone(), made: OnceLock::new() }
+        Self {
+            keys: keys.clone(),
+            purpose: purpose.clone(),
+            made: OnceLock::new(),
+            new: Mutex::default(),
+        }
+    }
+
+    /// Takes what must be on disk before the tokens made so far may leave.
+    pub(super) fn take_new(&self) -> Vec<NewToken> {
+        std::mem::take(&mut *self.new.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn made(&self) -> &PurposePseudonyms {
@@ -42,6 +62,43 @@ pub(super) struct RecordPseudonyms<'a> {
     pub(super) set: &'a DataSet,
     /// Whom the record is about, in the order of the data set's subjects.
     pub(super) people: &'a [RecordSubject<'a>],
+    /// Where reversible tokens are kept, and the cards of those people; nothing where what is made
+    /// leaves to nobody.
+    pub(super) vault: Option<(&'a Cards, &'a [Option<Arc<Card>>])>,
+}
+
+impl RecordPseudonyms<'_> {
+    /// Puts what a reversible token stands for where it can be looked up; false when that cannot
+    /// be done, and the token must not be shown.
+    fn keep(&self, plain: &Plain<'_>) -> bool {
+        let Some((vault, cards)) = self.vault else { return true };
+        let place = self.set.owner(plain.field);
+        let card = place.and_then(|place| cards.get(place)?.as_ref());
+        let id = place.and_then(|place| self.people.get(place)?.id);
+        let subject = place.and_then(|place| self.set.subjects.get(place));
+        let (Some(card), Some(id), Some(subject), Some(field)) =
+            (card, id, subject, self.set.get(plain.field))
+        else {
+            return false;
+        };
+        let row = vault.tokenize(
+            card,
+            &Tokenized {
+                purpose: &self.call.purpose,
+                token: self.call.made().token(plain.kind, plain.value),
+                kind: plain.kind,
+                set: self.set.id.as_str(),
+                field: field.path.as_str(),
+                domain: &subject.domain,
+                id,
+                value: plain.value,
+            },
+        );
+        row.is_ok_and(|row| {
+            self.call.new.lock().unwrap_or_else(PoisonError::into_inner).extend(row);
+            true
+        })
+    }
 }
 
 impl Pseudonyms for RecordPseudonyms<'_> {
@@ -51,7 +108,8 @@ impl Pseudonyms for RecordPseudonyms<'_> {
             let domain = &self.set.subjects.get(place)?.domain;
             Some((domain, self.people.get(place)?.id?))
         };
-        self.call.made().write(plain, owner(), out)
+        let is_kept = plain.form != Pseudonym::Token { reversible: true } || self.keep(plain);
+        is_kept && self.call.made().write(plain, owner(), out)
     }
 }
 

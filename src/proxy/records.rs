@@ -19,6 +19,7 @@ use crate::policy::Scratch;
 use crate::policy::Verdict;
 use crate::policy::View;
 use crate::policy::verdict;
+use crate::subjects::NewToken;
 use crate::transform::Batch;
 use crate::transform::Progress;
 use crate::transform::Reader;
@@ -110,6 +111,8 @@ pub(crate) struct Sealed {
     pub(crate) alert: Option<Entry>,
     /// What leaves behind it, of other data sets, each with an entry of its own.
     pub(crate) others: Vec<Self>,
+    /// What must be on disk before it leaves.
+    pub(crate) tokens: Vec<NewToken>,
 }
 
 impl Sealed {
@@ -128,6 +131,7 @@ impl Sealed {
             unopened: Unopenings::default(),
             alert: None,
             others: Vec::new(),
+            tokens: Vec::new(),
         }
     }
 
@@ -379,8 +383,12 @@ impl Desk<'_> {
                         keys.extend(cards.iter().map(|card| card.as_ref()?.keys.clone()));
                     }
                     let seals = RecordSeals::new(&self.shared.keys, set, &keys);
-                    let pseudonyms =
-                        RecordPseudonyms { call: self.pseudonyms, set, people: facts.subjects };
+                    let pseudonyms = RecordPseudonyms {
+                        call: self.pseudonyms,
+                        set,
+                        people: facts.subjects,
+                        vault: Some((&self.shared.cards, cards)),
+                    };
                     let showing = Showing { views, pseudonyms: &pseudonyms, seals: &seals };
                     self.writer.record(self.batch, record, showing, &mut sealed.bytes);
                     sealed.as_stored &= views.iter().all(|view| *view == View::Show);
@@ -392,6 +400,7 @@ impl Desk<'_> {
                 }
             }
         }
+        sealed.tokens = self.pseudonyms.take_new();
         sealed.subjects.sort_unstable();
         sealed.subjects.dedup_by_key(|(token, _)| *token);
         sealed.shown.sort_unstable();

@@ -305,7 +305,8 @@ fn merge(
         routed.set.subjects.iter().map(|subject| scalar(stored, 0, subject.field)).collect();
     let people: Vec<_> =
         ids.iter().map(|id| RecordSubject { id: id.as_deref(), card: None }).collect();
-    let pseudonyms = RecordPseudonyms { call: &call, set: &routed.set, people: &people };
+    let pseudonyms =
+        RecordPseudonyms { call: &call, set: &routed.set, people: &people, vault: None };
     let subjects = routed.set.subjects.iter().map(|subject| subject.field);
     // The path says which record it is.
     let fixed: Vec<FieldIx> = subjects.chain(routed.route.variables()).collect();

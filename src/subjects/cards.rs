@@ -11,6 +11,7 @@ use super::card::Facts;
 use super::config::SubjectsConfig;
 use super::error::SubjectsError;
 use super::metrics::SubjectsMetrics;
+use super::vault::Kept;
 use crate::keys::Held;
 use crate::keys::KeyRing;
 use crate::keys::RecordKey;
@@ -33,6 +34,7 @@ pub(super) struct Shared {
     pub(super) state: Engine,
     pub(super) cache: Cache,
     pub(super) metrics: SubjectsMetrics,
+    pub(super) kept: Kept,
 }
 
 /// What was found about one subject.
@@ -48,7 +50,7 @@ impl Cards {
     pub fn open(keys: KeyRing, state: Engine, config: &SubjectsConfig) -> Self {
         let cache = Cache::new(config.cached_cards);
         let metrics = SubjectsMetrics::default();
-        Self(Arc::new(Shared { keys, state, cache, metrics }))
+        Self(Arc::new(Shared { keys, state, cache, metrics, kept: Kept::default() }))
     }
 
     /// The card, when it is in memory: no waiting, one read lock of one shard.

@@ -89,6 +89,9 @@ impl Cards {
             match done {
                 Ok(rev) => {
                     self.0.metrics.changed.inc();
+                    if matches!(change, Change::Status(SubjectStatus::Erased)) {
+                        self.forget_tokens(&subject.record).await?;
+                    }
                     return Ok(rev.0);
                 }
                 Err(StateError::Conflict { .. }) => {}

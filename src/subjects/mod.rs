@@ -7,12 +7,18 @@ mod changes;
 mod config;
 mod error;
 mod metrics;
+mod reidentify;
+mod vault;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vault_tests;
 
 pub use self::card::{Card, MAX_NAMES};
 pub use self::cards::Cards;
 pub use self::config::SubjectsConfig;
 pub use self::error::SubjectsError;
 pub use self::metrics::SubjectsMetrics;
+pub use self::reidentify::{Reidentification, ReidentifyError, Ticket};
+pub use self::vault::{Meaning, NewToken, Tokenized};

@@ -182,10 +182,13 @@ fn regionless(model: &Model, faults: &mut Faults) {
     }
 }
 
-/// Dates are moved by as many days as their person says: of several or none there is no such
-/// number.
+/// Dates are moved by as many days as their person says, and what reversible tokens stand for is
+/// sealed under their person's key: of several or none there is no such number or key.
 fn ownerless(model: &Model, expanded: &Expanded, faults: &mut Faults) {
-    let needs_one = |view: &View| matches!(view, View::Pseudonymize(Pseudonym::Date { .. }));
+    let needs_one = |view: &View| {
+        let View::Pseudonymize(pseudonym) = view else { return false };
+        matches!(pseudonym, Pseudonym::Date { .. } | Pseudonym::Token { reversible: true })
+    };
     for (at, grant) in model.grants.iter().enumerate() {
         for (set_at, set) in grant.sets.iter().filter_map(|at| Some((*at, model.sets.get(*at)?))) {
             let views = expanded.views(at, set_at).unwrap_or_default();

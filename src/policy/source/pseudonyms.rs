@@ -33,6 +33,7 @@ impl Shape {
 
 /// The words that only some shapes have, as nodes.
 struct Words<'a> {
+    reversible: Option<&'a Node>,
     digits: Option<&'a Node>,
     min_digits: Option<&'a Node>,
     keep_first: Option<&'a Node>,
@@ -51,6 +52,7 @@ pub(super) fn pseudonymize(node: &Node, faults: &mut Faults) -> Option<View> {
         node.word("shape", Shape::parse, &Shape::ALL.map(|(word, _)| word), faults)
     });
     let words = Words {
+        reversible: map.optional("reversible"),
         digits: map.optional("digits"),
         min_digits: map.optional("min_digits"),
         keep_first: map.optional("keep_first"),
@@ -58,12 +60,14 @@ pub(super) fn pseudonymize(node: &Node, faults: &mut Faults) -> Option<View> {
         luhn: map.optional("luhn"),
         days: map.optional("days"),
     };
-    map.later("reversible", faults);
     map.finish(faults);
     let (shape, ()) = (shape?, scope?);
     words.refuse_others(shape, faults);
     let pseudonym = match shape {
-        Shape::Token => Pseudonym::Token { reversible: false },
+        Shape::Token => {
+            let reversible = words.reversible.map_or(Some(false), |node| node.bool(faults))?;
+            Pseudonym::Token { reversible }
+        }
         Shape::Email => Pseudonym::Email,
         Shape::Digits | Shape::Card => words.digits(shape, node, faults)?,
         Shape::Date => {
@@ -78,7 +82,8 @@ impl Words<'_> {
     /// Reports words that the shape does not have.
     fn refuse_others(&self, shape: Shape, faults: &mut Faults) {
         let of_digits = [Shape::Digits, Shape::Card].as_slice();
-        let all: [(&str, Option<&Node>, &[Shape]); 6] = [
+        let all: [(&str, Option<&Node>, &[Shape]); 7] = [
+            ("reversible", self.reversible, &[Shape::Token]),
             ("digits", self.digits, of_digits),
             ("min_digits", self.min_digits, of_digits),
             ("keep_first", self.keep_first, of_digits),
@@ -141,7 +146,8 @@ fn large_enough(digits: Digits, node: &Node, faults: &mut Faults) -> bool {
             grouped(10_u64.pow(u32::from(free)))
         ),
     };
-    let help = "keep fewer digits, or use shape `token`, or a mask";
+    let help = "keep fewer digits, or use shape `token` (with `reversible: true` to look values up \
+                later), or a mask";
     faults.error(&node.place.first_line(), what, help);
     false
 }
