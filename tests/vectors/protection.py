@@ -187,7 +187,7 @@ print(json.dumps({
     ],
     "wrapped": [
         wrapped(bytes_from(0x60), bytes_from(7 * n), "shop", domain, bytes_from(0xC0), epoch, number, bytes_from(n, 16))
-        for n, (domain, epoch, number) in enumerate([("person", 1, 1), ("employee", 1, 2), ("person", 70000, 300)])
+        for n, (domain, epoch, number) in enumerate([("person", 1, 1), ("employee", 1, 1), ("person", 70000, 1)])
     ],
     "pseudonyms": [
         pseudonym(bytes_from(0x80), "shop", 1, purpose, kind, value)
