@@ -23,6 +23,7 @@ pub mod authn;
 pub mod upstream;
 pub mod telemetry;
 pub mod proxy;
+pub mod backfill;
 
 // The control plane and the roof.
 pub mod api;

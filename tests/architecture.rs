@@ -24,6 +24,7 @@ const FLOORS: &[&str] = &[
     "upstream",
     "telemetry",
     "proxy",
+    "backfill",
     "api",
     "config",
     "app",
@@ -95,6 +96,16 @@ fn files_are_short_enough_to_read() {
             let text = fs::read_to_string(&path).unwrap();
             let lines = text.lines().take_while(|l| !l.starts_with("#[cfg(test)]")).count();
             assert!(lines <= MAX_LINES, "{} has {lines} lines; split it", path.display());
+        }
+    }
+}
+
+/// Work on whole data sets has a permit of its own, which no part of the traffic may name.
+#[test]
+fn only_work_on_data_sets_has_a_permit_for_it() {
+    for name in FLOORS.iter().filter(|name| !["policy", "upstream", "backfill"].contains(name)) {
+        for (path, line, text) in code(name) {
+            assert!(!text.contains("Maintenance"), "{}:{line} names it", path.display());
         }
     }
 }

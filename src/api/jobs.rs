@@ -124,7 +124,6 @@ pub(super) async fn cancel(
 impl Admin {
     /// Makes a job, recorded before it is there. For the paths of the kinds: the caller has
     /// checked the operator's role. `lane`: of jobs with the same one only one is unfinished.
-    #[expect(dead_code, reason = "the path of the first kind calls it")]
     pub(super) async fn request_job(
         &self,
         operator: &Operator,

@@ -9,6 +9,7 @@ mod mfa;
 mod operators;
 mod reidentify;
 mod routes;
+mod stores;
 mod totp;
 
 pub use self::checks::Check;

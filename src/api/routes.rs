@@ -42,6 +42,7 @@ use super::jobs;
 use super::mfa;
 use super::mfa::Mfa;
 use super::reidentify;
+use super::stores;
 
 /// What the admin listener asks of the running gateway. Implemented above, in `app`.
 pub trait Gateway: Send + Sync + std::fmt::Debug {
@@ -101,6 +102,7 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/reidentifications", post(reidentify::request))
         .route("/api/v1/reidentifications/{id}/approve", post(reidentify::approve))
         .route("/api/v1/reidentifications/{id}/show", post(reidentify::show))
+        .route("/api/v1/stores/backfill", post(stores::backfill))
         .route("/api/v1/subjects/show", post(cards::show))
         .route("/api/v1/subjects/status", post(cards::set_status))
         .route("/api/v1/subjects/consent", post(cards::set_consent))

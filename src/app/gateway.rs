@@ -27,7 +27,6 @@ use crate::clock::SystemClock;
 use crate::clock::SystemEntropy;
 use crate::config::Config;
 use crate::jobs::Jobs;
-use crate::jobs::Kinds;
 use crate::keys::KeyRing;
 use crate::keys::KeysConfig;
 use crate::keys::RootProvider;
@@ -164,7 +163,7 @@ impl Parts {
         })?;
 
         let sources = (Arc::clone(&clock), entropy as Arc<_>);
-        let jobs = jobs::open(state.clone(), sources, Kinds::default());
+        let jobs = jobs::open(state.clone(), sources, jobs::kinds(&shared));
 
         net.register(&mut registry);
         authn.register(&mut registry);

@@ -6,6 +6,8 @@ use tokio::task::JoinSet;
 
 use crate::api;
 use crate::audit::Log;
+use crate::backfill;
+use crate::backfill::Backfill;
 use crate::clock::Clock;
 use crate::clock::Entropy;
 use crate::jobs::Job;
@@ -19,6 +21,7 @@ use crate::jobs::Unrecorded;
 use crate::jobs::Worker;
 use crate::keys::KeyRing;
 use crate::net::Drain;
+use crate::proxy::Shared;
 use crate::state::Engine;
 use crate::types::told;
 
@@ -31,6 +34,12 @@ pub(super) fn open(
     kinds: Kinds,
 ) -> Jobs {
     Jobs::new(state, sources, kinds, JobsConfig { alone: true, ..JobsConfig::default() })
+}
+
+/// The kinds of this release.
+pub(super) fn kinds(shared: &Arc<Shared>) -> Kinds {
+    let moving = Backfill::new(Arc::clone(shared), backfill::MOST_RECORDS);
+    Kinds::default().with(backfill::KIND, Arc::new(moving))
 }
 
 /// Runs jobs until the drain starts.

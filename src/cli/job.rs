@@ -81,7 +81,8 @@ fn why(job: &Value) -> String {
     }
 }
 
-fn show(caller: &Caller, id: &str, output: Shape) -> Result<(), Failure> {
+/// Shows a job with its report.
+pub(super) fn show(caller: &Caller, id: &str, output: Shape) -> Result<(), Failure> {
     let mut job = find(caller, id)?;
     let report = report(caller, text(&job, "id"))?;
     if let Some(object) = job.as_object_mut() {
@@ -187,7 +188,8 @@ fn find(caller: &Caller, id: &str) -> Result<Value, Failure> {
 }
 
 /// Follows a job to its end: a bar on a terminal, otherwise a line now and then.
-fn watch(caller: &Caller, id: &str, output: Shape) -> Result<(), Failure> {
+/// Follows a job to its end.
+pub(super) fn watch(caller: &Caller, id: &str, output: Shape) -> Result<(), Failure> {
     let mut job = find(caller, id)?;
     let path = format!("/api/v1/jobs/{}", text(&job, "id"));
     let on_terminal = std::io::stderr().is_terminal() && matches!(output, Shape::Table);
@@ -210,6 +212,15 @@ fn watch(caller: &Caller, id: &str, output: Shape) -> Result<(), Failure> {
         pause();
         job = caller.get(&path)?;
     }
+}
+
+/// Waits for the end of a job without a word.
+pub(super) fn wait(caller: &Caller, id: &str) -> Result<(), Failure> {
+    let path = format!("/api/v1/jobs/{id}");
+    while text(&caller.get(&path)?, "finished_at").is_empty() {
+        pause();
+    }
+    Ok(())
 }
 
 /// The exit code says how the job ended.

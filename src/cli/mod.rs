@@ -15,6 +15,7 @@ mod operator;
 mod pages;
 mod policy;
 mod serve;
+mod store;
 mod subject;
 mod time;
 mod token;
@@ -63,6 +64,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
             policy::test(&config.config, output)
         }
         Command::Serve(at) => serve::run(&at.config),
+        Command::Store(command) => store::run(command),
         Command::Subject(command) => subject::run(command),
         Command::Token(TokenCommand::Explain(at)) => token::explain(&at.config),
         Command::Token(TokenCommand::Mint(wish)) => token::mint(&wish),

@@ -9,6 +9,7 @@ mod decide;
 mod facts;
 mod fuzz;
 mod identity;
+mod maintenance;
 mod permit;
 mod refuse;
 mod set;
@@ -28,6 +29,7 @@ pub use self::facts::{
 };
 pub use self::fuzz::read_for_fuzzing;
 pub use self::identity::Identity;
+pub use self::maintenance::{Maintenance, NotAgreed};
 pub use self::permit::{BulkAction, BulkLimit, LegalBasis, Permit};
 pub use self::set::{PolicyFile, PolicySet};
 pub use self::testing::{Render, TestCase, TestReport, TestedFile, run_tests};

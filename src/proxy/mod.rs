@@ -27,7 +27,7 @@ mod links;
 mod metrics;
 mod opening;
 mod patience;
-mod people;
+pub(crate) mod people;
 mod plan;
 mod pseudonyms;
 mod records;

@@ -35,6 +35,7 @@ mod writer;
 pub use self::around::Around;
 pub use self::batch::{Batch, Raw};
 pub use self::columns::Columns;
+pub use self::edit::{Conversion, ConvertError, Converted, Fate, Holder, Move, convert};
 pub use self::edit::{Edit, EditError, Edited, Mode, NewRecord, create, edit, opened};
 pub use self::error::{Malformed, TransformError};
 pub use self::flat::Flat;

@@ -50,6 +50,7 @@ mod credentials;
 mod error;
 mod fetch;
 mod health;
+mod maintain;
 mod metrics;
 mod oauth;
 mod pipe;

@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod attacks;
 #[cfg(test)]
+mod backfill;
+#[cfg(test)]
 mod connection;
 #[cfg(test)]
 mod corpora;

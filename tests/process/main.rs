@@ -11,6 +11,7 @@
 )]
 
 mod audit_cli;
+mod backfill;
 mod command_line;
 mod delivery;
 mod harness;

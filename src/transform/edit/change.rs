@@ -229,7 +229,7 @@ fn kept(stored: Value<'_>, out: &mut Vec<u8>) {
 }
 
 /// Appends a value that was sent, with structure and names written anew.
-fn compact(value: Value<'_>, without_nulls: bool, out: &mut Vec<u8>) {
+pub(super) fn compact(value: Value<'_>, without_nulls: bool, out: &mut Vec<u8>) {
     match value.kind() {
         Kind::Object => {
             let mut object = Braces::open(out);

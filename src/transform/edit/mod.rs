@@ -11,8 +11,10 @@
 mod array;
 mod change;
 mod check;
+mod convert;
 mod equal;
 mod error;
+mod fate;
 mod free;
 mod merge;
 mod number;
@@ -20,7 +22,9 @@ mod opened;
 mod seal;
 mod tree;
 
+pub use self::convert::{Conversion, convert};
 pub use self::error::EditError;
+pub use self::fate::{ConvertError, Converted, Fate, Holder, Move};
 
 use self::change::Change;
 use self::merge::Merge;

@@ -75,11 +75,31 @@ impl Table {
         *row = (text.to_owned(), row.1 + 1);
     }
 
+    /// Removes a record as somebody else would.
+    pub(crate) fn remove(&self, id: &str) {
+        self.rows.lock().unwrap().remove(id);
+    }
+
+    /// The records in the order of their ids, from `_start` on and at most `_limit` of them.
+    pub(crate) fn list(&self, asked: &Asked) -> String {
+        let query = asked.target().split_once('?').map_or("", |(_, query)| query);
+        let parameter = |name: &str| {
+            let found =
+                query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+            found.map(|value| value.parse::<usize>().unwrap())
+        };
+        let rows = self.rows.lock().unwrap();
+        let texts = rows.values().skip(parameter("_start").unwrap_or(0));
+        let texts = texts.take(parameter("_limit").unwrap_or(usize::MAX));
+        format!("[{}]", texts.map(|(text, _)| text.as_str()).collect::<Vec<_>>().join(","))
+    }
+
     fn answer(&self, asked: &Asked) -> Vec<u8> {
         let path = asked.target().split('?').next().unwrap_or_default();
         let id = path.strip_prefix("/customers/").unwrap_or_default();
         let known = self.rows.lock().unwrap().get(id).cloned();
         match (asked.method(), known) {
+            ("GET", None) if path == "/customers" => said("200 OK", "", &self.list(asked)),
             ("POST", _) => self.create(asked),
             (_, None) => said("404 Gone", "", "{\"error\":\"no row c-planted\"}"),
             ("GET", Some((text, version))) => said("200 OK", &self.tag(version), &text),
