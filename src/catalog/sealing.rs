@@ -14,6 +14,8 @@ use crate::types::doc::Value;
 use super::BlindIndex;
 use super::DataSet;
 use super::FieldIx;
+use super::Method;
+use super::Route;
 use super::SealMode;
 use super::Sealing;
 
@@ -201,15 +203,39 @@ pub(super) fn check(set: &DataSet, faults: &mut Faults) {
                 faults.error(&route.place, what, help);
             }
         }
+        check_selection(set, route, faults);
+    }
+}
+
+/// Reports parameters by which callers could select by an index itself, or select by what is
+/// sealed where nobody looks at the records before they leave or change.
+fn check_selection(set: &DataSet, route: &Route, faults: &mut Faults) {
+    let indexes = || set.fields.iter().filter_map(|field| field.at_rest.as_ref()?.index.as_ref());
+    let is_index = |name: &str| indexes().any(|index| *index.member == *name);
+    if let Some(name) = route.query.iter().find(|name| is_index(name)) {
+        let what = format!("`{name}` is an index, by which callers would select");
+        let help = "list the sealed field under `find_by`: its parameter takes the value itself";
+        faults.error(&route.place, what, help);
+    }
+    for (name, ix) in &route.find_by {
+        let own = set.sealing(*ix).and_then(|sealing| sealing.index.as_ref());
+        if is_index(name) && own.is_none_or(|own| *own.member != **name) {
+            let what = format!("`{name}` selects by one field and is the index of another");
+            faults.error(&route.place, what, "give the parameter another name");
+        }
+        if own.is_some() && (route.method != Method::Get || route.opaque.is_some()) {
+            let what =
+                format!("`{name}` selects by a sealed field, and the route returns no records");
+            faults.error(&route.place, what, "only a GET of records can be found so");
+        }
     }
 }
 
 fn unsealable(set: &DataSet, ix: FieldIx) -> Option<(&'static str, &'static str)> {
     let plain = "write `at_rest: plain`, or leave it out";
-    let is_variable = |route: &Arc<super::Route>| route.variables().any(|field| field == ix);
-    let is_given = |route: &Arc<super::Route>| route.created_id == Some(ix);
-    let is_file =
-        |route: &Arc<super::Route>| route.opaque.as_ref().is_some_and(|file| file.field == ix);
+    let is_variable = |route: &Arc<Route>| route.variables().any(|field| field == ix);
+    let is_given = |route: &Arc<Route>| route.created_id == Some(ix);
+    let is_file = |route: &Arc<Route>| route.opaque.as_ref().is_some_and(|file| file.field == ix);
     if set.subjects.is_empty() {
         Some(("no person's key seals data about nobody", plain))
     } else if set.is_subject(ix) {

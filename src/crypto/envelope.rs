@@ -90,7 +90,7 @@ impl Envelope {
     pub fn parse(text: &str) -> Result<Self, EnvelopeFault> {
         let encoded = text.strip_prefix(PREFIX).ok_or(EnvelopeFault::Plain)?;
         // The decoder refuses padding, other alphabets, white space and bits left over.
-        let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| EnvelopeFault::Damaged)?;
+        let mut bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| EnvelopeFault::Damaged)?;
         let Some(([version, suite], rest)) = bytes.split_first_chunk::<2>() else {
             return Err(EnvelopeFault::Damaged);
         };
@@ -102,7 +102,9 @@ impl Envelope {
         if body.len() < TAG_LEN {
             return Err(EnvelopeFault::Damaged);
         }
-        Ok(Self { kid: Kid(*kid), nonce: *nonce, body: body.to_vec() })
+        let (kid, nonce) = (Kid(*kid), *nonce);
+        bytes.drain(..HEAD_LEN);
+        Ok(Self { kid, nonce, body: bytes })
     }
 
     /// The key it says it was sealed with.
@@ -155,20 +157,33 @@ impl FieldKey {
         &self,
         envelope: &Envelope,
     ) -> Result<(ValueKind, Zeroizing<Vec<u8>>), EnvelopeFault> {
+        let mut plain = Zeroizing::new(Vec::with_capacity(envelope.body.len()));
+        let kind = self.open_into(envelope, &mut plain)?;
+        Ok((kind, plain))
+    }
+
+    /// Appends the bytes of a value, and says what it is. Nothing is appended when it does not open.
+    pub fn open_into(
+        &self,
+        envelope: &Envelope,
+        out: &mut Vec<u8>,
+    ) -> Result<ValueKind, EnvelopeFault> {
         if envelope.kid != self.kid {
             return Err(EnvelopeFault::Forged);
         }
         let (body, tag) =
             envelope.body.split_last_chunk::<TAG_LEN>().ok_or(EnvelopeFault::Damaged)?;
-        let mut plain = Zeroizing::new(body.to_vec());
+        let start = out.len();
         for kind in ValueKind::ALL {
-            if self.decrypt(&envelope.nonce, &self.context(kind), &mut plain, tag) {
-                return Ok((kind, plain));
+            // Anew for each: a cipher that had begun to decrypt must not go on from there.
+            out.extend_from_slice(body);
+            let plain = out.get_mut(start..).unwrap_or_default();
+            if self.decrypt(&envelope.nonce, &self.context(kind), plain, tag) {
+                return Ok(kind);
             }
-            // The tag is checked first; a cipher that had begun to decrypt must not go on from there.
-            plain.copy_from_slice(body);
+            out.get_mut(start..).unwrap_or_default().zeroize();
+            out.truncate(start);
         }
-        plain.zeroize();
         Err(EnvelopeFault::Forged)
     }
 

@@ -1,5 +1,6 @@
 //! A person's keys, unwrapped, and what they open and seal.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use crate::catalog::BlindIndex;
@@ -39,12 +40,16 @@ impl SubjectKeys {
         name: &str,
         envelope: &Envelope,
     ) -> Result<(ValueKind, zeroize::Zeroizing<Vec<u8>>), Unopened> {
-        let (kid, state, key) = self.find(envelope.kid()).ok_or(Unopened::Foreign)?;
+        self.opening(name, envelope.kid())?.open(envelope).map_err(|_| Unopened::Forged)
+    }
+
+    /// The key that opens what the key called `kid` sealed for `name`.
+    fn opening(&self, name: &str, kid: Kid) -> Result<FieldKey, Unopened> {
+        let (kid, state, key) = self.find(kid).ok_or(Unopened::Foreign)?;
         if *state == KeyState::Disabled {
             return Err(Unopened::Destroyed);
         }
-        let key = FieldKey::opening(key, *kid, &self.tenant, name);
-        key.open(envelope).map_err(|_| Unopened::Forged)
+        Ok(FieldKey::opening(key, *kid, &self.tenant, name))
     }
 
     /// Appends the envelope of a value, sealed with the newest key.
@@ -90,12 +95,14 @@ pub struct RecordSeals<'a> {
     set: &'a DataSet,
     /// By the place of the subject in the data set; nothing where a person has no key.
     keys: &'a [Option<Arc<SubjectKeys>>],
+    /// The keys of fields that were opened: a record may hold many values of one.
+    derived: RefCell<Vec<(FieldIx, Kid, FieldKey)>>,
 }
 
 impl<'a> RecordSeals<'a> {
     /// `keys`: of the record's people, in the order of the data set's subjects.
     pub fn new(ring: &'a KeyRing, set: &'a DataSet, keys: &'a [Option<Arc<SubjectKeys>>]) -> Self {
-        Self { ring, set, keys }
+        Self { ring, set, keys, derived: RefCell::default() }
     }
 
     fn sealing(&self, field: FieldIx) -> Option<&'a Sealing> {
@@ -119,10 +126,24 @@ impl Seals for RecordSeals<'_> {
             return Err(Unopened::Unavailable);
         }
         let keys = self.owner(field).ok_or(Unopened::Destroyed)?;
-        let (kind, plain) = keys.open(&sealing.name, &envelope)?;
+        let kid = envelope.kid();
+        let mut derived = self.derived.borrow_mut();
+        let known = derived.iter().position(|(of, by, _)| (*of, *by) == (field, kid));
+        let at = match known {
+            Some(at) => at,
+            None => {
+                derived.push((field, kid, keys.opening(&sealing.name, kid)?));
+                derived.len() - 1
+            }
+        };
+        let (_, _, key) = derived.get(at).ok_or(Unopened::Unavailable)?;
+        let start = out.len();
+        let kind = key.open_into(&envelope, out).map_err(|_| Unopened::Forged)?;
         // Text was valid when it was sealed, and nothing else opens.
-        std::str::from_utf8(&plain).map_err(|_| Unopened::Forged)?;
-        out.extend_from_slice(&plain);
+        if std::str::from_utf8(out.get(start..).unwrap_or_default()).is_err() {
+            out.truncate(start);
+            return Err(Unopened::Forged);
+        }
         Ok(kind)
     }
 

@@ -133,7 +133,8 @@ async fn records(
     trail: &mut Trail,
 ) -> Result<Outgoing, CallError> {
     let is_single = decided.is_single();
-    if !is_single && decided.permit.may_leave_out() {
+    let is_sought = !decided.question.routed.sought.is_empty();
+    if !is_single && (is_sought || decided.permit.may_leave_out()) {
         // Known before any record is, so that it tells of none.
         headers.insert("privet-page", HeaderValue::from_static("may-be-short"));
     }
@@ -155,8 +156,10 @@ async fn records(
     };
     let last = records.read().await;
     trail.waited += records.take_waited();
-    let first = records.judge(last?).await?;
+    let mut first = records.judge(last?).await?;
     if is_single && first.records == 0 {
+        let alert = first.alert.take();
+        alert.into_iter().for_each(|alert| inbound.worker.shared().log.note(alert));
         // Not there and not visible look the same.
         trail.tally.left_out = first.left_out;
         return Err(CallError::NotFound);

@@ -44,6 +44,7 @@ use super::plan::PlanFacts;
 use super::plan::Question;
 use super::respond;
 use super::route;
+use super::seek;
 use super::shared::Snapshot;
 use super::trail::Trail;
 use super::worker::Worker;
@@ -164,7 +165,7 @@ fn decide(
     caller: Caller,
     trail: &mut Trail,
 ) -> Result<Decided, CallError> {
-    let Permitted { snapshot, question, permit, target } =
+    let Permitted { snapshot, mut question, permit, target } =
         permitted(inbound, head, (caller, true), trail)?;
     let facts = match &question.routed.route.opaque {
         Some(opaque) => {
@@ -176,7 +177,10 @@ fn decide(
     plan::describe(&permit, &mut trail.facts);
     trail.facts.fields = facts.fields.clone();
     if question.routed.route.opaque.is_none() {
-        opening::may_open(&inbound.worker.shared().keys, &permit)?;
+        let keys = &inbound.worker.shared().keys;
+        opening::may_open(keys, &permit)?;
+        let routed = &question.routed;
+        question.routed.sought = seek::sought(keys, (&routed.set, &routed.route), &target)?;
     }
     let share = room(inbound, &question, &permit)?;
     let shape = snapshot.shape(permit.set_id()).cloned().ok_or(CallError::Route)?;
@@ -255,7 +259,8 @@ pub(crate) async fn fetch(
         headers.accepting(accepted(&decided.question.routed.route, &inbound.head.headers))
     };
     let whom = (decided.question.routed.store, &decided.permit);
-    ask(inbound, whom, (decided.target.clone(), headers), trail).await
+    let target = seek::target(&decided.target, &decided.question.routed.sought);
+    ask(inbound, whom, (target, headers), trail).await
 }
 
 /// What a route's records can be answered with, of what the client accepts.

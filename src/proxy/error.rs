@@ -76,6 +76,8 @@ pub(crate) enum CallError {
     NotFound,
     #[error("{0}")]
     NoRoom(#[source] NoRoom),
+    #[error("a value that records are selected by is none that the field can have")]
+    Filter,
     #[error("a query parameter is not listed on the route")]
     Parameter { listed: Box<str> },
     #[error("the policy in force no longer lets this call go on")]
@@ -118,7 +120,7 @@ impl CallError {
             Self::NotAcceptable => "not_acceptable",
             Self::NotFound => "not_found",
             Self::NoRoom(_) => "buffers",
-            Self::Parameter { .. } => "parameter",
+            Self::Filter | Self::Parameter { .. } => "parameter",
             Self::PolicyChanged => "policy_changed",
             Self::Refused(refusal) => refusal.reason.as_str(),
             Self::Route => "no_route",
@@ -150,7 +152,7 @@ impl CallError {
             }
             Self::Refused(_) => ProblemKind::Denied,
             Self::Head(HeadError::Method) => ProblemKind::NotServed,
-            Self::Head(_) | Self::Parameter { .. } => ProblemKind::BadRequest,
+            Self::Filter | Self::Head(_) | Self::Parameter { .. } => ProblemKind::BadRequest,
             Self::Media | Self::Transform(_) => ProblemKind::Store,
             Self::Method { .. } => ProblemKind::MethodNotAllowed,
             Self::NotAcceptable => ProblemKind::NotAcceptable,
@@ -199,6 +201,10 @@ impl CallError {
             Self::Busy(Busy::Concurrent) => "too many calls are under way for this credential",
             Self::Busy(Busy::Rate) => "calls are started too fast for this credential",
             Self::Busy(Busy::Owners) => "too many callers are active; try again later",
+            Self::Filter => {
+                "a parameter that selects records is empty once it is in the form in which its \
+                 field is compared, or two of them select by one field"
+            }
             Self::Locked => "sealed values cannot be opened at the moment; try again later",
             Self::Media => {
                 "the data store's answer is not what the route says: its media type is not one \

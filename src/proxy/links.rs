@@ -1,5 +1,7 @@
 //! Links of a store's answer, as a client may follow them on the gateway.
 
+use std::fmt;
+
 use http::HeaderValue;
 
 use crate::catalog::Found;
@@ -12,14 +14,22 @@ use crate::types::DataSetId;
 use super::call::Decided;
 use super::config::Place;
 use super::route::Routed;
+use super::seek;
+use super::seek::Sought;
 use super::shared::Shared;
 
 /// What a call said, against which the links of its answer are held.
-#[derive(Debug)]
 pub(crate) struct Links {
     store: usize,
     set: DataSetId,
     target: Target,
+    sought: Vec<Sought>,
+}
+
+impl fmt::Debug for Links {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Links").field("set", &self.set).finish_non_exhaustive()
+    }
 }
 
 impl Links {
@@ -30,7 +40,12 @@ impl Links {
 
     /// The links of the answer to a call of `target`.
     pub(crate) fn of(routed: &Routed, target: &Target) -> Self {
-        Self { store: routed.store, set: routed.set.id.clone(), target: target.clone() }
+        Self {
+            store: routed.store,
+            set: routed.set.id.clone(),
+            target: target.clone(),
+            sought: routed.sought.clone(),
+        }
     }
 
     /// Where a redirect leads on the gateway. It must lead to a route of the same data set and say
@@ -74,6 +89,7 @@ impl Links {
             Place::Prefix(prefix) => prefix.trim_end_matches('/'),
         };
         reroute_location(link, &own, |target| {
+            let target = &seek::told(target, &self.sought);
             let Found::Route(Matched { set, route, vars, .. }) =
                 router.find(Method::Get, target.path())
             else {

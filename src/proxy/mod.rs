@@ -33,6 +33,7 @@ mod pseudonyms;
 mod records;
 mod respond;
 mod route;
+mod seek;
 mod sets;
 mod shared;
 mod trail;

@@ -151,8 +151,8 @@ impl Question {
 fn same_fields(a: &DataSet, b: &DataSet) -> bool {
     let fields = a.fields.len() == b.fields.len()
         && a.fields.iter().zip(&b.fields).all(|(a, b)| {
-            (&a.path, &a.category, a.level, a.flags, a.whole)
-                == (&b.path, &b.category, b.level, b.flags, b.whole)
+            (&a.path, &a.category, a.level, a.flags, a.whole, &a.at_rest)
+                == (&b.path, &b.category, b.level, b.flags, b.whole, &b.at_rest)
         });
     let subjects = a.subjects.len() == b.subjects.len()
         && a.subjects

@@ -21,6 +21,7 @@ use crate::policy::View;
 use crate::policy::verdict;
 use crate::subjects::NewToken;
 use crate::transform::Batch;
+use crate::transform::Misses;
 use crate::transform::Progress;
 use crate::transform::Reader;
 use crate::transform::Showing;
@@ -43,6 +44,8 @@ use super::plan::PlanFacts;
 use super::plan::Question;
 use super::pseudonyms::CallPseudonyms;
 use super::pseudonyms::RecordPseudonyms;
+use super::seek::Sought;
+use super::seek::is_sought;
 use super::shared::Shared;
 
 /// Records of one batch: no entry names more people than these records are about.
@@ -264,6 +267,7 @@ impl Records {
             scratch: &mut self.scratch,
             pseudonyms: &self.pseudonyms,
             shared: &self.shared,
+            sought: &self.question.routed.sought,
             now,
         };
         let mut out = Vec::with_capacity(self.batch.bytes() + self.batch.bytes() / 4 + 64);
@@ -344,6 +348,8 @@ pub(super) struct Desk<'a> {
     pub(super) scratch: &'a mut Scratch,
     pub(super) pseudonyms: &'a CallPseudonyms,
     pub(super) shared: &'a Shared,
+    /// What of the records is sought by sealed fields.
+    pub(super) sought: &'a [Sought],
     pub(super) now: Timestamp,
 }
 
@@ -359,7 +365,7 @@ impl Desk<'_> {
     ) -> Result<(), CallError> {
         let set = self.permit.set();
         let is_sealed = set.fields.iter().any(|field| field.at_rest.is_some());
-        let mut keys = Vec::new();
+        let (mut keys, mut misses) = (Vec::new(), Misses::default());
         let per_record = set.subjects.len();
         let subjects = people.facts();
         let fact_fields = self.permit.fact_fields();
@@ -383,6 +389,15 @@ impl Desk<'_> {
                         keys.extend(cards.iter().map(|card| card.as_ref()?.keys.clone()));
                     }
                     let seals = RecordSeals::new(&self.shared.keys, set, &keys);
+                    let about = (set.as_ref(), cards);
+                    let metrics = &self.shared.metrics;
+                    let here = (self.batch, record);
+                    misses.clear();
+                    if !is_sought(self.sought, here, &seals, &mut misses) {
+                        sealed.unopened.add(&misses, about, metrics)?;
+                        sealed.leave_out();
+                        continue;
+                    }
                     let pseudonyms = RecordPseudonyms {
                         call: self.pseudonyms,
                         set,
@@ -393,9 +408,7 @@ impl Desk<'_> {
                     self.writer.record(self.batch, record, showing, &mut sealed.bytes);
                     sealed.as_stored &= views.iter().all(|view| *view == View::Show);
                     sealed.release(cards, in_clear);
-                    let about = (set.as_ref(), cards);
-                    let is_left_out =
-                        sealed.unopened.add(self.writer.misses(), about, &self.shared.metrics)?;
+                    let is_left_out = sealed.unopened.add(self.writer.misses(), about, metrics)?;
                     sealed.as_stored &= !is_left_out;
                 }
             }

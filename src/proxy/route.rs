@@ -18,6 +18,7 @@ use crate::types::DataSetId;
 
 use super::config::Place;
 use super::error::CallError;
+use super::seek::Sought;
 use super::shared::Mount;
 use super::shared::Shared;
 use super::shared::Snapshot;
@@ -32,6 +33,8 @@ pub(crate) struct Routed {
     pub(crate) route: Arc<Route>,
     /// The fields it selects by, without repetition.
     pub(crate) selects_by: Vec<FieldIx>,
+    /// What of that is sealed, and how the store is asked for it.
+    pub(crate) sought: Vec<Sought>,
     /// The values of the path's variables: personal data.
     vars: Vec<(FieldIx, String)>,
     /// The data set whose route it is, when it is another one than `set`.
@@ -53,6 +56,8 @@ impl Routed {
             set: Arc::clone(set),
             route: Arc::clone(&self.route),
             selects_by: if is_own { self.selects_by.clone() } else { Vec::new() },
+            // The store was asked for these among the route's own records alone.
+            sought: Vec::new(),
             vars: if is_own { self.vars.clone() } else { Vec::new() },
             owner: Some(self.owner().clone()),
         }
@@ -126,7 +131,7 @@ pub(crate) fn route(
     selects_by.sort_unstable();
     selects_by.dedup();
     let Matched { set, route, vars } = matched;
-    Ok(Routed { store, set, route, selects_by, vars, owner: None })
+    Ok(Routed { store, set, route, selects_by, sought: Vec::new(), vars, owner: None })
 }
 
 /// The query parameters a route lists, in words.

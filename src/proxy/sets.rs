@@ -348,6 +348,7 @@ impl Side {
             scratch: &mut self.scratch,
             pseudonyms: &self.pseudonyms,
             shared,
+            sought: &self.question.routed.sought,
             now,
         };
         desk.judge_all(people, &mut sealed)?;

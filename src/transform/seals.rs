@@ -135,7 +135,7 @@ impl Misses {
     }
 
     /// Counts one value.
-    pub(super) fn add(&mut self, field: FieldIx, why: Unopened) {
+    pub fn add(&mut self, field: FieldIx, why: Unopened) {
         match self.each.iter_mut().find(|miss| (miss.field, miss.why) == (field, why)) {
             Some(miss) => miss.count = miss.count.saturating_add(1),
             None => self.each.push(Miss { field, why, count: 1 }),

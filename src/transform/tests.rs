@@ -9,6 +9,7 @@ mod flat;
 mod oracle;
 mod reading;
 mod rows;
+mod sealed;
 mod sealed_edit;
 mod sets;
 mod views;
