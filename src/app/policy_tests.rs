@@ -110,3 +110,46 @@ fn failures(report: &TestReport) -> String {
         .collect::<Vec<_>>()
         .join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::clock::SystemClock;
+    use crate::policy::PolicyFile;
+    use crate::policy::PolicySet;
+
+    const POLICY: &str = include_str!("../../policies/customer-care.yaml");
+    const TESTS: &str = include_str!("../../policies/customer-care.test.yaml");
+
+    fn report(policy: &str) -> TestReport {
+        let file = |name: &str, text: &str| PolicyFile { name: name.into(), text: text.into() };
+        let mut faults = Faults::new();
+        let now = SystemClock.now();
+        let policy =
+            PolicySet::compile(&[file("customer-care.yaml", policy)], now, &mut faults).unwrap();
+        let keys = KeyRing::ephemeral(Engine::memory(), Arc::new(SystemEntropy)).unwrap();
+        let tests = [file("customer-care.test.yaml", TESTS)];
+        policy::run_tests(&Arc::new(policy), &tests, &Rewriter { keys }, &mut faults)
+    }
+
+    #[test]
+    fn tests_come_out_the_same_whether_fields_are_sealed_or_not() {
+        let mut sealed = POLICY.to_owned();
+        for (field, at_rest) in [
+            ("category: user.contact.email", ", at_rest: encrypt, index: email_index"),
+            ("category: user.contact.phone_number", ", at_rest: encrypt"),
+            ("category: user.demographic.date_of_birth", ", at_rest: encrypt"),
+            ("category: user.health_and_medical", ", at_rest: encrypt"),
+            ("category: user.financial.credit_card", ", at_rest: encrypt"),
+            ("category: user.behavior.purchase_history, whole: true", ", at_rest: encrypt"),
+        ] {
+            let line = format!("{field} }}");
+            sealed = sealed.replacen(&line, &format!("{field}{at_rest} }}"), 1);
+        }
+        assert!(sealed.matches("at_rest: encrypt").count() >= 6);
+        let (plain, sealed) = (report(POLICY), report(&sealed));
+        assert!(!plain.is_empty() && plain.failed() == 0, "{}", plain.tree());
+        assert_eq!(sealed.tree(), plain.tree());
+    }
+}

@@ -210,3 +210,25 @@ fn a_value_has_one_owner_one_name_and_one_index() {
         assert!(told.contains(why), "{why}: {told}");
     }
 }
+
+#[test]
+fn nobody_selects_by_an_index_itself_or_where_nobody_looks_at_the_records() {
+    let sealed = with("{ category: user.contact.email, at_rest: encrypt, index: ix }");
+    let list = "find_by: { mail: email }";
+    let cases = [
+        (list, "query: [ix], find_by: { mail: email }", "`ix` is an index"),
+        (list, "find_by: { mail: email, ix: nick }", "is the index of another"),
+        (list, "find_by: { ix: email }", ""),
+        (
+            "created_id: $.number",
+            "created_id: $.number, find_by: { mail: email }",
+            "the route returns no records",
+        ),
+        ("field: photo", "field: photo, find_by: { mail: email }", "the route returns no records"),
+    ];
+    for (from, to, why) in cases {
+        assert!(sealed.contains(from), "{from}");
+        let told = errors_of(&sealed.replace(from, to));
+        assert!(if why.is_empty() { told.is_empty() } else { told.contains(why) }, "{to}: {told}");
+    }
+}

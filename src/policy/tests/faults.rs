@@ -459,3 +459,21 @@ fn a_date_is_moved_of_one_person_alone() {
     let fault = "`g` shows `mail` of `shop.people` as `pseudonymize as date ±30 days`, and nothing says which one person it is about";
     assert!(told.contains(fault), "{told}");
 }
+
+#[test]
+fn what_is_sealed_has_ciphertext_and_matches_no_rows() {
+    let text = "
+privet: policy/v1
+purposes: { help: { basis: contract } }
+roles: { agent: { claim: roles, has: agent } }
+data:
+  shop.people: { subject: { field: id, domain: person }, fields: { id: { category: user.unique_id }, team: { category: user.name, at_rest: encrypt }, mail: { category: user.contact.email, at_rest: encrypt } } }
+grants:
+  - { id: g, roles: [agent], purposes: [help], data: [shop.people], can: [read], fields: { id: show, team: show, mail: ciphertext } }
+";
+    assert!(!faults_of(text).contains("ciphertext"));
+    let told = faults_of(&text.replace("can: [read]", "can: [read], rows: { team: caller.team }"));
+    assert!(told.contains("`team` is sealed, so `rows` cannot match it"), "{told}");
+    let told = faults_of(&text.replace("id: show, team: show, mail", "team: show, id"));
+    assert!(told.contains("warning: `ciphertext` of `id` in `g` shows nothing"), "{told}");
+}

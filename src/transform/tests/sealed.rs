@@ -107,7 +107,7 @@ fn quoted(text: &str) -> String {
 fn an_opened_value_is_what_it_was() {
     let year = View::Generalize(crate::policy::Generalize::Date(crate::policy::DatePart::Year));
     let tens = View::Generalize(crate::policy::Generalize::Number { step: 10 });
-    let (show, pseudonym) = (View::Show, View::Pseudonymize);
+    let (show, pseudonym) = (View::Show, View::TOKEN);
     for (kind, plain, view, shown) in [
         (ValueKind::Text, "Ana", show, r#""Ana""#),
         (ValueKind::Text, "a\"b\\c\n\u{0}/é😀", show, "\"a\\\"b\\\\c\\n\\u0000/é😀\""),
@@ -179,7 +179,7 @@ fn what_is_not_this_value_of_this_person_is_left_out() {
         ("a padded number", ANA.sealed(1, ValueKind::Number, " 1"), Unopened::Forged),
     ];
     for (what, sealed, why) in values {
-        for view in [View::Show, mask(), View::Pseudonymize] {
+        for view in [View::Show, mask(), View::TOKEN] {
             for mode in [SealMode::Strict, SealMode::Migrating] {
                 // Cutting two characters leaves bits over or a wrong tag; either is no value.
                 let (out, found) = one(mode, true, &quoted(sealed), view);

@@ -87,6 +87,7 @@ pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     pub(crate) shared: Arc<Shared>,
     pub(crate) cards: Cards,
+    pub(crate) keys: KeyRing,
     pub(crate) log: Log,
     pub(crate) drain: Drain,
     worker: Arc<Worker>,
@@ -155,7 +156,7 @@ impl Gateway {
             stores: vec![Mount { place: setup.place, store }],
             authenticator,
             cards: cards.clone(),
-            keys,
+            keys: keys.clone(),
             log: log.clone(),
             clock,
             entropy,
@@ -166,7 +167,7 @@ impl Gateway {
         let drain = Drain::new();
         let worker = Worker::new(Arc::clone(&shared));
         let address = listen(Arc::clone(&worker), &drain);
-        Self { address, shared, cards, log, drain, worker, issuer, issuer_config, dir }
+        Self { address, shared, cards, keys, log, drain, worker, issuer, issuer_config, dir }
     }
 
     /// A token for these roles and purposes.

@@ -1,4 +1,5 @@
 //! Records whose values the store keeps sealed.
 
 mod attacks;
+mod reads;
 mod writes;
