@@ -94,13 +94,14 @@ mod tests {
             assert_eq!(codes.step(&code, at).is_some(), counts, "{near}");
         }
         let (three, rest) = code.split_at(3);
+        let (_, last_five) = code.split_at(1);
         for odd in [
             format!(" {code}"),
             format!("{code} "),
             format!("{three} {rest}"),
             format!("0{code}"),
-            format!("+{}", &code[1..]),
-            code[1..].to_owned(),
+            format!("+{last_five}"),
+            last_five.to_owned(),
             String::new(),
             "１２３４５６".to_owned(),
         ] {

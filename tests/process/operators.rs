@@ -55,7 +55,8 @@ fn a_second_factor_is_set_up_beside_a_running_gateway_and_works_once() {
     let (status, said) = verify(&site.dir(), "ada.token", &code);
     assert_eq!((status, said.contains("used already")), (Some(1), true), "{said}");
     // Spaces make no other code of it.
-    let spaced = format!("{} {}", &code[..3], &code[3..]);
+    let (three, rest) = code.split_at(3);
+    let spaced = format!("{three} {rest}");
     assert_eq!(verify(&site.dir(), "ada.token", &spaced).0, Some(1));
     // Nor does somebody else's token, or a restart.
     let (status, said) = verify(&site.dir(), "operator.token", &code);
