@@ -199,6 +199,8 @@ const ATTACKS: [(u8, &str, Answer); 40] = [
         35,
         "one person in both roles of an approval, or one that is old or for something else",
         Tried(&[
+            "two_people_open_tokens_once",
+            "an_expired_or_unknown_request_is_not_approved",
             "nobody_approves_their_own_job_by_whatever_token",
             "an_approval_is_for_one_version_of_one_job",
             "an_approval_comes_within_a_day_or_not_at_all",
