@@ -250,7 +250,7 @@ fn no_23_a_key_row_moved_to_another_place_does_not_unwrap() {
     ] {
         assert_eq!(wrapped.unwrap(&with, &there).err(), Some(RecordFault::Unsealable), "{there:?}");
     }
-    let renumbered = KeyGeneration { number: 2, ..wrapped.clone() };
+    let renumbered = KeyGeneration { number: 2, ..wrapped };
     assert_eq!(renumbered.unwrap(&with, &here).err(), Some(RecordFault::Unsealable));
     let revived = KeyGeneration { state: KeyState::DecryptOnly, ..wrapped };
     assert_eq!(revived.unwrap(&with, &here).err(), Some(RecordFault::Unsealable));
@@ -343,7 +343,7 @@ proptest! {
         // With everything else equal, text and nonce are equal exactly where the places are.
         let (left, right) = (text(&one), text(&two));
         prop_assert_eq!(left == right, one == two);
-        prop_assert_eq!(left[29..45] == right[29..45], one == two);
+        prop_assert_eq!(left.get(29..45) == right.get(29..45), one == two);
         let there = FieldKey::opening(&key, key.kid(), &two.0, &two.1);
         let opened = there.open(&Envelope::parse(&left).unwrap());
         prop_assert_eq!(opened.is_ok(), (&one.0, &one.1) == (&two.0, &two.1));

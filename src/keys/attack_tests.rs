@@ -121,7 +121,7 @@ fn pseudonyms_are_what_another_program_makes_of_the_same_value() {
     for answer in answers.pseudonyms {
         let root: Vec<u8> = (0..answer.root.len())
             .step_by(2)
-            .map(|at| u8::from_str_radix(&answer.root[at..at + 2], 16).unwrap())
+            .map(|at| u8::from_str_radix(answer.root.get(at..at + 2).unwrap(), 16).unwrap())
             .collect();
         let root = Secret::from_slice(&root).unwrap();
         let purpose = PurposeId::parse(&answer.purpose).unwrap();
