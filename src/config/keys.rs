@@ -1,13 +1,8 @@
-//! `[keys]`: who holds the root key, and for how long its keys are used unasked.
-
-use std::ops::RangeInclusive;
-use std::path::PathBuf;
-use std::time::Duration;
+//! `[keys]`: who holds the root key.
 
 use http::Uri;
 
 use crate::keys::HardwareToken;
-use crate::keys::KeysConfig;
 use crate::keys::OpenBao;
 use crate::keys::RootProvider;
 use crate::types::Faults;
@@ -17,26 +12,14 @@ use crate::types::doc::Node;
 use super::auth;
 use super::paths::Paths;
 
-/// What the section says. The folder of keys and the tenant come from elsewhere.
-pub(super) struct Section {
-    root: RootProvider,
-    cached: Duration,
-}
-
-impl Section {
-    pub(super) fn into_config(self, dir: PathBuf, tenant: String) -> KeysConfig {
-        KeysConfig { root: self.root, cached: self.cached, dir, tenant }
-    }
-}
-
-pub(super) fn read(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<Section> {
+/// Who holds the root key.
+pub(super) fn read(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<RootProvider> {
     let mut keys = MapReader::new(node, "`[keys]`", faults)?;
     let root = keys.required("root", faults).and_then(|n| root(n, paths, faults));
-    let cached =
-        keys.optional("cached").map_or(Some(KeysConfig::CACHED), |n| span(n, &SPANS, faults));
+    keys.later("cached", faults);
     keys.later("shred_within", faults);
     keys.finish(faults);
-    Some(Section { root: root?, cached: cached? })
+    root
 }
 
 fn root(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<RootProvider> {
@@ -147,35 +130,4 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && !text.starts_with('.') && text.bytes().all(fits)
 }
 
-/// A length of time such as `1h` or `30m`; as in policies also `1 hour`.
-pub(super) fn span(
-    node: &Node,
-    range: &RangeInclusive<u64>,
-    faults: &mut Faults,
-) -> Option<Duration> {
-    let text = node.as_text().unwrap_or_default();
-    let short = text.split_at_checked(text.len().saturating_sub(1)).and_then(|(number, unit)| {
-        let unit = match unit {
-            "s" => 1,
-            "m" => 60,
-            "h" => 3_600,
-            "d" => 86_400,
-            _ => return None,
-        };
-        number.parse::<u64>().ok()?.checked_mul(unit)
-    });
-    let seconds = match short {
-        Some(seconds) => seconds,
-        None => node.seconds(faults)?,
-    };
-    if range.contains(&seconds) {
-        return Some(Duration::from_secs(seconds));
-    }
-    let help =
-        format!("from {} to {} seconds, written as `30m` or `1h`", range.start(), range.end());
-    node.mismatch("a length of time that fits here", &help, faults)
-}
-
-/// Below a minute every hiccup would lock; above a week, destroying the root key means nothing.
-const SPANS: RangeInclusive<u64> = 60..=604_800;
 const MAX_NAME: usize = 100;

@@ -23,7 +23,6 @@ use crate::audit::AuditConfig;
 use crate::audit::Durability;
 use crate::authn::AuthnConfig;
 use crate::keys::KeysConfig;
-use crate::keys::RootProvider;
 use crate::net::TlsConfig;
 use crate::proxy::Limits;
 use crate::proxy::Place as StorePlace;
@@ -155,15 +154,11 @@ impl Config {
             ("[admin] listen", self.admin.listen == next.admin.listen),
             ("[state]", self.state == next.state),
             ("[audit]", self.audit_settings() == next.audit_settings()),
-            ("[keys]", self.keys_settings() == next.keys_settings()),
+            ("[keys]", self.keys.root == next.keys.root),
             ("[[store]]", self.stores == next.stores),
             ("[telemetry]", self.telemetry == next.telemetry),
         ];
         parts.into_iter().filter(|(_, same)| !same).map(|(part, _)| part).collect()
-    }
-
-    fn keys_settings(&self) -> (&RootProvider, Duration) {
-        (&self.keys.root, self.keys.cached)
     }
 
     /// Without the log's name, which follows from the tenant.
@@ -222,7 +217,7 @@ fn read_root(root: &Node, paths: &Paths, faults: &mut Faults) -> Option<Config> 
         admin: admin?,
         state: state?.0,
         audit,
-        keys: keys.into_config(dir, tenant),
+        keys: KeysConfig { root: keys, dir, tenant },
         authn: AuthnConfig { issuers, certificates },
         stores: stores?,
         telemetry: match telemetry {
