@@ -14,6 +14,7 @@ mod log;
 mod operator;
 mod pages;
 mod policy;
+mod reidentify;
 mod serve;
 mod store;
 mod subject;
@@ -59,6 +60,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Operator(OperatorCommand::Add { name, role, totp, config }) => {
             operator::add(&config.config, &name, &role, totp)
         }
+        Command::Reidentify(command) => reidentify::run(&command),
         Command::Operator(OperatorCommand::Verify { admin }) => operator::verify(&admin),
         Command::Policy(PolicyCommand::Test { config, output }) => {
             policy::test(&config.config, output)

@@ -281,7 +281,8 @@ fn ff1_answers_as_published() {
     for group in set.unwrap().test_groups.into_iter().filter(|group| group.key_size == 256) {
         for test in group.tests {
             let ff1 = Ff1::new(&Secret::from_slice(&test.key).unwrap()).unwrap();
-            let number = |c: char| c.to_digit(10).map_or(u8::MAX, |digit| digit as u8);
+            let number =
+                |c: char| c.to_digit(10).map_or(u8::MAX, |digit| u8::try_from(digit).unwrap());
             let plain: Vec<u8> = test.pt.chars().map(number).collect();
             let mut digits = plain.clone();
             let done = ff1.permute(&test.tweak, &mut digits);
@@ -327,7 +328,7 @@ fn ff1_gives_no_two_numbers_of_six_digits_the_same() {
     let digits = |mut number: u32| {
         let mut digits = [0; 6];
         for digit in digits.iter_mut().rev() {
-            (*digit, number) = ((number % 10) as u8, number / 10);
+            (*digit, number) = (u8::try_from(number % 10).unwrap(), number / 10);
         }
         digits
     };

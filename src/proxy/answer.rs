@@ -80,7 +80,7 @@ pub(crate) async fn of(
     // Who may see one record at most, and it may not be this one, must not learn from a fault of
     // it that it is there.
     let may_be_hidden = decided.is_single() && !decided.permit.covers_every_record();
-    let outgoing = open(inbound, decided, response, trail).await;
+    let outgoing = Box::pin(open(inbound, decided, response, trail)).await;
     outgoing.map_err(|error| if may_be_hidden { error.hidden() } else { error })
 }
 
