@@ -195,6 +195,7 @@ pub(super) fn check(set: &DataSet, faults: &mut Faults) {
         }
     }
     for route in &set.routes {
+        unnamed(set, route, faults);
         for (name, ix) in &route.find_by {
             let sealing = set.sealing(*ix).filter(|sealing| sealing.index.is_none());
             if let (Some(_), Some(field)) = (sealing, set.get(*ix)) {
@@ -228,6 +229,22 @@ fn check_selection(set: &DataSet, route: &Route, faults: &mut Faults) {
                 format!("`{name}` selects by a sealed field, and the route returns no records");
             faults.error(&route.place, what, "only a GET of records can be found so");
         }
+    }
+}
+
+/// Warns of a route that can make only records that say themselves whom they are about: without
+/// that nobody knows whose key seals them.
+fn unnamed(set: &DataSet, route: &Route, faults: &mut Faults) {
+    let is_sealed = set.fields.iter().any(|field| field.at_rest.is_some());
+    let makes = route.method == Method::Post && route.records.is_some();
+    if is_sealed && makes && route.created_id.is_none() {
+        let what = format!(
+            "`POST {}` has no `created_id`: a new record that does not say whom it is about is \
+             refused, because nobody knows whose key seals it",
+            route.template
+        );
+        let help = "write `created_id` where the store gives that id";
+        faults.warning(&route.place, what, help);
     }
 }
 

@@ -232,3 +232,13 @@ fn nobody_selects_by_an_index_itself_or_where_nobody_looks_at_the_records() {
         assert!(if why.is_empty() { told.is_empty() } else { told.contains(why) }, "{to}: {told}");
     }
 }
+
+#[test]
+fn a_route_that_cannot_say_whose_key_seals_a_new_record_is_warned_of() {
+    let what = "`POST /customers` has no `created_id`";
+    let sealed = with("{ category: user.contact.email, at_rest: encrypt, index: ix }");
+    let without = |text: &str| text.replace(", created_id: $.number", "");
+    assert!(faults_of(&without(&sealed)).contains(what));
+    assert!(!faults_of(&sealed).contains(what));
+    assert!(!faults_of(&without(&with("{ category: user.contact.email }"))).contains(what));
+}

@@ -67,6 +67,7 @@ use privet::proxy::Place;
 use privet::proxy::Shared;
 use privet::proxy::Worker;
 use privet::state::Engine;
+use privet::state::MemoryStore;
 use privet::subjects::Cards;
 use privet::subjects::SubjectsConfig;
 use privet::telemetry::Spans;
@@ -108,6 +109,9 @@ pub(crate) struct Setup {
     pub(crate) clock: Arc<dyn Clock>,
     /// Takes the spans of calls.
     pub(crate) spans: Option<Spans>,
+    /// Where the keys of people are kept, and their cards.
+    pub(crate) key_rows: MemoryStore,
+    pub(crate) card_rows: MemoryStore,
 }
 
 impl Setup {
@@ -126,6 +130,8 @@ impl Setup {
             certificates: Vec::new(),
             clock: Arc::new(SystemClock),
             spans: None,
+            key_rows: MemoryStore::default(),
+            card_rows: MemoryStore::default(),
         }
     }
 }
@@ -142,8 +148,9 @@ impl Gateway {
             AuthnConfig { issuers: vec![issuer_config.clone()], certificates: setup.certificates };
         let authenticator =
             Authenticator::new(authn, Arc::clone(&clock), AuthnMetrics::default()).unwrap();
-        let keys = KeyRing::ephemeral(Engine::memory(), entropy.clone()).unwrap();
-        let cards = Cards::open(keys.clone(), Engine::memory(), &SubjectsConfig::default());
+        let keys = KeyRing::ephemeral(Engine::Memory(setup.key_rows), entropy.clone()).unwrap();
+        let state = Engine::Memory(setup.card_rows);
+        let cards = Cards::open(keys.clone(), state, &SubjectsConfig::default());
         let audit = AuditConfig::new(dir.path().join("audit"), ORIGIN);
         let key = NoteKey::new(ORIGIN, keys.audit_signer()).unwrap();
         let log = Log::open(audit, key, Arc::clone(&clock)).unwrap();

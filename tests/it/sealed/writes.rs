@@ -1,5 +1,7 @@
 //! What is written to a store that keeps values sealed: never one of them in clear.
 
+use privet::state::FaultMoment;
+use privet::state::FaultPlan;
 use privet::types::SubjectStatus;
 
 use crate::harness::FakeStore;
@@ -301,4 +303,45 @@ async fn about_nobody_or_the_erased_nothing_is_sealed_and_nothing_sent() {
     assert_eq!(writes.count(), 0);
     assert_eq!(table.row("c-1"), before);
     assert_nothing_leaked(&store);
+}
+
+/// Makes Ana, or changes her, while one call of an engine fails, each once.
+async fn fail_at_every_call(method: &str, body: &str, may_hold: &[&str]) {
+    for of_keys in [true, false] {
+        for moment in [FaultMoment::Before, FaultMoment::After] {
+            for call in 1.. {
+                let (table, store) = Table::start(Versions::Strong, &[]).await;
+                let setup = Setup::new(POLICY, &store);
+                let engine = if of_keys { &setup.key_rows } else { &setup.card_rows }.clone();
+                let gateway = Gateway::start(setup);
+                let post = ("POST", "/customers");
+                if method == "PATCH" {
+                    assert_eq!(ask(&gateway, "boss", post, "", ANA).await.status, 201);
+                }
+                engine.plan_fault(FaultPlan { call, moment });
+                let path = if method == "PATCH" { (method, "/customers/c-1") } else { post };
+                let reply = ask(&gateway, "boss", path, "", body).await;
+                let has_failed = engine.clear_fault();
+                // Nothing in clear; what is there opens, whatever its writer was told.
+                assert_nothing_leaked(&store);
+                assert!(table.len() > 0 || reply.status >= 400, "{call}: {}", reply.status);
+                if table.len() > 0 {
+                    let found = one(&gateway, "boss", "GET", "").await.json()["email"].clone();
+                    assert!(may_hold.iter().any(|value| found == *value), "{call}: {found}");
+                }
+                if !has_failed {
+                    assert!(reply.status < 300, "{}", reply.text());
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn whatever_fails_while_a_record_is_written_it_is_sealed_and_opens() {
+    let sent = r#"{"email":"eve@mail.example"}"#;
+    fail_at_every_call("POST", ANA, &["ana-planted@mail.example"]).await;
+    let may_hold = ["ana-planted@mail.example", "eve@mail.example"];
+    fail_at_every_call("PATCH", sent, &may_hold).await;
 }
