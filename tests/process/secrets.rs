@@ -175,7 +175,7 @@ fn no_36_no_key_is_in_any_file_log_line_or_metric() {
     }
     let mut texts = Vec::new();
     for path in ["/metrics", "/readyz?verbose", "/api/v1/status"] {
-        texts.push((path, get(gateway.admin, path, "", "").body.to_vec()));
+        texts.push((path, get(gateway.admin, path, "", "").body));
     }
     gateway.signal("-TERM");
     let (code_of_exit, log) = gateway.wait();

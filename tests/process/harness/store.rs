@@ -38,7 +38,10 @@ impl Store {
     }
 }
 
-fn converse(stream: TcpStream, answer: &dyn Fn(&str, &str, &[u8]) -> Option<String>) -> Option<()> {
+/// What a store answers to a method, a target and a body.
+type Answer = dyn Fn(&str, &str, &[u8]) -> Option<String>;
+
+fn converse(stream: TcpStream, answer: &Answer) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let mut stream = stream;
     loop {
