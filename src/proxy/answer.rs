@@ -96,7 +96,7 @@ async fn open(
     let has_records = decided.question.routed.route.records.is_some();
     match response.status {
         status if call::carries_records(status) && has_records => {
-            records(inbound, (decided, headers), response, trail).await
+            Box::pin(records(inbound, (decided, headers), response, trail)).await
         }
         status if call::carries_records(status) && decided.is_file() => {
             file::open(inbound, (decided, headers), response, trail).await

@@ -152,21 +152,23 @@ fn what_is_not_this_value_of_this_person_is_left_out() {
     let with_head = |head: [u8; 2]| {
         use base64::Engine as _;
         use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-        let mut bytes = URL_SAFE_NO_PAD.decode(&own["pvt1_".len()..]).unwrap();
+        let mut bytes = URL_SAFE_NO_PAD.decode(own.strip_prefix("pvt1_").unwrap()).unwrap();
         bytes[..2].copy_from_slice(&head);
         format!("pvt1_{}", URL_SAFE_NO_PAD.encode(bytes))
     };
     let last = if own.ends_with('A') { 'B' } else { 'A' };
-    let middle = own.len() / 2;
-    let flipped = if own.as_bytes()[middle] == b'A' { 'B' } else { 'A' };
+    let cut = |length: usize| own.get(..length).unwrap();
+    let (before, after) = own.split_at(own.len() / 2);
+    let flipped = if after.starts_with('A') { 'B' } else { 'A' };
+    let after = after.get(1..).unwrap();
     let values: &[(&str, String, Unopened)] = &[
         ("of somebody else", BO.sealed(1, ValueKind::Text, "Bo"), Unopened::Foreign),
         ("of another field", ANA.sealed(0, ValueKind::Text, "Ana"), Unopened::Forged),
         ("of another tenant", ANA_ELSEWHERE.sealed(1, ValueKind::Text, "A"), Unopened::Forged),
-        ("changed", format!("{}{flipped}{}", &own[..middle], &own[middle + 1..]), Unopened::Forged),
-        ("another spelling", format!("{}{last}=", &own[..own.len() - 1]), Unopened::Malformed),
-        ("cut", own[..own.len() - 2].into(), Unopened::Forged),
-        ("cut to its head", own[..48].into(), Unopened::Malformed),
+        ("changed", format!("{before}{flipped}{after}"), Unopened::Forged),
+        ("another spelling", format!("{}{last}=", cut(own.len() - 1)), Unopened::Malformed),
+        ("cut", cut(own.len() - 2).into(), Unopened::Forged),
+        ("cut to its head", cut(48).into(), Unopened::Malformed),
         ("nothing behind the prefix", "pvt1_".into(), Unopened::Malformed),
         ("text that begins as one", "pvt1_is not sealed".into(), Unopened::Malformed),
         ("version 0", with_head([0, 1]), Unopened::Malformed),
