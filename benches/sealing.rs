@@ -10,6 +10,7 @@ use privet::crypto::Envelope;
 use privet::crypto::Ff1;
 use privet::crypto::FieldKey;
 use privet::crypto::KeyGeneration;
+use privet::crypto::KeyState;
 use privet::crypto::Mac;
 use privet::crypto::NormalForm;
 use privet::crypto::SealKey;
@@ -111,7 +112,10 @@ const CONTEXT: WrapContext<'static> =
 #[divan::bench]
 fn wrap_a_persons_key(bencher: Bencher<'_, '_>) {
     let (with, key) = (SealKey::new(&Secret::new([9; 32])), SubjectKey::new([7; 32]));
-    let wrap = || KeyGeneration::wrap(black_box(&key), 1, &with, &CONTEXT, &[1; 16]).unwrap();
+    let wrap = || {
+        KeyGeneration::wrap(black_box(&key), (1, KeyState::Active), &with, &CONTEXT, &[1; 16])
+            .unwrap()
+    };
     bencher.bench_local(wrap);
 }
 
@@ -119,7 +123,8 @@ fn wrap_a_persons_key(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn unwrap_a_persons_key(bencher: Bencher<'_, '_>) {
     let (with, key) = (SealKey::new(&Secret::new([9; 32])), SubjectKey::new([7; 32]));
-    let wrapped = KeyGeneration::wrap(&key, 1, &with, &CONTEXT, &[1; 16]).unwrap();
+    let wrapped =
+        KeyGeneration::wrap(&key, (1, KeyState::Active), &with, &CONTEXT, &[1; 16]).unwrap();
     bencher.bench_local(|| black_box(&wrapped).unwrap(&with, &CONTEXT).ok().unwrap().kid());
 }
 

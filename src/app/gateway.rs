@@ -171,7 +171,7 @@ impl Parts {
         log.metrics().register(&mut registry);
         shared.metrics().register(&mut registry);
         state.metrics().register(registry.sub_registry_with_prefix("privet_state"));
-        keys.engine().metrics().register(registry.sub_registry_with_prefix("privet_keys"));
+        keys.metrics().register(registry.sub_registry_with_prefix("privet_keys"));
         cards.metrics().register(registry.sub_registry_with_prefix("privet_subjects"));
         jobs.metrics().register(registry.sub_registry_with_prefix("privet_jobs"));
         Ok(Self {

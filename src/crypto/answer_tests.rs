@@ -140,10 +140,17 @@ fn wrapped_keys_are_what_another_program_makes_of_the_same_key() {
         };
         let key = SubjectKey::new(bytes(&answer.subject_key));
         let random = bytes(&answer.random);
-        let made = KeyGeneration::wrap(&key, answer.number, &with, &context, &random).unwrap();
+        let made =
+            KeyGeneration::wrap(&key, (answer.number, KeyState::Active), &with, &context, &random)
+                .unwrap();
         assert_eq!(made.kid.0, bytes(&answer.kid));
         assert_eq!(made.wrapped.as_slice(), unhex(&answer.wrapped));
-        let row = SubjectKeyRecord { epoch: answer.epoch, generations: vec![made] };
+        let row = SubjectKeyRecord {
+            epoch: answer.epoch,
+            domain: None,
+            log: None,
+            generations: vec![made],
+        };
         assert_eq!(row.encode(), unhex(&answer.row));
         let read = SubjectKeyRecord::decode(&unhex(&answer.row)).unwrap();
         let opened = read.generations[0].unwrap(&with, &context).ok().unwrap();

@@ -240,7 +240,8 @@ fn no_20_a_stuck_random_source_repeats_no_nonce_for_other_values() {
 fn no_23_a_key_row_moved_to_another_place_does_not_unwrap() {
     let with = SealKey::new(&Secret::new([9; 32]));
     let here = WrapContext { tenant: "shop", domain: "person", record: &[5; 32], epoch: 1 };
-    let wrapped = KeyGeneration::wrap(&key(1), 1, &with, &here, &[1; 16]).unwrap();
+    let wrapped =
+        KeyGeneration::wrap(&key(1), (1, KeyState::Active), &with, &here, &[1; 16]).unwrap();
     assert!(wrapped.unwrap(&with, &here).is_ok());
     for there in [
         WrapContext { record: &[6; 32], ..here },

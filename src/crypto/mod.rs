@@ -39,5 +39,6 @@ pub(crate) use self::selftest::broken;
 pub use self::selftest::{SelfTestError, self_test};
 pub use self::sign::{BadSignature, Signer, Verifier};
 pub use self::subject::{
-    KeyGeneration, KeyState, Kid, RecordFault, SubjectKey, SubjectKeyRecord, WrapContext,
+    KeyGeneration, KeyState, Kid, LogKey, PendingKey, RecordFault, SubjectKey, SubjectKeyRecord,
+    WrapContext,
 };

@@ -23,6 +23,7 @@ use super::seal::SealKey;
 use super::secret::Secret;
 use super::sign::Signer;
 use super::subject::KeyGeneration;
+use super::subject::KeyState;
 use super::subject::SubjectKey;
 use super::subject::WrapContext;
 
@@ -238,7 +239,7 @@ fn wrapped_gives(answer: &str) -> bool {
     let here = WrapContext { tenant: "shop", domain: "person", record: &record, epoch: 1 };
     let there = WrapContext { epoch: 2, ..here };
     let random = std::array::from_fn(|n| u8::try_from(n).unwrap_or(0));
-    KeyGeneration::wrap(&key, 1, &with, &here, &random).is_ok_and(|made| {
+    KeyGeneration::wrap(&key, (1, KeyState::Active), &with, &here, &random).is_ok_and(|made| {
         is(&made.wrapped, answer)
             && made.unwrap(&with, &here).is_ok_and(|key| key.kid() == made.kid)
             && made.unwrap(&with, &there).is_err()

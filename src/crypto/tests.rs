@@ -119,10 +119,14 @@ fn every_flipped_bit_of_a_sealed_value_is_noticed() {
 const CONTEXT: WrapContext<'static> =
     WrapContext { tenant: "shop", domain: "person", record: &[5; 32], epoch: 1 };
 
+fn wrap(key: u8, number: u32, with: &SealKey) -> KeyGeneration {
+    let (key, place) = (SubjectKey::new([key; 32]), (number, KeyState::Active));
+    KeyGeneration::wrap(&key, place, with, &CONTEXT, &[1; 16]).unwrap()
+}
+
 fn wrapped() -> (SealKey, KeyGeneration) {
     let with = SealKey::new(&Secret::new([9; 32]));
-    let generation =
-        KeyGeneration::wrap(&SubjectKey::new([7; 32]), 1, &with, &CONTEXT, &[1; 16]).unwrap();
+    let generation = wrap(7, 1, &with);
     (with, generation)
 }
 
@@ -183,20 +187,76 @@ fn a_key_that_its_id_does_not_name_is_refused() {
 #[test]
 fn key_records_of_other_versions_are_refused() {
     let (_, generation) = wrapped();
-    let record = SubjectKeyRecord { epoch: 3, generations: vec![generation] };
+    let record =
+        SubjectKeyRecord { epoch: 3, domain: None, log: None, generations: vec![generation] };
     let good = record.encode();
     assert_eq!(SubjectKeyRecord::decode(&good), Ok(record));
     for (place, value, fault) in [
-        (0, 2, RecordFault::Version { version: 2, suite: 1 }),
+        (0, 3, RecordFault::Version { version: 3, suite: 1 }),
+        (0, 2, RecordFault::Length),
         (1, 2, RecordFault::Version { version: 1, suite: 2 }),
         (6, 0, RecordFault::Length),
         (6, 2, RecordFault::Length),
+        (10, 2, RecordFault::Order),
         (11, 0, RecordFault::State),
         (11, 9, RecordFault::State),
     ] {
         let mut bytes = good.clone();
         bytes[place] = value;
         assert_eq!(SubjectKeyRecord::decode(&bytes), Err(fault), "byte {place}");
+    }
+}
+
+#[test]
+fn a_record_of_several_generations_keeps_the_name_of_the_first() {
+    let with = SealKey::new(&Secret::new([9; 32]));
+    let first = SubjectKey::new([7; 32]);
+    let log = first.log_key().wrap(&with, &CONTEXT, &[2; 16]).unwrap();
+    let record = SubjectKeyRecord {
+        epoch: 1,
+        domain: Some("person".into()),
+        log: Some(log),
+        generations: vec![wrap(8, 2, &with), wrap(9, 3, &with)],
+    };
+    let read = SubjectKeyRecord::decode(&record.encode()).unwrap();
+    assert_eq!(read, record);
+    let name = LogKey::unwrap(&read.log.unwrap(), &with, &CONTEXT).unwrap().mac();
+    assert_eq!(name.of(&[b"x"]), first.log_key().mac().of(&[b"x"]));
+    // Neither the log key of another place, nor a generation in its stead.
+    let elsewhere = WrapContext { record: &[6; 32], ..CONTEXT };
+    assert!(LogKey::unwrap(&log, &with, &elsewhere).is_err());
+    let swapped = KeyGeneration { wrapped: log, ..wrap(8, 2, &with) };
+    assert!(swapped.unwrap(&with, &CONTEXT).is_err());
+    assert!(LogKey::unwrap(&wrap(7, 1, &with).wrapped, &with, &CONTEXT).is_err());
+    // Without the log key nobody could tell the name, and generations only count up.
+    let nameless = SubjectKeyRecord { log: None, ..record.clone() };
+    assert_eq!(SubjectKeyRecord::decode(&nameless.encode()), Err(RecordFault::Order));
+    let mut generations = record.generations.clone();
+    generations.reverse();
+    let turned = SubjectKeyRecord { generations, ..record };
+    assert_eq!(SubjectKeyRecord::decode(&turned.encode()), Err(RecordFault::Order));
+}
+
+#[test]
+fn a_pending_key_opens_only_under_its_own_id() {
+    let with = SealKey::new(&Secret::new([9; 32]));
+    let (key, other) = (SubjectKey::new([7; 32]), SubjectKey::new([8; 32]));
+    let place = (1, 5_000, "shop.customers");
+    let pending = PendingKey::wrap(&key, place, (&with, "shop"), &[1; 16]).unwrap();
+    assert_eq!(PendingKey::decode(&pending.encode()), Ok(pending.clone()));
+    assert_eq!(pending.unwrap(&key.kid(), (&with, "shop")).unwrap().kid(), key.kid());
+    assert!(pending.unwrap(&other.kid(), (&with, "shop")).is_err());
+    assert!(pending.unwrap(&key.kid(), (&with, "shop2")).is_err());
+    for changed in [
+        PendingKey { epoch: 2, ..pending.clone() },
+        PendingKey { made_ms: 5_001, ..pending.clone() },
+        PendingKey { set: "shop.customers2".into(), ..pending },
+    ] {
+        assert!(changed.unwrap(&key.kid(), (&with, "shop")).is_err(), "{changed:?}");
+        let mut bytes = changed.encode();
+        assert!(PendingKey::decode(&bytes[..70]).is_err());
+        bytes[0] = 2;
+        assert!(PendingKey::decode(&bytes).is_err());
     }
 }
 

@@ -24,12 +24,78 @@ pub enum KeysError {
     /// Others went on creating the same keys.
     #[error("the same subject keys were created from several sides again and again")]
     Contended,
+    /// Whether the next epoch will be in force after a restart is not known.
+    #[error("the next epoch of keys could not be put in force for good; restart the process")]
+    Closed,
+    /// Which epoch is in force cannot be told, or was not made durable.
+    #[error("`{}` does not say which epoch is in force: {what}", path.display())]
+    Current {
+        /// The file that says it.
+        path: PathBuf,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// An entry of the ledger of tombstones was changed.
+    #[error(
+        "entry {entry} of `{}` was changed: restore the newest copy of that file; without it \
+         people who were erased could come back", path.display()
+    )]
+    Ledger {
+        /// The ledger.
+        path: PathBuf,
+        /// Its number, from 1; 0 for the title.
+        entry: u64,
+    },
+    /// An earlier write to the ledger failed.
+    #[error("an earlier write to `{}` failed; restart the process to read what is on disk", path.display())]
+    LedgerFailed {
+        /// The ledger.
+        path: PathBuf,
+    },
+    /// The ledger is not the one that others remember.
+    #[error(
+        "the first {known} entries of `{}` are not those that are remembered: an older copy was \
+         put back and continued. Restore the newest copy of that file", path.display()
+    )]
+    LedgerForked {
+        /// The ledger.
+        path: PathBuf,
+        /// How many entries are remembered.
+        known: u64,
+    },
+    /// The ledger is older than others remember.
+    #[error(
+        "`{}` has {found} tombstones, but {known} are remembered: it is an older copy, and people \
+         who were erased since would come back. Restore the newest copy of that file", path.display()
+    )]
+    LedgerShort {
+        /// The ledger.
+        path: PathBuf,
+        /// How many entries it has.
+        found: u64,
+        /// How many are remembered.
+        known: u64,
+    },
     /// Subject keys exist, so a slot that is missing was lost and must not be made anew.
     #[error("`{}` is missing but subject keys exist: restore it from a backup; a new one would open none of them", path.display())]
     Lost {
         /// The missing file.
         path: PathBuf,
     },
+    /// A person has as many generations of their key as a record holds.
+    #[error(
+        "a subject has {limit} generations of their key; re-seal their values and destroy the old ones"
+    )]
+    Generations {
+        /// How many that is.
+        limit: usize,
+    },
+    /// The work was cut off; it may or may not have been done.
+    #[error("work on the keys was cut off")]
+    Interrupted,
+    /// A row of the subject keys is none that this release knows.
+    #[error("a row among the subject keys is not of this release")]
+    Row,
     /// No randomness.
     #[error("no key could be made")]
     Entropy(#[source] EntropyError),

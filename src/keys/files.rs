@@ -12,11 +12,13 @@ use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::path::PathBuf;
 
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use super::error::KeysError;
+use crate::clock::Entropy;
 
 /// Reads a secret text. Refuses links, devices, long files and files others may read.
 pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, KeysError> {
@@ -57,9 +59,7 @@ pub(super) fn require_program(path: &Path) -> Result<(), KeysError> {
 
 /// Writes a secret text under a name that nothing has, and makes it durable.
 pub(super) fn create(path: &Path, text: &str) -> Result<(), KeysError> {
-    let mut name = path.file_name().map_or_else(OsString::new, OsString::from);
-    name.push(".new");
-    let fresh = path.with_file_name(name);
+    let fresh = beside(path, ".new");
     let write = || {
         match fs::remove_file(&fresh) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -71,10 +71,56 @@ pub(super) fn create(path: &Path, text: &str) -> Result<(), KeysError> {
         // A link, unlike a rename, never replaces a key that appeared meanwhile.
         fs::hard_link(&fresh, path)?;
         fs::remove_file(&fresh)?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
+        sync_folder_of(path)
     };
     write().map_err(KeysError::io("write", path))
+}
+
+/// Writes a text in the place of another, and makes it durable: after an error either may stand.
+pub(super) fn replace(path: &Path, text: &str) -> Result<(), KeysError> {
+    let fresh = beside(path, ".new");
+    let write = || {
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&fresh, path)?;
+        sync_folder_of(path)
+    };
+    write().map_err(KeysError::io("write", path))
+}
+
+/// Writes random bytes over a file and unlinks it. A file that is gone already is no error.
+pub(super) fn shred(path: &Path, entropy: &dyn Entropy) -> Result<(), KeysError> {
+    let len = match fs::symlink_metadata(path) {
+        Ok(about) => usize::try_from(about.len()).unwrap_or(0).min(MAX_BYTES),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(KeysError::io("read", path)(error)),
+    };
+    let mut noise = vec![0; len];
+    entropy.fill(&mut noise).map_err(KeysError::Entropy)?;
+    let flags = i32::try_from((OFlags::NOFOLLOW | OFlags::CLOEXEC).bits()).unwrap_or(0);
+    let end = || {
+        let mut file = OpenOptions::new().write(true).custom_flags(flags).open(path)?;
+        file.write_all(&noise)?;
+        file.sync_all()?;
+        fs::remove_file(path)?;
+        sync_folder_of(path)
+    };
+    end().map_err(KeysError::io("destroy", path))
+}
+
+/// The path with something after its name.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_name().map_or_else(OsString::new, OsString::from);
+    name.push(suffix);
+    path.with_file_name(name)
+}
+
+/// Makes the names in the folder of `path` durable.
+pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
 }
 
 /// Makes a folder that only this process may enter, and those above it.

@@ -11,19 +11,29 @@
 //! HMAC of it.
 
 mod config;
+mod epoch;
+mod erase;
 mod error;
 mod fault;
 mod files;
+mod home;
+mod ledger;
+mod metrics;
 mod operators;
+mod pending;
 mod pseudonyms;
 mod ring;
+mod roll;
 mod root;
+mod rotate;
 mod seals;
 mod slots;
 mod subject_keys;
 
 #[cfg(test)]
 mod attack_tests;
+#[cfg(test)]
+mod epoch_tests;
 #[cfg(test)]
 mod hygiene;
 #[cfg(test)]
@@ -32,10 +42,15 @@ mod shape_tests;
 pub(crate) mod tests;
 
 pub use self::config::{HardwareToken, KeysConfig, OpenBao, RootProvider};
+pub use self::erase::Destroyed;
 pub use self::error::KeysError;
 pub use self::fault::ProviderFault;
+pub use self::ledger::HighWater;
+pub use self::metrics::KeysMetrics;
 pub use self::operators::OperatorSecrets;
+pub use self::pending::{Awaiting, Pending};
 pub use self::pseudonyms::PurposePseudonyms;
 pub use self::ring::KeyRing;
+pub use self::roll::Rolled;
 pub use self::seals::{RecordSeals, SubjectKeys};
 pub use self::subject_keys::{Held, RecordKey, Subject};

@@ -1,30 +1,36 @@
 //! The ring: every key that is not a single person's, open in memory.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::RwLock;
 
 use super::config::KeysConfig;
+use super::epoch::Epoch;
+use super::epoch::Epochs;
+use super::erase;
 use super::error::KeysError;
+use super::home;
+use super::home::Files;
+use super::home::Home;
+use super::ledger::HighWater;
+use super::ledger::Ledger;
+use super::metrics::KeysMetrics;
 use super::pseudonyms::PurposePseudonyms;
+use super::roll::Steps;
 use super::root;
 use super::slots;
 use super::slots::Slot;
 use super::slots::Slots;
 use super::slots::random_secret;
+use crate::clock::Clock;
 use crate::clock::Entropy;
+use crate::clock::SystemClock;
 use crate::crypto;
 use crate::crypto::KdfCost;
 use crate::crypto::Mac;
-use crate::crypto::SealKey;
 use crate::crypto::Secret;
 use crate::crypto::Signer;
 use crate::state::Engine;
-use crate::state::StateConfig;
-use crate::types::DomainId;
 use crate::types::PurposeId;
 
 /// All keys of an installation. Clones share them; they are wiped when the last one goes.
@@ -33,13 +39,15 @@ pub struct KeyRing(pub(super) Arc<Ring>);
 
 pub(super) struct Ring {
     pub(super) tenant: Arc<str>,
-    index: Mac,
-    pub(super) epoch: Secret,
     pub(super) records: Mac,
-    pub(super) subjects: Engine,
     pub(super) entropy: Arc<dyn Entropy>,
-    /// The keys that wrap, by domain; there are as many domains as the policy names.
-    pub(super) domains: RwLock<HashMap<DomainId, Arc<SealKey>>>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) ledger: Ledger,
+    pub(super) epochs: Epochs,
+    pub(super) home: Home,
+    pub(super) metrics: KeysMetrics,
+    pub(super) steps: Steps,
+    index: Mac,
     pseudonyms: Secret,
     audit: Secret,
     tokens: Mac,
@@ -57,13 +65,23 @@ impl KeyRing {
         crypto::self_test().map_err(KeysError::SelfTest)?;
         root::create(&config.root, &slots::folder(&config.dir), cost, entropy).await?;
         let slots = Slots::new(&config.dir, &config.tenant, root::open(&config.root).await?);
+        let epoch = home::current(&config.dir)?;
+        let in_use = home::folder(&config.dir, epoch).exists();
+        let has_ledger = ledger_file(config).exists();
         for slot in Slot::ALL {
-            let path = slots.path(slot, FIRST);
-            match (path.exists(), subject_folder(&config.dir).exists()) {
-                (true, _) => drop(slots.open(slot, FIRST).await?),
-                // A blind index can be made anew from the values; what the others make cannot.
-                (false, true) if slot != Slot::Index => return Err(KeysError::Lost { path }),
-                (false, _) => slots.create(slot, FIRST, entropy).await?,
+            let number = if slot == Slot::Epoch { epoch } else { FIRST };
+            let path = slots.path(slot, number);
+            // A blind index can be made anew from the values, and a ledger without an entry needs
+            // no key that it had; what the others make cannot be made again.
+            let lost = match slot {
+                Slot::Index => false,
+                Slot::Ledger => has_ledger,
+                _ => in_use,
+            };
+            match (path.exists(), lost) {
+                (true, _) => drop(slots.open(slot, number).await?),
+                (false, true) => return Err(KeysError::Lost { path }),
+                (false, _) => slots.create(slot, number, entropy).await?,
             }
         }
         Ok(())
@@ -75,48 +93,72 @@ impl KeyRing {
         root::examine(&config.root)
     }
 
-    /// Opens what [`Self::init`] made, and the subject keys. Blocks for the time of one key
-    /// derivation: call it at start.
+    /// Opens what [`Self::init`] made, and the subject keys; destroys what is left of earlier
+    /// epochs, and carries out the erasures that an older copy of the keys has forgotten. Blocks
+    /// for the time of one key derivation: call it at start.
     pub async fn open(config: &KeysConfig, entropy: Arc<dyn Entropy>) -> Result<Self, KeysError> {
         crypto::self_test().map_err(KeysError::SelfTest)?;
         let slots = Slots::new(&config.dir, &config.tenant, root::open(&config.root).await?);
         let audit = slots.open(Slot::Audit, FIRST).await?;
-        let epoch = slots.open(Slot::Epoch, FIRST).await?;
         let index = Mac::new(&slots.open(Slot::Index, FIRST).await?);
         let pseudonyms = slots.open(Slot::Pseudonyms, FIRST).await?;
         let records = Mac::new(&slots.open(Slot::Records, FIRST).await?);
         let tokens = Mac::new(&slots.open(Slot::Tokens, FIRST).await?);
-        let subjects = StateConfig::Sled { path: subject_folder(&config.dir) };
-        let subjects = Engine::open(&subjects).map_err(KeysError::State)?;
-        let tenant = config.tenant.as_str().into();
-        let domains = RwLock::default();
-        let ring = Ring {
-            tenant,
-            index,
-            epoch,
+        let number = home::current(&config.dir)?;
+        let key = slots.open(Slot::Epoch, number).await?;
+        let metrics = KeysMetrics::default();
+        let engine = home::open_engine(&config.dir, number, &metrics.engine).await?;
+        let known = erase::remembered(&engine).await?;
+        let ledger = open_ledger(config, &slots, known, entropy.as_ref()).await?;
+        let ring = Self(Arc::new(Ring {
+            tenant: config.tenant.as_str().into(),
             records,
-            subjects,
             entropy,
-            domains,
+            clock: Arc::new(SystemClock),
+            ledger,
+            epochs: Epochs::new(Epoch::new(number, key, engine)),
+            home: Home::Files(Files::new(&config.dir, slots)),
+            metrics,
+            steps: Steps::default(),
+            index,
             pseudonyms,
             audit,
             tokens,
-        };
-        Ok(Self(Arc::new(ring)))
+        }));
+        // Once there is a second epoch, nobody may have to guess.
+        ring.0.home.note(number)?;
+        // Only now: what is in force has been opened, so the rest is what nobody needs.
+        ring.0.home.destroy_others(number, ring.0.entropy.as_ref()).await?;
+        ring.read_covered().await?;
+        ring.replay().await?;
+        ring.0.metrics.epoch.set(number.into());
+        Ok(ring)
     }
 
     /// A ring of fresh keys, gone at exit, whose subject keys stand in `subjects`. For
     /// demonstrations and tests.
     pub fn ephemeral(subjects: Engine, entropy: Arc<dyn Entropy>) -> Result<Self, KeysError> {
+        Self::ephemeral_at(subjects, entropy, Arc::new(SystemClock))
+    }
+
+    pub(super) fn ephemeral_at(
+        subjects: Engine,
+        entropy: Arc<dyn Entropy>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, KeysError> {
         crypto::self_test().map_err(KeysError::SelfTest)?;
         let fresh = || random_secret(entropy.as_ref());
+        let metrics = KeysMetrics { engine: subjects.metrics().clone(), ..KeysMetrics::default() };
         let ring = Ring {
             tenant: "ephemeral".into(),
-            index: Mac::new(&fresh()?),
-            epoch: fresh()?,
             records: Mac::new(&fresh()?),
-            subjects,
-            domains: RwLock::default(),
+            ledger: Ledger::ephemeral(&fresh()?),
+            epochs: Epochs::new(Epoch::new(FIRST, fresh()?, subjects)),
+            home: Home::Memory,
+            metrics,
+            clock,
+            steps: Steps::default(),
+            index: Mac::new(&fresh()?),
             pseudonyms: fresh()?,
             audit: fresh()?,
             tokens: Mac::new(&fresh()?),
@@ -168,12 +210,12 @@ impl KeyRing {
 
     /// Whether subject keys can still be made.
     pub fn writable(&self) -> bool {
-        self.0.subjects.writable()
+        self.0.epochs.current().engine.writable()
     }
 
-    /// The engine of the subject keys, for its counters.
-    pub fn engine(&self) -> &Engine {
-        &self.0.subjects
+    /// Counters, those of the engine of subject keys among them.
+    pub fn metrics(&self) -> &KeysMetrics {
+        &self.0.metrics
     }
 }
 
@@ -183,19 +225,39 @@ impl fmt::Debug for KeyRing {
     }
 }
 
-/// Each epoch has a folder, so that it can be unlinked whole.
-fn subject_folder(dir: &Path) -> PathBuf {
-    dir.join(format!("epoch-{FIRST}"))
+/// The ledger of tombstones, outside the folders of epochs.
+fn ledger_file(config: &KeysConfig) -> PathBuf {
+    config.dir.join("tombstones")
 }
 
-/// The number of the only epoch, and of the only key in each other slot, in this version.
+/// Opens the ledger of tombstones. Whoever has none, and remembers none, gets an empty one.
+async fn open_ledger(
+    config: &KeysConfig,
+    slots: &Slots,
+    known: HighWater,
+    entropy: &dyn Entropy,
+) -> Result<Ledger, KeysError> {
+    let path = ledger_file(config);
+    let slot = slots.path(Slot::Ledger, FIRST);
+    if !slot.exists() {
+        // Made by a release that had no ledger yet.
+        if path.exists() || known.count > 0 {
+            return Err(KeysError::Lost { path: slot });
+        }
+        slots.create(Slot::Ledger, FIRST, entropy).await?;
+    }
+    Ledger::open(&path, &slots.open(Slot::Ledger, FIRST).await?, &[known])
+}
+
+/// The number of the first epoch, and of the only key in each other slot.
 pub(super) const FIRST: u32 = 1;
 
 #[cfg(test)]
 impl KeyRing {
     /// Every key that a file must not hold in the clear.
     pub(super) fn secrets(&self) -> Vec<Vec<u8>> {
-        let Ring { epoch, pseudonyms, audit, .. } = self.0.as_ref();
-        [epoch, pseudonyms, audit].map(|secret| secret.expose().to_vec()).to_vec()
+        let Ring { pseudonyms, audit, .. } = self.0.as_ref();
+        let epoch = self.0.epochs.current().secret().to_vec();
+        vec![epoch, pseudonyms.expose().to_vec(), audit.expose().to_vec()]
     }
 }

@@ -24,6 +24,8 @@ pub(super) enum Slot {
     Epoch,
     /// Makes blind indexes.
     Index,
+    /// Names the erased in the ledger of tombstones, and chains its entries.
+    Ledger,
     /// Makes pseudonyms.
     Pseudonyms,
     /// Turns subject ids into the keys of their records.
@@ -33,14 +35,22 @@ pub(super) enum Slot {
 }
 
 impl Slot {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Audit, Self::Epoch, Self::Index, Self::Pseudonyms, Self::Records, Self::Tokens];
+    pub(super) const ALL: [Self; 7] = [
+        Self::Audit,
+        Self::Epoch,
+        Self::Index,
+        Self::Ledger,
+        Self::Pseudonyms,
+        Self::Records,
+        Self::Tokens,
+    ];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Audit => "audit",
             Self::Epoch => "epoch",
             Self::Index => "index",
+            Self::Ledger => "ledger",
             Self::Pseudonyms => "pseudonyms",
             Self::Records => "records",
             Self::Tokens => "tokens",
@@ -92,7 +102,6 @@ impl Slots {
     }
 
     /// Ends the provider's own key of an epoch. The slot's file is another matter.
-    #[expect(dead_code, reason = "epochs do not end in this version")]
     pub(super) async fn destroy(&self, epoch: u32) -> Result<(), KeysError> {
         self.root.destroy(epoch).await
     }

@@ -2,20 +2,21 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::PoisonError;
 
+use super::epoch::Epoch;
 use super::error::KeysError;
-use super::ring::FIRST;
 use super::ring::KeyRing;
 use super::seals::SubjectKeys;
 use crate::crypto::KeyGeneration;
+use crate::crypto::KeyState;
+use crate::crypto::LogKey;
 use crate::crypto::RecordFault;
 use crate::crypto::SealKey;
 use crate::crypto::SubjectKey;
 use crate::crypto::SubjectKeyRecord;
 use crate::crypto::WrapContext;
-use crate::crypto::derive;
 use crate::state::Expect;
+use crate::state::Rev;
 use crate::state::StateError;
 use crate::state::StateStore;
 use crate::state::Tx;
@@ -65,113 +66,183 @@ impl KeyRing {
         Subject { domain, id, record: self.record_key(domain, id) }
     }
 
-    /// The subject's keys, when the subject has any.
+    /// The subject's keys, when the subject has any. The erased have none, whatever is stored.
     pub async fn held(&self, subject: &Subject<'_>) -> Result<Option<Held>, KeysError> {
-        match self.read(subject).await? {
-            Some(record) => self.unwrap(subject, &record).map(Some),
+        let epoch = self.0.epochs.used().await;
+        match self.read(&epoch, &subject.record).await? {
+            Some((record, _)) => self.unwrap(&epoch, subject, &record).map(Some),
             None => Ok(None),
         }
     }
 
-    /// Makes a key for each subject, all in one durable commit. `None` when any of them already has a key: then nothing was made.
-    /// At most 1,024 subjects, each once.
+    /// Makes a key for each subject, all in one durable commit. `None` when any of them already
+    /// has a key or was erased: then nothing was made. At most 1,024 subjects, each once.
     pub async fn create(&self, subjects: &[Subject<'_>]) -> Result<Option<Vec<Held>>, KeysError> {
+        let epoch = self.0.epochs.changing().await?;
+        if subjects.iter().any(|subject| self.is_erased(subject)) {
+            return Ok(None);
+        }
         let mut tx = Tx::new();
         let mut made = Vec::with_capacity(subjects.len());
         for subject in subjects {
-            let (record, held) = self.new_record(subject)?;
+            let (record, held) = self.new_record(&epoch, subject)?;
             made.push(held);
             tx.put(&storage_key(&subject.record), record.encode(), Expect::Absent);
         }
-        match self.0.subjects.commit(tx).await {
+        match epoch.engine.commit(tx).await {
             Ok(_) => Ok(Some(made)),
             Err(StateError::Conflict { .. }) => Ok(None),
             Err(error) => Err(KeysError::State(error)),
         }
     }
 
-    async fn read(&self, subject: &Subject<'_>) -> Result<Option<SubjectKeyRecord>, KeysError> {
-        let found = self.0.subjects.get(&storage_key(&subject.record)).await;
-        match found.map_err(KeysError::State)? {
-            Some(found) => {
-                SubjectKeyRecord::decode(&found.value).map(Some).map_err(KeysError::Record)
-            }
-            None => Ok(None),
-        }
+    /// Whether the ledger of tombstones has the person.
+    pub fn is_erased(&self, subject: &Subject<'_>) -> bool {
+        self.0.ledger.has(&subject.record)
     }
 
-    fn new_record(&self, subject: &Subject<'_>) -> Result<(SubjectKeyRecord, Held), KeysError> {
-        let mut random = zeroize::Zeroizing::new([0; 48]);
-        self.0.entropy.fill(random.as_mut_slice()).map_err(KeysError::Entropy)?;
-        let mut hedge = [0; 16];
-        let mut key = zeroize::Zeroizing::new([0; 32]);
-        let (first, second) = random.split_at(32);
-        key.copy_from_slice(first);
-        hedge.copy_from_slice(second);
-        let key = SubjectKey::new(*key);
-        let generation =
-            KeyGeneration::wrap(&key, 1, &self.wrapping(subject), &self.context(subject), &hedge);
-        let generation = generation.map_err(KeysError::Record)?;
-        let token = name(subject, &key);
+    /// The record of a person who was not erased, and its version.
+    pub(super) async fn read(
+        &self,
+        epoch: &Epoch,
+        record: &RecordKey,
+    ) -> Result<Option<(SubjectKeyRecord, Rev)>, KeysError> {
+        if self.0.ledger.has(record) {
+            return Ok(None);
+        }
+        let found = epoch.engine.get(&storage_key(record)).await.map_err(KeysError::State)?;
+        let Some(found) = found else { return Ok(None) };
+        let record = SubjectKeyRecord::decode(&found.value).map_err(KeysError::Record)?;
+        Ok(Some((record, found.version)))
+    }
+
+    fn new_record(
+        &self,
+        epoch: &Epoch,
+        subject: &Subject<'_>,
+    ) -> Result<(SubjectKeyRecord, Held), KeysError> {
+        let key = self.fresh_key()?;
+        let generation = self.wrap(epoch, subject, &key, (1, KeyState::Active))?;
+        let token = name(subject, &key.log_key());
+        let record = self.record(epoch, subject, None, vec![generation.clone()]);
         let keys = vec![(generation.kid, generation.state, key)];
         let keys = Arc::new(SubjectKeys::new(Arc::clone(&self.0.tenant), keys));
-        let record = SubjectKeyRecord { epoch: FIRST, generations: vec![generation] };
         Ok((record, Held { token, keys }))
     }
 
-    /// Unwraps every generation. The first names the person, so that the name outlives rotation.
-    fn unwrap(&self, subject: &Subject<'_>, record: &SubjectKeyRecord) -> Result<Held, KeysError> {
-        if record.epoch != FIRST {
-            return Err(KeysError::Epoch { epoch: record.epoch });
+    /// A record of this epoch.
+    pub(super) fn record(
+        &self,
+        epoch: &Epoch,
+        subject: &Subject<'_>,
+        log: Option<Wrapped>,
+        generations: Vec<KeyGeneration>,
+    ) -> SubjectKeyRecord {
+        let domain = Some(subject.domain.as_str().to_owned());
+        SubjectKeyRecord { epoch: epoch.number, domain, log, generations }
+    }
+
+    /// Unwraps every generation, and tells the person's name.
+    pub(super) fn unwrap(
+        &self,
+        epoch: &Epoch,
+        subject: &Subject<'_>,
+        record: &SubjectKeyRecord,
+    ) -> Result<Held, KeysError> {
+        let mut keys = Vec::with_capacity(record.generations.len());
+        for generation in &record.generations {
+            let key = self.open_generation(epoch, subject, record, generation)?;
+            keys.push((generation.kid, generation.state, key));
         }
-        let (with, context) = (self.wrapping(subject), self.context(subject));
-        let open = |generation: &KeyGeneration| {
-            let key = generation.unwrap(&with, &context)?;
-            Ok((generation.kid, generation.state, key))
+        let token = match &record.log {
+            Some(log) => {
+                let (with, context) = self.place(epoch, subject.domain.as_str(), &subject.record);
+                name(subject, &LogKey::unwrap(log, &with, &context).map_err(KeysError::Record)?)
+            }
+            None => {
+                let first = keys.first().map(|(_, _, key)| name(subject, &key.log_key()));
+                first.ok_or(KeysError::Record(RecordFault::Length))?
+            }
         };
-        let keys: Result<Vec<_>, RecordFault> = record.generations.iter().map(open).collect();
-        let keys = keys.map_err(KeysError::Record)?;
-        let first = keys.first().map(|(_, _, key)| name(subject, key));
-        let token = first.ok_or(KeysError::Record(RecordFault::Length))?;
         let keys = Arc::new(SubjectKeys::new(Arc::clone(&self.0.tenant), keys));
         Ok(Held { token, keys })
     }
 
-    /// The key that wraps the subject keys of a domain. Derived once and kept: deriving it costs
-    /// more than using it.
-    fn wrapping(&self, subject: &Subject<'_>) -> Arc<SealKey> {
-        let domains = self.0.domains.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(key) = domains.get(subject.domain) {
-            return Arc::clone(key);
+    /// Unwraps one generation of a subject's record.
+    pub(super) fn open_generation(
+        &self,
+        epoch: &Epoch,
+        subject: &Subject<'_>,
+        record: &SubjectKeyRecord,
+        generation: &KeyGeneration,
+    ) -> Result<SubjectKey, KeysError> {
+        if record.epoch != epoch.number {
+            return Err(KeysError::Epoch { epoch: record.epoch });
         }
-        drop(domains);
-        let domain = subject.domain.as_str().as_bytes();
-        let key = derive(&self.0.epoch, &[b"privet/domain/v1", domain]);
-        let key = Arc::new(SealKey::new(&key));
-        let mut domains = self.0.domains.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(domains.entry(subject.domain.clone()).or_insert(key))
+        let domain = subject.domain.as_str();
+        if record.domain.as_ref().is_some_and(|said| said != domain) {
+            return Err(KeysError::Record(RecordFault::Unsealable));
+        }
+        let (with, context) = self.place(epoch, domain, &subject.record);
+        generation.unwrap(&with, &context).map_err(KeysError::Record)
     }
 
-    fn context<'a>(&'a self, subject: &'a Subject<'_>) -> WrapContext<'a> {
-        WrapContext {
-            tenant: &self.0.tenant,
-            domain: subject.domain.as_str(),
-            record: &subject.record.0,
-            epoch: FIRST,
-        }
+    /// Wraps a generation for a subject's record.
+    pub(super) fn wrap(
+        &self,
+        epoch: &Epoch,
+        subject: &Subject<'_>,
+        key: &SubjectKey,
+        as_generation: (u32, KeyState),
+    ) -> Result<KeyGeneration, KeysError> {
+        let (with, context) = self.place(epoch, subject.domain.as_str(), &subject.record);
+        KeyGeneration::wrap(key, as_generation, &with, &context, &self.hedge()?)
+            .map_err(KeysError::Record)
+    }
+
+    /// The key that wraps, and what it binds the keys of a record to.
+    pub(super) fn place<'a>(
+        &'a self,
+        epoch: &Epoch,
+        domain: &'a str,
+        record: &'a RecordKey,
+    ) -> (Arc<SealKey>, WrapContext<'a>) {
+        let context =
+            WrapContext { tenant: &self.0.tenant, domain, record: &record.0, epoch: epoch.number };
+        (epoch.domain(domain), context)
+    }
+
+    /// A subject key that nobody has.
+    pub(super) fn fresh_key(&self) -> Result<SubjectKey, KeysError> {
+        let mut random = zeroize::Zeroizing::new([0; 32]);
+        self.0.entropy.fill(random.as_mut_slice()).map_err(KeysError::Entropy)?;
+        Ok(SubjectKey::new(*random))
+    }
+
+    /// Fresh randomness for a nonce.
+    pub(super) fn hedge(&self) -> Result<[u8; 16], KeysError> {
+        let mut random = [0; 16];
+        self.0.entropy.fill(&mut random).map_err(KeysError::Entropy)?;
+        Ok(random)
     }
 }
 
 /// What a person is called in the audit log: 16 bytes of an HMAC under their log key.
-fn name(subject: &Subject<'_>, key: &SubjectKey) -> SubjectToken {
+pub(super) fn name(subject: &Subject<'_>, key: &LogKey) -> SubjectToken {
     let parts =
         [b"privet/subject-token/v1", subject.domain.as_str().as_bytes(), subject.id.as_bytes()];
-    SubjectToken(key.log_key().short(&parts))
+    SubjectToken(key.mac().short(&parts))
 }
 
-fn storage_key(record: &RecordKey) -> Vec<u8> {
-    [b"subject/".as_slice(), &record.0].concat()
+/// Where the keys of a person stand.
+pub(super) fn storage_key(record: &RecordKey) -> Vec<u8> {
+    [SUBJECTS, &record.0].concat()
 }
+
+/// What the rows of subject keys start with.
+pub(super) const SUBJECTS: &[u8] = b"subject/";
+/// A key under the seal of its epoch.
+pub(super) type Wrapped = [u8; 60];
 
 #[cfg(test)]
 impl KeyRing {
@@ -185,8 +256,9 @@ impl KeyRing {
 
     /// The bytes of a subject's key.
     pub(super) async fn subject_secret(&self, subject: &Subject<'_>) -> Vec<u8> {
-        let record = self.read(subject).await.unwrap().unwrap();
-        let (with, context) = (self.wrapping(subject), self.context(subject));
-        record.generations[0].unwrap(&with, &context).unwrap().expose().to_vec()
+        let epoch = self.0.epochs.used().await;
+        let (record, _) = self.read(&epoch, &subject.record).await.unwrap().unwrap();
+        let newest = record.generations.last().unwrap();
+        self.open_generation(&epoch, subject, &record, newest).unwrap().expose().to_vec()
     }
 }

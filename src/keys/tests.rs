@@ -82,7 +82,7 @@ pub(crate) fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     found
 }
 
-fn person() -> DomainId {
+pub(super) fn person() -> DomainId {
     DomainId::parse("person").unwrap()
 }
 

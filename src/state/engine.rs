@@ -30,6 +30,14 @@ impl Engine {
         }
     }
 
+    /// [`Self::open`], counting where an engine before it counted.
+    pub fn open_counted(config: &StateConfig, metrics: StateMetrics) -> Result<Self, StateError> {
+        match config {
+            StateConfig::Memory => Ok(Self::Memory(MemoryStore::counted(metrics))),
+            StateConfig::Sled { path } => SledStore::open_counted(path, metrics).map(Self::Sled),
+        }
+    }
+
     /// An empty engine in memory.
     pub fn memory() -> Self {
         Self::Memory(MemoryStore::default())

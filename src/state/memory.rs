@@ -61,6 +61,10 @@ impl MemoryStore {
         plan.is_some_and(|plan| shared.calls >= plan.call)
     }
 
+    pub(super) fn counted(metrics: StateMetrics) -> Self {
+        Self { metrics, ..Self::default() }
+    }
+
     pub(super) fn metrics(&self) -> &StateMetrics {
         &self.metrics
     }

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use tokio::sync::RwLock;
+
 use super::cache::Cache;
 use super::cache::Ticket;
 use super::card::Card;
 use super::card::Facts;
 use super::config::SubjectsConfig;
+use super::erase::CARDS;
 use super::error::SubjectsError;
 use super::metrics::SubjectsMetrics;
 use super::vault::Kept;
@@ -35,6 +38,8 @@ pub(super) struct Shared {
     pub(super) cache: Cache,
     pub(super) metrics: SubjectsMetrics,
     pub(super) kept: Kept,
+    /// Held by whoever writes a card; an erasure waits for them and keeps others away.
+    pub(super) changes: RwLock<()>,
 }
 
 /// What was found about one subject.
@@ -50,7 +55,8 @@ impl Cards {
     pub fn open(keys: KeyRing, state: Engine, config: &SubjectsConfig) -> Self {
         let cache = Cache::new(config.cached_cards);
         let metrics = SubjectsMetrics::default();
-        Self(Arc::new(Shared { keys, state, cache, metrics, kept: Kept::default() }))
+        let (kept, changes) = (Kept::default(), RwLock::new(()));
+        Self(Arc::new(Shared { keys, state, cache, metrics, kept, changes }))
     }
 
     /// The card, when it is in memory: no waiting, one read lock of one shard.
@@ -87,7 +93,7 @@ impl Cards {
         for part in missing.chunks(PART) {
             let subjects: Vec<Subject<'_>> =
                 part.iter().map(|((domain, id), _)| self.0.keys.subject(domain, id)).collect();
-            let found = self.load_or_create(&subjects).await?;
+            let found = Box::pin(self.load_or_create(&subjects)).await?;
             for ((_, places), card) in part.iter().zip(found) {
                 for place in places {
                     if let Some(slot) = out.get_mut(*place) {
@@ -153,13 +159,31 @@ impl Cards {
     /// card to be found is then never a card in the making.
     async fn look(&self, subject: &Subject<'_>) -> Result<Known, SubjectsError> {
         let ticket = self.0.cache.ticket(subject.id);
+        if self.0.keys.is_erased(subject) {
+            // Whatever is stored. No version of theirs was ever higher.
+            let facts = Facts { status: SubjectStatus::Erased, ..Facts::default() };
+            return Ok(Known { ticket, held: None, facts: Some((facts, self.0.state.rev().0)) });
+        }
         let held = self.0.keys.held(subject).await.map_err(SubjectsError::Keys)?;
-        let stored = self.0.state.get(&storage_key(&subject.record)).await;
-        let facts = match stored.map_err(SubjectsError::State)? {
-            Some(stored) => Some((Facts::decode(&stored.value)?, stored.version.0)),
-            None => None,
-        };
+        let facts = self.stored(&subject.record).await?;
         Ok(Known { ticket, held, facts })
+    }
+
+    /// The stored part of a card, and its version.
+    pub(super) async fn stored(
+        &self,
+        record: &RecordKey,
+    ) -> Result<Option<(Facts, u64)>, SubjectsError> {
+        match self.0.state.get(&storage_key(record)).await.map_err(SubjectsError::State)? {
+            Some(stored) => Ok(Some((Facts::decode(&stored.value)?, stored.version.0))),
+            None => Ok(None),
+        }
+    }
+
+    /// Makes the card of a person who has none; false when somebody else did meanwhile.
+    pub(super) async fn make_card(&self, subject: &Subject<'_>) -> Result<bool, SubjectsError> {
+        let known = self.look(subject).await?;
+        self.make_cards(&[*subject], &mut [known]).await
     }
 
     /// Makes the cards of those who have neither key nor card; false when somebody else did.
@@ -168,6 +192,7 @@ impl Cards {
         subjects: &[Subject<'_>],
         known: &mut [Known],
     ) -> Result<bool, SubjectsError> {
+        let _change = self.0.changes.read().await;
         let mut tx = Tx::new();
         let blank = Facts::default().encode()?;
         let is_new = |known: &Known| known.held.is_none() && known.facts.is_none();
@@ -177,6 +202,11 @@ impl Cards {
         let count = tx.len();
         if count == 0 {
             return Ok(true);
+        }
+        let mut new = subjects.iter().zip(known.iter()).filter(|(_, known)| is_new(known));
+        if new.any(|(subject, _)| self.0.keys.is_erased(subject)) {
+            // Erased since they were looked at.
+            return Ok(false);
         }
         let rev = match self.0.state.commit(tx).await {
             Ok(rev) => rev,
@@ -230,7 +260,7 @@ impl Cards {
 
 /// Where the card of a subject stands in the state.
 pub(super) fn storage_key(record: &RecordKey) -> Vec<u8> {
-    [b"card/".as_slice(), &record.0].concat()
+    [CARDS, &record.0].concat()
 }
 
 impl fmt::Debug for Cards {

@@ -83,7 +83,9 @@ impl Cards {
             let mut tx = Tx::new();
             let current = Expect::Version(Rev(card.version));
             tx.put(&storage_key(&subject.record), facts.encode()?, current);
+            let writing = self.0.changes.read().await;
             let done = self.0.state.commit(tx).await;
+            drop(writing);
             // After a failure too: it may have been made all the same.
             self.0.cache.changed(domain, id);
             match done {

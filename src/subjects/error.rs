@@ -19,6 +19,9 @@ pub enum SubjectsError {
     /// The person was erased; nothing about them changes any more.
     #[error("the subject was erased, which is final")]
     Erased,
+    /// A hold keeps the person's data, and their key with it.
+    #[error("the subject is on hold; release the hold first")]
+    Held,
     /// The subject id or the name of a consent is not one.
     #[error("{what} is not valid")]
     Invalid {
@@ -49,7 +52,7 @@ impl ClientError for SubjectsError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Invalid { .. } | Self::TooMany { .. } => ErrorKind::BadRequest,
-            Self::Erased => ErrorKind::Denied,
+            Self::Erased | Self::Held => ErrorKind::Denied,
             _ => ErrorKind::Unavailable,
         }
     }
@@ -59,6 +62,7 @@ impl ClientError for SubjectsError {
             Self::Invalid { .. } => "the subject id or the name is not valid".into(),
             Self::TooMany { .. } => "the subject has too many consents or opt-outs".into(),
             Self::Erased => "the subject was erased".into(),
+            Self::Held => "the subject is on hold; release the hold first".into(),
             _ => "the gateway cannot read what it keeps about this person".into(),
         }
     }

@@ -5,11 +5,14 @@ mod card;
 mod cards;
 mod changes;
 mod config;
+mod erase;
 mod error;
 mod metrics;
 mod reidentify;
 mod vault;
 
+#[cfg(test)]
+mod erase_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

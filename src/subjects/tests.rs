@@ -30,20 +30,20 @@ use crate::types::SubjectStatus;
 use crate::types::SubjectToken;
 use crate::types::Timestamp;
 
-fn person() -> DomainId {
+pub(super) fn person() -> DomainId {
     DomainId::parse("person").unwrap()
 }
 
 /// Cards in memory, and the engines below them.
-struct Bench {
-    cards: Cards,
-    keys: MemoryStore,
-    state: MemoryStore,
-    ring: KeyRing,
+pub(super) struct Bench {
+    pub(super) cards: Cards,
+    pub(super) keys: MemoryStore,
+    pub(super) state: MemoryStore,
+    pub(super) ring: KeyRing,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let (keys, state) = (MemoryStore::default(), MemoryStore::default());
         let ring = KeyRing::ephemeral(Engine::Memory(keys.clone()), Arc::new(SystemEntropy));
         let ring = ring.unwrap();
@@ -51,25 +51,28 @@ impl Bench {
         Self { cards, keys, state, ring }
     }
 
-    fn cards(ring: &KeyRing, state: &MemoryStore, cached_cards: usize) -> Cards {
+    pub(super) fn cards(ring: &KeyRing, state: &MemoryStore, cached_cards: usize) -> Cards {
         let config = SubjectsConfig { cached_cards };
         Cards::open(ring.clone(), Engine::Memory(state.clone()), &config)
     }
 
     /// The same engines with nothing in memory.
-    fn cold(&self) -> Cards {
+    pub(super) fn cold(&self) -> Cards {
         Self::cards(&self.ring, &self.state, 1_000)
     }
 }
 
-async fn look(cards: &Cards, ids: &[&str]) -> Result<Vec<Option<Arc<Card>>>, SubjectsError> {
+pub(super) async fn look(
+    cards: &Cards,
+    ids: &[&str],
+) -> Result<Vec<Option<Arc<Card>>>, SubjectsError> {
     let domain = person();
     let wanted: Vec<_> = ids.iter().map(|id| (&domain, *id)).collect();
     let mut out = Vec::new();
     cards.cards(&wanted, &mut out).await.map(|()| out)
 }
 
-async fn one(cards: &Cards, id: &str) -> Card {
+pub(super) async fn one(cards: &Cards, id: &str) -> Card {
     look(cards, &[id]).await.unwrap().remove(0).unwrap().as_ref().clone()
 }
 

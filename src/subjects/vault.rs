@@ -252,6 +252,28 @@ impl Cards {
         }
     }
 
+    /// Everybody of whom tokens are kept, each once.
+    pub(super) async fn people_with_tokens(&self) -> Result<Vec<RecordKey>, SubjectsError> {
+        let mut people: Vec<RecordKey> = Vec::new();
+        let mut after = None::<Vec<u8>>;
+        loop {
+            let page = self.0.state.scan(ROWS, after.as_deref(), PART).await;
+            let page = page.map_err(SubjectsError::State)?;
+            for item in &page.items {
+                let record = item.key.strip_prefix(ROWS).and_then(|key| key.first_chunk::<32>());
+                let record = RecordKey(*record.ok_or(SubjectsError::Damaged)?);
+                // Rows of one person stand together.
+                if people.last() != Some(&record) {
+                    people.push(record);
+                }
+            }
+            after = page.items.last().map(|item| item.key.clone());
+            if !page.more {
+                return Ok(people);
+            }
+        }
+    }
+
     /// What a token of a purpose stands for. Of several people with the same value any living one
     /// will do: the value is the same.
     ///

@@ -23,6 +23,7 @@ use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 
 use self::committer::Request;
+use self::open::Opened;
 use self::progress::Progress;
 use super::error::StateError;
 use super::metrics::StateMetrics;
@@ -70,8 +71,14 @@ impl SledStore {
     /// [`Self::open`], for tests of durability.
     #[doc(hidden)]
     pub fn open_with(folder: &Path, durability: Durability) -> Result<Self, StateError> {
-        let opened = open::open(folder, durability)?;
-        let metrics = StateMetrics::default();
+        Self::start(open::open(folder, durability)?, folder, StateMetrics::default())
+    }
+
+    pub(super) fn open_counted(folder: &Path, metrics: StateMetrics) -> Result<Self, StateError> {
+        Self::start(open::open(folder, Durability::Synced)?, folder, metrics)
+    }
+
+    fn start(opened: Opened, folder: &Path, metrics: StateMetrics) -> Result<Self, StateError> {
         let progress = Arc::new(Progress::at(opened.head.rev));
         let tree = opened.tree.clone();
         let (requests, queue) = mpsc::channel(QUEUE);

@@ -1,0 +1,197 @@
+//! The epoch in force, and who may touch it while it is being replaced.
+
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::PoisonError;
+use std::sync::RwLock;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+use tokio::sync::Mutex;
+use tokio::sync::RwLock as Gate;
+use tokio::sync::RwLockReadGuard;
+use tokio::sync::RwLockWriteGuard;
+
+use super::error::KeysError;
+use crate::crypto::SealKey;
+use crate::crypto::Secret;
+use crate::crypto::derive;
+use crate::state::Engine;
+use crate::state::Expect;
+use crate::state::Rev;
+use crate::state::StateStore;
+use crate::state::Tx;
+
+/// One epoch: the key that wraps, and the engine of what it wraps.
+pub(super) struct Epoch {
+    pub(super) number: u32,
+    pub(super) engine: Engine,
+    /// How many tombstones are older than this epoch: nothing about those people was ever in its
+    /// engine, and the epoch before is destroyed.
+    pub(super) covered: AtomicU64,
+    key: Secret,
+    /// The keys that wrap, by domain; there are as many domains as the policy names.
+    domains: RwLock<HashMap<String, Arc<SealKey>>>,
+    pending: Arc<SealKey>,
+}
+
+impl Epoch {
+    pub(super) fn new(number: u32, key: Secret, engine: Engine) -> Self {
+        let pending = Arc::new(SealKey::new(&derive(&key, &[b"privet/pending/v1"])));
+        let (covered, domains) = (AtomicU64::new(0), RwLock::default());
+        Self { number, engine, covered, key, domains, pending }
+    }
+
+    /// The key that wraps the subject keys of a domain. Derived once and kept: deriving it costs
+    /// more than using it.
+    pub(super) fn domain(&self, domain: &str) -> Arc<SealKey> {
+        let domains = self.domains.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = domains.get(domain) {
+            return Arc::clone(key);
+        }
+        drop(domains);
+        let key = derive(&self.key, &[b"privet/domain/v1", domain.as_bytes()]);
+        let key = Arc::new(SealKey::new(&key));
+        let mut domains = self.domains.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(domains.entry(domain.to_owned()).or_insert(key))
+    }
+
+    /// The key that wraps keys which belong to nobody yet.
+    pub(super) fn pending(&self) -> Arc<SealKey> {
+        Arc::clone(&self.pending)
+    }
+
+    /// Waits until every commit that was sent before is done, those included whose senders have
+    /// gone away in the meantime. Gives the revision they came to.
+    pub(super) async fn settle(&self) -> Result<Rev, KeysError> {
+        let mut tx = Tx::new();
+        tx.put(BARRIER, Vec::new(), Expect::Any);
+        self.engine.commit(tx).await.map_err(KeysError::State)
+    }
+
+    /// The domains whose keys have been asked for.
+    pub(super) fn domains(&self) -> Vec<String> {
+        let domains = self.domains.read().unwrap_or_else(PoisonError::into_inner);
+        domains.keys().cloned().collect()
+    }
+
+    #[cfg(test)]
+    pub(super) fn secret(&self) -> &[u8; 32] {
+        self.key.expose()
+    }
+}
+
+/// The epoch in force. Whoever uses it holds it in place; whoever changes what is in it also
+/// holds the gate that a switch closes.
+pub(super) struct Epochs {
+    in_force: RwLock<Arc<Epoch>>,
+    uses: Gate<()>,
+    changes: Gate<()>,
+    closed: AtomicBool,
+    /// One roll at a time.
+    pub(super) rolling: Mutex<()>,
+}
+
+/// The epoch in force, for as long as this is held.
+pub(super) struct InUse<'a> {
+    // Let go of before the guard, so that whoever waits for all guards has the only handle left.
+    epoch: Arc<Epoch>,
+    _held: RwLockReadGuard<'a, ()>,
+}
+
+/// The epoch in force, for whoever changes what is in it, alongside others.
+pub(super) struct Changing<'a> {
+    used: InUse<'a>,
+    _gate: RwLockReadGuard<'a, ()>,
+}
+
+/// The epoch in force, with nobody else changing anything.
+pub(super) struct Alone<'a> {
+    used: InUse<'a>,
+    _gate: RwLockWriteGuard<'a, ()>,
+}
+
+impl Epochs {
+    pub(super) fn new(epoch: Epoch) -> Self {
+        Self {
+            in_force: RwLock::new(Arc::new(epoch)),
+            uses: Gate::new(()),
+            changes: Gate::new(()),
+            closed: AtomicBool::new(false),
+            rolling: Mutex::new(()),
+        }
+    }
+
+    /// For reading.
+    pub(super) async fn used(&self) -> InUse<'_> {
+        let held = self.uses.read().await;
+        InUse { epoch: self.current(), _held: held }
+    }
+
+    /// For writing: before a switch, or after it.
+    pub(super) async fn changing(&self) -> Result<Changing<'_>, KeysError> {
+        let gate = self.changes.read().await;
+        self.check_open()?;
+        Ok(Changing { used: self.used().await, _gate: gate })
+    }
+
+    /// Waits for everybody who is writing, and keeps others from it.
+    pub(super) async fn alone(&self) -> Result<Alone<'_>, KeysError> {
+        let gate = self.changes.write().await;
+        self.check_open()?;
+        Ok(Alone { used: self.used().await, _gate: gate })
+    }
+
+    /// Refuses once [`Self::close`] was called.
+    pub(super) fn check_open(&self) -> Result<(), KeysError> {
+        if self.closed.load(Ordering::SeqCst) { Err(KeysError::Closed) } else { Ok(()) }
+    }
+
+    /// Lets nobody change anything any more, until the process is started again.
+    pub(super) fn close(&self, alone: Alone<'_>) {
+        self.closed.store(true, Ordering::SeqCst);
+        drop(alone);
+    }
+
+    /// A handle that holds nothing in place.
+    pub(super) fn current(&self) -> Arc<Epoch> {
+        Arc::clone(&self.in_force.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts the next epoch in force. When this returns nobody uses the one before it.
+    pub(super) async fn switch(&self, alone: Alone<'_>, next: Epoch) {
+        let Alone { used, _gate } = alone;
+        drop(used);
+        let _nobody = self.uses.write().await;
+        *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+    }
+}
+
+impl Deref for InUse<'_> {
+    type Target = Epoch;
+
+    fn deref(&self) -> &Epoch {
+        &self.epoch
+    }
+}
+
+impl Deref for Changing<'_> {
+    type Target = Epoch;
+
+    fn deref(&self) -> &Epoch {
+        &self.used
+    }
+}
+
+impl Deref for Alone<'_> {
+    type Target = Epoch;
+
+    fn deref(&self) -> &Epoch {
+        &self.used
+    }
+}
+
+/// A row without a meaning, written to wait for the writes before it.
+pub(super) const BARRIER: &[u8] = b"mark/barrier";
