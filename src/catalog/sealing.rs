@@ -298,8 +298,8 @@ fn is_name(text: &str) -> bool {
 }
 
 const MAX_NAME: usize = 128;
-/// The envelope of an empty text is 66 characters.
-const SHORTEST: u64 = 66;
+/// The envelope of an empty text: `pvt1_` and the 62 characters of 46 bytes.
+const SHORTEST: u64 = 67;
 const LONGEST: u64 = 1 << 30;
 const FEWEST_BITS: u64 = 16;
 const MOST_BITS: u64 = 256;

@@ -151,7 +151,8 @@ fn words_that_do_not_fit_are_told() {
         (format!("{{ {sealed}, {index}, seal_as: 'a b' }}"), "`a b` cannot be a name to seal as"),
         (format!("{{ {sealed}, {index}, seal_as: shop.customers.name2 }}"), ""),
         (format!("{{ {sealed}, {index}, encryption: lax }}"), "unknown way of sealing `lax`"),
-        (format!("{{ {sealed}, {index}, max_length: 20 }}"), "from 66 to"),
+        (format!("{{ {sealed}, {index}, max_length: 66 }}"), "from 67 to"),
+        (format!("{{ {sealed}, {index}, max_length: 67 }}"), ""),
         (
             format!("{{ category: user.contact.email, {index} }}"),
             "`index` has no meaning on a field",
