@@ -52,8 +52,7 @@ pub trait Pseudonyms {
 /// What one record is written with.
 #[derive(Clone, Copy)]
 pub struct Showing<'a> {
-    /// The view of each field, by [`FieldIx`](crate::catalog::FieldIx). A field without one is
-    /// dropped.
+    /// The view of each field, by [`FieldIx`]. A field without one is dropped.
     pub views: &'a [View],
     /// Makes the tokens.
     pub pseudonyms: &'a dyn Pseudonyms,

@@ -82,14 +82,8 @@ fn write(gateway: &Gateway, token: &str, method: &str, path: &str, body: &Value)
     send(gateway.gateway, (method, path), &headers, &body.to_string()).unwrap().status
 }
 
-#[test]
-fn a_stolen_copy_without_the_passphrase_tells_nothing_that_is_encrypted() {
-    let outside = tempfile::tempdir().unwrap();
-    let kept = outside.path().join("store.json");
-    let store = store(&kept);
-    let site = Site::new(store.address());
-    encrypt(&site);
-    let gateway = site.serve();
+/// Writes two people through the gateway, and sees that they are there.
+fn fill(site: &Site, gateway: &Gateway) {
     let app = site.token(&["--role", "shop-app", "--purpose", "operations", "--region", "GB"]);
     let support =
         site.token(&["--role", "support", "--purpose", "order_support", "--region", "GB"]);
@@ -100,11 +94,11 @@ fn a_stolen_copy_without_the_passphrase_tells_nothing_that_is_encrypted() {
         "address": { "street": "zq8stolen street", "city": "Zq8stolen City", "postcode": "N1" },
         "national_id": "ZQ8STOLENID", "cards": [{ "pan": "400000zq8stolen" }],
     });
-    assert_eq!(write(&gateway, &app, "PUT", &one, &whole), 200);
+    assert_eq!(write(gateway, &app, "PUT", &one, &whole), 200);
     let second = json!({ "name": "Zq8stolen Second", "email": "zq8stolen.second@mail.example",
         "country": "GB" });
     let other = format!("/shop/customers/{OTHER_ID}");
-    assert_eq!(write(&gateway, &app, "PATCH", &other, &second), 200);
+    assert_eq!(write(gateway, &app, "PATCH", &other, &second), 200);
     // Whoever may see them does, so they are there.
     let seen = get(gateway.gateway, &one, &support, "order_support").json();
     assert_eq!(seen["name"], "Zq8stolen Name", "{seen}");
@@ -112,12 +106,10 @@ fn a_stolen_copy_without_the_passphrase_tells_nothing_that_is_encrypted() {
     assert_eq!(seen["address"]["city"], "Zq8stolen City", "{seen}");
     let seen = get(gateway.gateway, &other, &support, "order_support").json();
     assert_eq!(seen["name"], "Zq8stolen Second", "{seen}");
-    gateway.signal("-TERM");
-    let (code, log) = gateway.wait();
-    assert_eq!(code, Some(0), "{log}");
+}
 
-    // The thief takes everything but the passphrase.
-    let copy = outside.path().join("copy");
+/// What a thief takes: everything but the passphrase.
+fn steal(site: &Site, kept: &Path, copy: &Path) {
     for file in files(&site.dir()) {
         if !file.ends_with("root.passphrase") {
             let to = copy.join(file.strip_prefix(site.dir()).unwrap());
@@ -125,8 +117,12 @@ fn a_stolen_copy_without_the_passphrase_tells_nothing_that_is_encrypted() {
             fs::copy(&file, &to).unwrap();
         }
     }
-    fs::copy(&kept, copy.join("store.json")).unwrap();
-    for file in files(&copy) {
+    fs::copy(kept, copy.join("store.json")).unwrap();
+}
+
+/// No file of the copy holds a value that is listed as encrypted, nor an id outside the store.
+fn tells_no_value(copy: &Path) {
+    for file in files(copy) {
         let bytes = fs::read(&file).unwrap().to_ascii_lowercase();
         let holds = |needle: &str| {
             memchr::memmem::find(&bytes, needle.to_ascii_lowercase().as_bytes()).is_some()
@@ -137,16 +133,22 @@ fn a_stolen_copy_without_the_passphrase_tells_nothing_that_is_encrypted() {
         let is_store = file.ends_with("store.json");
         assert!(is_store || !(holds(ID) || holds(OTHER_ID)), "an id is in {}", file.display());
     }
-    // Nor is a key in it, or in the log.
+}
+
+/// No key is in the copy, nor in the log.
+fn tells_no_key(site: &Site, copy: &Path, log: &str) {
     for (name, secret) in secrets(&site.dir()) {
         assert!(!tells(log.as_bytes(), &secret), "{name} is in the log");
-        for file in files(&copy) {
+        for file in files(copy) {
             let bytes = fs::read(&file).unwrap();
             assert!(!tells(&bytes, &secret), "{name} is in {}", file.display());
         }
     }
-    // The store's own file holds an envelope for each of them, and says so of nothing else.
-    let records: Value = serde_json::from_slice(&fs::read(&kept).unwrap()).unwrap();
+}
+
+/// The store's own file holds an envelope for each of them, and says so of nothing else.
+fn holds_envelopes(kept: &Path) {
+    let records: Value = serde_json::from_slice(&fs::read(kept).unwrap()).unwrap();
     let first = &records[ID];
     let values = ["name", "email", "phone", "birthday", "national_id"].map(|name| &first[name]);
     let deeper = ["street", "city", "postcode"].map(|name| &first["address"][name]);
@@ -155,10 +157,12 @@ fn a_stolen_copy_without_the_passphrase_tells_nothing_that_is_encrypted() {
     }
     assert!(first["email_index"].as_str().is_some_and(|text| text.starts_with("bi1_")), "{first}");
     assert_eq!(first["nickname"], "zq8 nick");
+}
 
-    // It does not start without the passphrase, or with another.
+/// The copy does not start without the passphrase, or with another.
+fn does_not_start(copy: &Path) {
     let refused = |why: &str| {
-        let out = privet(&copy, &["serve"]);
+        let out = privet(copy, &["serve"]);
         let said = String::from_utf8_lossy(&out.stderr).into_owned();
         assert!(!out.status.success() && !said.contains("\nready "), "{why}: {said}");
         assert!(said.contains("root.passphrase") || said.contains("root.key"), "{why}: {said}");
@@ -169,4 +173,24 @@ fn a_stolen_copy_without_the_passphrase_tells_nothing_that_is_encrypted() {
     let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     fs::set_permissions(&guess, private).unwrap();
     refused("with another passphrase");
+}
+
+#[test]
+fn a_stolen_copy_without_the_passphrase_tells_nothing_that_is_encrypted() {
+    let outside = tempfile::tempdir().unwrap();
+    let kept = outside.path().join("store.json");
+    let store = store(&kept);
+    let site = Site::new(store.address());
+    encrypt(&site);
+    let gateway = site.serve();
+    fill(&site, &gateway);
+    gateway.signal("-TERM");
+    let (code, log) = gateway.wait();
+    assert_eq!(code, Some(0), "{log}");
+    let copy = outside.path().join("copy");
+    steal(&site, &kept, &copy);
+    tells_no_value(&copy);
+    tells_no_key(&site, &copy, &log);
+    holds_envelopes(&kept);
+    does_not_start(&copy);
 }

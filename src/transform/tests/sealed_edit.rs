@@ -234,7 +234,7 @@ impl Twins {
             writable: &self.writable,
             fixed: &[FieldIx(0)],
             mode,
-            store_merges: mode == Mode::Merge && self.sent.len() % 2 == 0,
+            store_merges: mode == Mode::Merge && self.sent.len().is_multiple_of(2),
         };
         let edited = edit(&request, &mut body, &mut whole);
         assert!(edited.is_ok() || body.is_empty() && whole.is_empty());
@@ -518,7 +518,8 @@ fn a_masked_value_that_comes_back_is_the_same_envelope() {
 fn nobody_sends_an_envelope_where_values_are_sealed() {
     let (person, other) = (Person::new(1), Person::new(2));
     let stored = stored(&person);
-    let own = &stored[stored.find("pvt1_").unwrap()..][..60];
+    let whole = stored.split('"').find(|text| text.starts_with("pvt1_")).unwrap();
+    let (own, _) = whole.split_at(60);
     let foreign = other.envelope(1, "\"eve@mail.example\"");
     let foreign = foreign.trim_matches('"');
     let escaped = own.replacen('p', r"\u0070", 1);
@@ -551,6 +552,10 @@ fn nobody_sends_an_envelope_where_values_are_sealed() {
         let sent = outcome(&fields, Mode::Merge, stored, &format!(r#"{{"note":"{value}"}}"#));
         assert_eq!(sent, format!(r#"{{"note":"{value}"}}"#));
     }
+    // Not even the one that is stored there, as long as it was not shown.
+    let sent = format!(r#"{{"email":"{whole}"}}"#);
+    let refused = outcome(&all(View::Show), Mode::Merge, &stored, &sent);
+    assert_eq!(refused, "the value for `email` claims to be sealed");
     // An index is written by nobody else.
     for sent in [r#"{"email_index":"bi1_x"}"#, r#"{"email_\u0069ndex":null}"#] {
         let refused = outcome(&all(View::Show), Mode::Merge, &stored, sent);
