@@ -1,9 +1,9 @@
 //! Everything a running gateway is made of, and what operators may ask of it.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use prometheus_client::registry::Registry;
@@ -19,7 +19,6 @@ use crate::audit::Kind;
 use crate::audit::Log;
 use crate::authn::Authenticator;
 use crate::authn::AuthnMetrics;
-use crate::authn::IssuerStatus;
 use crate::authn::NextSettings;
 use crate::catalog::DataSet;
 use crate::clock::Clock;
@@ -28,8 +27,6 @@ use crate::clock::SystemEntropy;
 use crate::config::Config;
 use crate::jobs::Jobs;
 use crate::keys::KeyRing;
-use crate::keys::KeysConfig;
-use crate::keys::RootProvider;
 use crate::net::Drain;
 use crate::net::NetMetrics;
 use crate::net::NextTls;
@@ -48,14 +45,17 @@ use crate::upstream::NextCredentials;
 use crate::upstream::Store;
 use crate::upstream::UpstreamMetrics;
 
-use super::init::DEMO_PASSPHRASE;
 use super::jobs;
 use super::load::Loaded;
 use super::open_log::open_log;
 use super::running::StartError;
 use super::running::Trust;
 use super::running::read_operators;
+use super::shredder;
+use super::shredder::Shredder;
 use super::telemetry::Telemetry;
+use super::too_open::refuse_demo_key;
+use super::too_open::refuse_dev_issuer;
 use super::witness::Witness;
 
 /// What has been opened, before anything listens.
@@ -127,6 +127,7 @@ impl Parts {
         witness.before_opening().await?;
         let log = open_log(&config.audit, &keys, &clock)?;
         witness.compare(&log).await?;
+        shredder::prepare(&keys, &cards, &loaded.policy).await?;
 
         let authn = AuthnMetrics::default();
         let authenticator =
@@ -202,9 +203,17 @@ impl Parts {
         std::mem::take(&mut self.telemetry)
     }
 
-    /// Starts what runs beside the traffic: health of stores, fresh key sets, jobs.
-    pub(super) fn watch(&self, tasks: &mut JoinSet<()>, drain: &Drain) -> Result<(), StartError> {
+    /// Starts what runs beside the traffic: health of stores, fresh key sets, jobs,
+    /// the end of epochs.
+    pub(super) fn watch(
+        &self,
+        shred_within: Duration,
+        tasks: &mut JoinSet<()>,
+        drain: &Drain,
+    ) -> Result<(), StartError> {
         jobs::run(&self.jobs, (&self.keys, &self.log), tasks, drain)?;
+        let shredder = Shredder::new(self.keys.clone(), self.clock(), shred_within);
+        tasks.spawn(shredder.run());
         for store in &self.stores {
             tasks.spawn(Arc::clone(store).watch());
         }
@@ -253,25 +262,6 @@ impl Parts {
             operators: Arc::new(ArcSwap::from_pointee(operators)),
             reloading: Mutex::new(()),
         })
-    }
-}
-
-/// Refuses a root key that everybody can open.
-fn refuse_demo_key(keys: &KeysConfig, trust: Trust) -> Result<(), StartError> {
-    let RootProvider::File { passphrase_file, .. } = &keys.root else { return Ok(()) };
-    // A passphrase that cannot be read is reported by whoever opens the key.
-    let passphrase = std::fs::read(passphrase_file).unwrap_or_default();
-    let is_demo = passphrase.trim_ascii_end() == DEMO_PASSPHRASE.as_bytes();
-    if is_demo && trust == Trust::Real { Err(StartError::DemoKey) } else { Ok(()) }
-}
-
-/// Refuses a development issuer beyond loopback: whoever can read its key can sign for it.
-fn refuse_dev_issuer(listen: &[SocketAddr], issuers: &[IssuerStatus]) -> Result<(), StartError> {
-    let open = listen.iter().find(|address| !address.ip().is_loopback());
-    let development = issuers.iter().any(|issuer| issuer.development);
-    match open {
-        Some(address) if development => Err(StartError::DevIssuer(*address)),
-        _ => Ok(()),
     }
 }
 

@@ -14,8 +14,10 @@ mod policy_tests;
 mod risks;
 mod root_key;
 mod running;
+mod shredder;
 mod stores;
 mod telemetry;
+mod too_open;
 mod witness;
 mod worker;
 

@@ -32,6 +32,7 @@ use crate::net::Places;
 use crate::net::ServerTls;
 use crate::proxy::ProxyError;
 use crate::state::StateError;
+use crate::subjects::SubjectsError;
 use crate::types::told;
 use crate::upstream::UpstreamError;
 
@@ -154,6 +155,9 @@ pub enum StartError {
     /// The state.
     #[error("the state cannot be opened")]
     State(#[source] StateError),
+    /// The cards, and the erasures they have forgotten.
+    #[error("the cards cannot be compared with the ledger of tombstones")]
+    Subjects(#[from] SubjectsError),
     /// The policy's own tests fail.
     #[error("the policy's tests fail:\n{0}")]
     Tests(String),
@@ -239,7 +243,7 @@ impl Running {
         let (gateway, workers, pulses) = start_workers(sockets, &duty).await?;
 
         let mut tasks = JoinSet::new();
-        parts.watch(&mut tasks, &drain)?;
+        parts.watch(config.shred_within, &mut tasks, &drain)?;
         let operators = read_operators(&config.admin.operators_file)?;
         let handed_over = !inherited.gateway().is_empty();
         let site = parts.into_site(&loaded, operators, tls, (&drain, handed_over));

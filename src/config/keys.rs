@@ -1,4 +1,7 @@
-//! `[keys]`: who holds the root key.
+//! `[keys]`: who holds the root key, and how soon an erasure is beyond recall.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use http::Uri;
 
@@ -12,14 +15,44 @@ use crate::types::doc::Node;
 use super::auth;
 use super::paths::Paths;
 
-/// Who holds the root key.
-pub(super) fn read(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<RootProvider> {
+/// Who holds the root key, and `shred_within`.
+pub(super) fn read(
+    node: &Node,
+    paths: &Paths,
+    faults: &mut Faults,
+) -> Option<(RootProvider, Duration)> {
     let mut keys = MapReader::new(node, "`[keys]`", faults)?;
     let root = keys.required("root", faults).and_then(|n| root(n, paths, faults));
     keys.later("cached", faults);
-    keys.later("shred_within", faults);
+    let shred = keys.optional("shred_within");
+    let shred = shred.map_or(Some(SHRED_WITHIN), |n| shred_within(n, faults));
     keys.finish(faults);
-    root
+    Some((root?, shred?))
+}
+
+fn shred_within(node: &Node, faults: &mut Faults) -> Option<Duration> {
+    let text = node.text(faults)?;
+    let found = time(text).filter(|time| SHRED_BOUNDS.contains(time));
+    if found.is_some() {
+        return found;
+    }
+    let help = "write a number and `m`, `h` or `d`, such as \"24h\"";
+    node.mismatch("a time from 1m to 30d", help, faults)
+}
+
+/// A whole number of minutes, hours or days.
+fn time(text: &str) -> Option<Duration> {
+    let unit = match text.bytes().last()? {
+        b'm' => 60,
+        b'h' => 3_600,
+        b'd' => 86_400,
+        _ => return None,
+    };
+    let digits = text.get(..text.len() - 1)?;
+    // `parse` would take a sign.
+    let is_number = !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let number = is_number.then(|| digits.parse::<u64>().ok()).flatten()?;
+    Some(Duration::from_secs(number.checked_mul(unit)?))
 }
 
 fn root(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<RootProvider> {
@@ -131,3 +164,8 @@ fn is_name(text: &str) -> bool {
 }
 
 const MAX_NAME: usize = 100;
+/// A day: what is told to people of erasures counts in days.
+const SHRED_WITHIN: Duration = Duration::from_secs(86_400);
+/// From what a roll takes on a large site, to the month in which GDPR Art. 12(3) wants an answer.
+const SHRED_BOUNDS: RangeInclusive<Duration> =
+    Duration::from_secs(60)..=Duration::from_secs(30 * 86_400);

@@ -23,6 +23,7 @@ use crate::audit::AuditConfig;
 use crate::audit::Durability;
 use crate::authn::AuthnConfig;
 use crate::keys::KeysConfig;
+use crate::keys::RootProvider;
 use crate::net::TlsConfig;
 use crate::proxy::Limits;
 use crate::proxy::Place as StorePlace;
@@ -55,6 +56,8 @@ pub struct Config {
     pub audit: AuditConfig,
     /// The keys.
     pub keys: KeysConfig,
+    /// How long an older copy of the files may hold the key of somebody who was erased.
+    pub shred_within: Duration,
     /// Issuers and client certificates.
     pub authn: AuthnConfig,
     /// The stores.
@@ -154,11 +157,15 @@ impl Config {
             ("[admin] listen", self.admin.listen == next.admin.listen),
             ("[state]", self.state == next.state),
             ("[audit]", self.audit_settings() == next.audit_settings()),
-            ("[keys]", self.keys.root == next.keys.root),
+            ("[keys]", self.keys_settings() == next.keys_settings()),
             ("[[store]]", self.stores == next.stores),
             ("[telemetry]", self.telemetry == next.telemetry),
         ];
         parts.into_iter().filter(|(_, same)| !same).map(|(part, _)| part).collect()
+    }
+
+    fn keys_settings(&self) -> (&RootProvider, Duration) {
+        (&self.keys.root, self.shred_within)
     }
 
     /// Without the log's name, which follows from the tenant.
@@ -208,7 +215,7 @@ fn read_root(root: &Node, paths: &Paths, faults: &mut Faults) -> Option<Config> 
     map.finish(faults);
 
     let tenant = tenant?;
-    let (keys, dir) = (keys?, state.as_ref().map(|(_, dir)| dir.clone())?);
+    let ((keys, shred_within), dir) = (keys?, state.as_ref().map(|(_, dir)| dir.clone())?);
     let audit = AuditConfig { durability: audit.as_ref()?.1, ..log_config(&audit?.0, &tenant) };
     Some(Config {
         policies: policies?,
@@ -218,6 +225,7 @@ fn read_root(root: &Node, paths: &Paths, faults: &mut Faults) -> Option<Config> 
         state: state?.0,
         audit,
         keys: KeysConfig { root: keys, dir, tenant },
+        shred_within,
         authn: AuthnConfig { issuers, certificates },
         stores: stores?,
         telemetry: match telemetry {

@@ -268,6 +268,7 @@ fn what_a_running_gateway_cannot_take_up_is_named() {
         ("data/state", "data/cards", "[state]"),
         ("data/audit", "data/log", "[audit]"),
         ("data/root.key", "data/other.key", "[keys]"),
+        ("[keys.root]", "[keys]\nshred_within = \"1h\"\n[keys.root]", "[keys]"),
         ("127.0.0.1:7001", "127.0.0.1:7002", "[[store]]"),
     ] {
         assert_eq!(parts(from, to), [wanted]);
@@ -410,6 +411,52 @@ fn what_later_versions_bring_is_refused() {
      9 | url = "memory:"
        |       ^^^^^^^^^
       help: write "sled:data/state"
+    "#);
+}
+
+#[test]
+fn an_erasure_is_beyond_recall_within_a_month_at_most() {
+    let with = |time: &str| {
+        GOOD.replace("[keys.root]", &format!("[keys]\nshred_within = {time}\n[keys.root]"))
+    };
+    let day = 24 * 3_600;
+    assert_eq!(read(GOOD).0.unwrap().shred_within.as_secs(), day);
+    for (time, seconds) in [
+        ("1m", 60),
+        ("90m", 5_400),
+        ("24h", day),
+        ("1d", day),
+        ("720h", 30 * day),
+        ("30d", 30 * day),
+    ] {
+        let read = read(&with(&format!("\"{time}\""))).0.unwrap();
+        assert_eq!(read.shred_within.as_secs(), seconds, "{time}");
+    }
+    for time in [
+        "\"59s\"",
+        "\"0m\"",
+        "\"31d\"",
+        "\"721h\"",
+        "\"24\"",
+        "\"h\"",
+        "\"\"",
+        "\"+1h\"",
+        "\"1.5h\"",
+        "\"1 h\"",
+        "\"1H\"",
+        "\"1ü\"",
+        "\"99999999999999999999h\"",
+        "\"9999999999999999999d\"",
+        "24",
+        "true",
+    ] {
+        assert!(read(&with(time)).0.is_none(), "{time}");
+    }
+    insta::assert_snapshot!(faults_of(&with("\"31d\"")), @r#"
+    etc/privet.toml:13:16: `31d` is not a time from 1m to 30d
+     13 | shred_within = "31d"
+        |                ^^^^^
+      help: write a number and `m`, `h` or `d`, such as "24h"
     "#);
 }
 

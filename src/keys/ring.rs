@@ -141,7 +141,8 @@ impl KeyRing {
         Self::ephemeral_at(subjects, entropy, Arc::new(SystemClock))
     }
 
-    pub(super) fn ephemeral_at(
+    /// [`Self::ephemeral`] with another clock.
+    pub(crate) fn ephemeral_at(
         subjects: Engine,
         entropy: Arc<dyn Entropy>,
         clock: Arc<dyn Clock>,
@@ -187,6 +188,15 @@ impl KeyRing {
     /// Whether values can be opened and sealed at the moment.
     pub fn is_usable(&self) -> bool {
         true
+    }
+
+    /// Names the domains that people may have a key in. Records of the first version do not say
+    /// theirs: [`Self::roll`] finds it among these. Call it before the first roll.
+    pub fn know_domains<'a>(&self, domains: impl IntoIterator<Item = &'a str>) {
+        let epoch = self.0.epochs.current();
+        for domain in domains {
+            drop(epoch.domain(domain));
+        }
     }
 
     /// The randomness that everything here is sealed with.

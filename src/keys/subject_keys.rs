@@ -254,6 +254,13 @@ impl KeyRing {
         Ok(self.held(subject).await?.map(|held| held.token))
     }
 
+    /// The newest generation of a subject's key as it stands in a row.
+    pub(crate) async fn wrapped_key(&self, subject: &Subject<'_>) -> Wrapped {
+        let epoch = self.0.epochs.used().await;
+        let (record, _) = self.read(&epoch, &subject.record).await.unwrap().unwrap();
+        record.generations.last().unwrap().wrapped
+    }
+
     /// The bytes of a subject's key.
     pub(super) async fn subject_secret(&self, subject: &Subject<'_>) -> Vec<u8> {
         let epoch = self.0.epochs.used().await;
