@@ -107,6 +107,16 @@ impl Envelope {
         Ok(Self { kid, nonce, body: bytes })
     }
 
+    /// The key that a text claims to be sealed with, without looking at the rest of it.
+    pub fn claimed_kid(text: &str) -> Option<Kid> {
+        // 24 characters are 18 bytes: version, suite and the key.
+        let encoded = text.strip_prefix(PREFIX)?.get(..24)?;
+        let mut bytes = [0; 18];
+        URL_SAFE_NO_PAD.decode_slice(encoded, &mut bytes).ok()?;
+        let [VERSION, SUITE, kid @ ..] = bytes else { return None };
+        Some(Kid(kid))
+    }
+
     /// The key it says it was sealed with.
     pub const fn kid(&self) -> Kid {
         self.kid

@@ -31,6 +31,7 @@ fn a_value_opens_where_it_was_sealed_and_nowhere_else() {
             assert_eq!(plain_len(text.len()), plain.len());
             assert_eq!(plain_len(text.len() - 1), plain.len().saturating_sub(1));
             assert_eq!(Envelope::parse(&text).unwrap().kid(), key(1).kid());
+            assert_eq!(Envelope::claimed_kid(&text), Some(key(1).kid()));
             assert_eq!(open(&key(1), here, &text), Some((kind, plain.to_vec())));
             assert_eq!(open(&key(2), here, &text), None, "another person");
             assert_eq!(open(&key(1), ("shop", "customer.phone"), &text), None, "another field");

@@ -34,6 +34,7 @@ use super::records::Records;
 use super::records::Source;
 use super::sets::Batches;
 use super::sets::Sets;
+use super::told::ToldBody;
 use super::trail::Trail;
 
 /// Answers up to this length are sent at once, with their length.
@@ -144,7 +145,7 @@ async fn records(
     }
     let store_headers = response.headers;
     let mut records = if decided.question.routed.route.beside.is_empty() {
-        Batches::One(read(inbound, decided, (format, response.body), trail)?)
+        Batches::One(read(inbound, decided, (format, response.body.into()), trail)?)
     } else {
         let sets = sets(inbound, decided, (format, response.body), trail)?;
         headers.insert(PRIVET_FIELDS, sets.header());
@@ -208,7 +209,7 @@ pub(super) async fn collect(mut feed: Feed, trail: &mut Trail) -> Result<Content
 pub(super) fn read(
     inbound: &Inbound,
     decided: Decided,
-    (format, body): (Format, StoreBody),
+    (format, body): (Format, ToldBody),
     trail: &Trail,
 ) -> Result<Box<Records>, CallError> {
     let links = Links::new(&decided);

@@ -29,10 +29,10 @@ use crate::transform::Writer;
 use crate::types::Region;
 use crate::types::SubjectToken;
 use crate::types::Timestamp;
-use crate::upstream::StoreBody;
 
 use super::budget::Share;
 use super::error::CallError;
+use super::late;
 use super::links::Links;
 use super::opening::Unopenings;
 use super::people::Known;
@@ -47,6 +47,7 @@ use super::pseudonyms::RecordPseudonyms;
 use super::seek::Sought;
 use super::seek::is_sought;
 use super::shared::Shared;
+use super::told::ToldBody;
 
 /// Records of one batch: no entry names more people than these records are about.
 pub(super) const BATCH_RECORDS: usize = 256;
@@ -61,7 +62,7 @@ pub(crate) struct Records {
     /// Time spent waiting for the store.
     pub(crate) waited: Duration,
     generation: u64,
-    body: StoreBody,
+    body: ToldBody,
     links: Links,
     reader: Reader,
     batch: Batch,
@@ -80,7 +81,7 @@ pub(crate) struct Records {
 
 /// What a batch of records is made from.
 pub(crate) struct Source {
-    pub(crate) body: StoreBody,
+    pub(crate) body: ToldBody,
     pub(crate) links: Links,
     pub(crate) reader: Reader,
     pub(crate) writer: Writer,
@@ -238,6 +239,9 @@ impl Records {
         self.batch.clear();
         let last = self.fill().await?;
         let people = People::find(&self.shared.cards, &self.permit, &self.batch).await?;
+        let about = (&self.permit, &self.batch, &people);
+        // A card that changes by it is looked up again when the batch is judged.
+        late::link(&self.shared, about, &self.facts).await?;
         self.known = Some(people.into_known());
         Ok(last)
     }

@@ -45,6 +45,7 @@ use super::write_create;
 use super::write_error::WriteFault;
 use super::write_judge::Permits;
 use super::write_judge::Ruling;
+use super::write_link::Promised;
 
 /// A write that policy permits, before anything is known of the record.
 pub(crate) struct Case {
@@ -57,6 +58,8 @@ pub(crate) struct Case {
     pub(crate) generation: u64,
     pub(crate) target: Target,
     pub(crate) share: Share,
+    /// Keys that the answer gives to somebody.
+    pub(crate) promised: Option<Promised>,
 }
 
 /// What is sent to the store, and what of it goes into the log.
@@ -116,7 +119,7 @@ fn decide(
     let read = question.ask_read(&snapshot, &permit, inbound.worker.shared().clock.now());
     let shape = snapshot.shape(permit.set_id()).cloned().ok_or(CallError::Route)?;
     let generation = snapshot.generation;
-    Ok(Case { question, permit, read, shape, generation, target, share })
+    Ok(Case { question, permit, read, shape, generation, target, share, promised: None })
 }
 
 /// Reads the body, once its head says what is read here.

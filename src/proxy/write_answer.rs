@@ -28,9 +28,11 @@ use super::feed::Feed;
 use super::links::Links;
 use super::plan;
 use super::sets::Batches;
+use super::told::Told;
 use super::trail::Trail;
 use super::write::Case;
 use super::write_error::WriteFault;
+use super::write_link;
 
 /// Turns what became of a write into the client's answer.
 ///
@@ -38,7 +40,7 @@ use super::write_error::WriteFault;
 /// When it was not done, or nobody knows.
 pub(crate) async fn of(
     inbound: &Inbound,
-    case: Case,
+    mut case: Case,
     answer: Result<StoreResponse, WriteError>,
     trail: &mut Trail,
 ) -> Result<Outgoing, CallError> {
@@ -60,14 +62,19 @@ pub(crate) async fn of(
     // Whatever happens from here on, the write was done, also to a client that is gone.
     trail.status = status;
     trail.facts.reason = Some("written".into());
+    let mut told = Told::from(response);
+    if let Some(promised) = case.promised.take() {
+        // Nothing is answered of a record whose key is nobody's.
+        write_link::link(inbound, &case, (&promised, &mut told), trail).await?;
+    }
     if !tells(&case, status) {
-        let location = file_location(inbound, &case, &response.headers);
-        answer::discard(response.body);
+        let location = file_location(inbound, &case, &told.headers);
+        told.body.discard();
         let mut outgoing = bare(status, trail);
         outgoing.headers.extend(location.map(|location| (header::LOCATION, location)));
         return Ok(outgoing);
     }
-    match Box::pin(shown(inbound, case, response, trail)).await {
+    match Box::pin(shown(inbound, case, told, trail)).await {
         Ok(outgoing) => Ok(outgoing),
         Err(error) => {
             trail.facts.reason = Some(error.reason().into());
@@ -153,7 +160,7 @@ fn decided(inbound: &Inbound, case: Case, read: Permit, trail: &mut Trail) -> De
 async fn shown(
     inbound: &Inbound,
     mut case: Case,
-    response: StoreResponse,
+    response: Told,
     trail: &mut Trail,
 ) -> Result<Outgoing, CallError> {
     let read = case.read.take().ok_or(CallError::NotFound)?;

@@ -40,6 +40,8 @@ use super::answer::Outgoing;
 use super::call;
 use super::call::Inbound;
 use super::error::CallError;
+use super::late;
+use super::people::People;
 use super::people::scalar;
 use super::pseudonyms::CallPseudonyms;
 use super::pseudonyms::RecordPseudonyms;
@@ -90,6 +92,7 @@ pub(crate) async fn serve(
         let may_be_hidden = !case.permit.covers_every_record();
         let stored = fetch(inbound, &mut case, trail).await;
         let stored = stored.map_err(|error| if may_be_hidden { error.hidden() } else { error })?;
+        link(inbound, &case, &stored.batch, trail).await?;
         let ruling = rule(inbound, &case, &stored.batch).await?;
         let writable = allowed(&ruling)?;
         precondition(inbound, (&case, &ruling, &stored))?;
@@ -233,6 +236,21 @@ fn read_route(case: &Case) -> Option<&Route> {
     let mut routes = routed.set.routes.iter();
     let same = |it: &&Arc<Route>| it.method == Method::Get && it.template == routed.route.template;
     routes.find(same).map(AsRef::as_ref)
+}
+
+/// Gives the record its key, when it was made and nobody has read it since.
+async fn link(
+    inbound: &Inbound,
+    case: &Case,
+    batch: &Batch,
+    trail: &Trail,
+) -> Result<(), CallError> {
+    if !case.shape.has_sealed() {
+        return Ok(());
+    }
+    let shared = inbound.worker.shared();
+    let people = People::find(&shared.cards, &case.permit, batch).await?;
+    late::link(shared, (&case.permit, batch, &people), &trail.facts).await
 }
 
 /// Judges the one record of a batch.

@@ -61,6 +61,8 @@ pub(crate) enum WriteFault {
     Unknown(#[source] WriteError),
     #[error("the store answered with status {0}, so the fate of the write is unknown")]
     UnknownStatus(StatusCode),
+    #[error("the key of a new record could not be given to its person")]
+    Unlinked,
     #[error("something stands beside the records in the body")]
     Unlisted,
 }
@@ -87,6 +89,7 @@ impl WriteFault {
             Self::Slow => "client_slow",
             Self::TooLong | Self::TooMany => "too_large",
             Self::Unknown(_) | Self::UnknownStatus(_) => "write_unknown",
+            Self::Unlinked => "unlinked",
             Self::Unconditional | Self::Unsafe => "unsafe_writes",
         }
     }
@@ -122,7 +125,7 @@ impl WriteFault {
             Self::UnknownStatus(StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT) => {
                 ProblemKind::Unavailable
             }
-            Self::UnknownStatus(_) => ProblemKind::Store,
+            Self::Unlinked | Self::UnknownStatus(_) => ProblemKind::Store,
         }
     }
 
@@ -195,6 +198,11 @@ impl WriteFault {
                 "the data store failed, so the write may have happened or not; read the record \
                  before you write again"
             }
+            Self::Unlinked => {
+                "the record was made, but the data store did not say in one way which id it has; \
+                 look for it before you write again, within a day: a record that nobody reads until \
+                 then loses what is sealed in it"
+            }
             Self::Unlisted => "something stands beside the records in the body",
             Self::Edit(_) | Self::Form(_) | Self::Media { .. } | Self::Unknown(_) => "",
         }
@@ -218,6 +226,7 @@ impl WriteFault {
             Self::Edit(EditError::Locked)
                 | Self::Unknown(_)
                 | Self::UnknownStatus(_)
+                | Self::Unlinked
                 | Self::Unsafe
         )
     }

@@ -60,6 +60,13 @@ impl Holders {
     pub(crate) fn seals<'a>(&'a self, ring: &'a KeyRing, set: &'a DataSet) -> RecordSeals<'a> {
         RecordSeals::new(ring, set, &self.0)
     }
+
+    /// Puts a key in the place of a person who is not known yet.
+    pub(crate) fn put(&mut self, place: usize, keys: Arc<SubjectKeys>) {
+        if let Some(slot) = self.0.get_mut(place) {
+            *slot = Some(keys);
+        }
+    }
 }
 
 impl PartialEq for Holders {

@@ -4,6 +4,8 @@ use super::escape;
 use super::shape::NodeIx;
 use super::shape::Shape;
 use crate::catalog::FieldIx;
+use crate::crypto::Envelope;
+use crate::crypto::Kid;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -170,6 +172,19 @@ impl Batch {
             Some((_, true)) => Raw::Other,
             Some((entry, false)) => entry.raw(text),
         }
+    }
+
+    /// The keys that values of sealed fields of a record claim to be sealed with.
+    pub fn envelopes(&self, record: usize) -> impl Iterator<Item = (FieldIx, Kid)> + '_ {
+        let found = self.record(record).zip(self.shape.as_ref());
+        found.into_iter().flat_map(|((text, tape), shape)| {
+            let scalars = tape.iter().filter(|entry| entry.what == What::Text);
+            scalars.filter_map(move |entry| {
+                let field = shape.node(entry.node)?.field?;
+                shape.seal(field)?;
+                Some((field, Envelope::claimed_kid(entry.span(text))?))
+            })
+        })
     }
 
     /// Record number `record` as it was sent, an object in strict JSON.
