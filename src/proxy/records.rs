@@ -241,7 +241,7 @@ impl Records {
         let people = People::find(&self.shared.cards, &self.permit, &self.batch).await?;
         let about = (&self.permit, &self.batch, &people);
         // A card that changes by it is looked up again when the batch is judged.
-        late::link(&self.shared, about, &self.facts).await?;
+        Box::pin(late::link(&self.shared, about, &self.facts)).await?;
         self.known = Some(people.into_known());
         Ok(last)
     }

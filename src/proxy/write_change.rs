@@ -250,7 +250,7 @@ async fn link(
     }
     let shared = inbound.worker.shared();
     let people = People::find(&shared.cards, &case.permit, batch).await?;
-    late::link(shared, (&case.permit, batch, &people), &trail.facts).await
+    Box::pin(late::link(shared, (&case.permit, batch, &people), &trail.facts)).await
 }
 
 /// Judges the one record of a batch.

@@ -98,7 +98,8 @@ async fn promise(
     let mut wants = Vec::with_capacity(batch.len());
     for (at, ruling) in rulings.iter().enumerate() {
         let made = made(case, (batch, at), (ruling, &Trial), &mut Vec::new())?;
-        let is_theirs = |field: &FieldIx| set.sealing(*field).is_some() && set.owner(*field) == place;
+        let is_theirs =
+            |field: &FieldIx| set.sealing(*field).is_some() && set.owner(*field) == place;
         let is_new = write_judge::is_unnamed(batch, at, newcomer);
         wants.push(is_new && made.fields().iter().any(is_theirs));
     }
@@ -159,13 +160,7 @@ impl Seals for Trial {
         Err(Unopened::Destroyed)
     }
 
-    fn seal(
-        &self,
-        _: FieldIx,
-        _: ValueKind,
-        _: &[u8],
-        _: &mut Vec<u8>,
-    ) -> Result<(), Unsealed> {
+    fn seal(&self, _: FieldIx, _: ValueKind, _: &[u8], _: &mut Vec<u8>) -> Result<(), Unsealed> {
         Ok(())
     }
 

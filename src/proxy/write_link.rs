@@ -83,17 +83,19 @@ impl Promised {
         if !ids.iter().flatten().all(|id| seen.insert(id.as_ref())) {
             return None;
         }
-        let told: Vec<Option<Kid>> = (0..batch.len())
-            .map(|record| self.told(set, (batch, record)))
-            .collect::<Option<_>>()?;
+        let told: Vec<Vec<Kid>> =
+            (0..batch.len()).map(|record| self.told(set, (batch, record))).collect();
+        if told.iter().any(|kids| kids.len() > 1) {
+            return None;
+        }
         let mut pairs = Vec::new();
         for (at, kid) in self.kids.iter().enumerate() {
             let Some(kid) = kid else { continue };
             // What a record says of its key goes before its place in the answer.
-            let mut by_kid = (0..).zip(&told).filter(|(_, told)| **told == Some(*kid));
+            let mut by_kid = (0..).zip(&told).filter(|(_, told)| told.contains(kid));
             let record = match (by_kid.next(), by_kid.next()) {
                 (Some((record, _)), None) => record,
-                (None, _) if told.get(at) == Some(&None) => at,
+                (None, _) if told.get(at).is_some_and(Vec::is_empty) => at,
                 _ => return None,
             };
             let id = ids.get(record)?.as_ref()?;
@@ -103,19 +105,16 @@ impl Promised {
         (people.len() == pairs.len()).then_some(pairs)
     }
 
-    /// The one of these keys that a record of the answer is sealed with, as it says itself;
-    /// nothing when it says several.
-    fn told(&self, set: &DataSet, (batch, record): (&Batch, usize)) -> Option<Option<Kid>> {
-        let mut found = None;
+    /// Which of these keys a record of the answer is sealed with, as it says itself.
+    fn told(&self, set: &DataSet, (batch, record): (&Batch, usize)) -> Vec<Kid> {
+        let mut found = Vec::new();
         for (field, kid) in batch.envelopes(record) {
-            if set.owner(field) != Some(self.place) || !self.kids.contains(&Some(kid)) {
-                continue;
-            }
-            if found.replace(kid).is_some_and(|other| other != kid) {
-                return None;
+            let is_one = set.owner(field) == Some(self.place) && self.kids.contains(&Some(kid));
+            if is_one && !found.contains(&kid) {
+                found.push(kid);
             }
         }
-        Some(found)
+        found
     }
 }
 

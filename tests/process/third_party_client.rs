@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::harness::{JsonServer, Site, privet};
+use crate::harness::{JsonServer, Site, privet, send};
 
 const POLICY: &str = r#"
 privet: policy/v1
@@ -82,14 +82,14 @@ fn with(mut value: Value, changes: &[(&str, &str)]) -> Value {
     value
 }
 
-/// A site in front of `store` with this test's policy.
-fn site(store: &JsonServer) -> Site {
+/// A site in front of `store` with a policy of the test's.
+fn site(store: &JsonServer, policy: &str) -> Site {
     let site = Site::new(store.address());
     let policies = site.dir().join("policies");
     for entry in fs::read_dir(&policies).unwrap() {
         fs::remove_file(entry.unwrap().path()).unwrap();
     }
-    fs::write(policies.join("crm.yaml"), POLICY).unwrap();
+    fs::write(policies.join("crm.yaml"), policy).unwrap();
     site
 }
 
@@ -112,7 +112,7 @@ fn client(base: &str, token: &str) -> Value {
 fn a_client_nobody_here_wrote_reads_and_writes_a_store_nobody_here_wrote() {
     let people: Vec<Value> = (1..=3).map(person).collect();
     let store = JsonServer::start(&json!({ "customers": people }));
-    let site = site(&store);
+    let site = site(&store, POLICY);
     let gateway = site.serve();
     let token = site.token(&["--role", "agent", "--purpose", "care"]);
     let said = client(&format!("http://{}/shop", gateway.gateway), &token);
@@ -170,4 +170,89 @@ fn the_log_has_every_write(site: &Site) {
     for value in ["447700900777", "Zoë", "new@mail.example", "c-2"] {
         assert!(!found.contains(value), "the log holds no values");
     }
+}
+
+/// The same policy, where the store keeps what a thief would like best sealed, and somebody who
+/// brings people in.
+fn sealed_policy() -> String {
+    let sealed = |policy: String, field: &str| {
+        let after = format!("{field}, at_rest: encrypt }}");
+        policy.replacen(&format!("{field} }}"), &after, 1)
+    };
+    let fields = [
+        "category: user.name",
+        "category: user.contact.email",
+        "category: user.contact.phone_number",
+        "category: user.demographic.date_of_birth",
+        "category: user.government_id",
+        "category: user.financial.credit_card",
+    ];
+    let policy = fields.into_iter().fold(POLICY.to_owned(), sealed);
+    let policy = policy.replacen("street: {}", "street: { at_rest: encrypt }", 1);
+    assert_eq!(policy.matches("at_rest: encrypt").count(), fields.len() + 1);
+    let policy =
+        policy.replacen("roles:\n", "roles:\n  loader: { claim: roles, has: loader }\n", 1);
+    policy
+        + r#"  - id: loaders
+    roles: [loader]
+    purposes: [care]
+    data: [shop.customers]
+    can: [create]
+    writes: [id, nickname, name, email, phone, birthday, address, national_id, "cards[*].pan", "cards[*].label", loyalty]
+"#
+}
+
+#[test]
+fn the_same_client_notices_nothing_of_a_store_that_holds_envelopes() {
+    let store = JsonServer::start(&json!({ "customers": [] }));
+    let site = site(&store, &sealed_policy());
+    let gateway = site.serve();
+    let loader = site.token(&["--role", "loader", "--purpose", "care"]);
+    let headers = [
+        ("Authorization", format!("Bearer {loader}")),
+        ("Privet-Purpose", "care".to_owned()),
+        ("Content-Type", "application/json".to_owned()),
+    ];
+    for n in 1..=3 {
+        let mut person = person(n);
+        person.as_object_mut().unwrap().remove("internal");
+        person["address"].as_object_mut().unwrap().remove("door");
+        let call = ("POST", "/shop/customers");
+        let made = send(gateway.gateway, call, &headers, &person.to_string()).unwrap();
+        assert_eq!(made.status, 201, "{}", String::from_utf8_lossy(&made.body));
+    }
+    let token = site.token(&["--role", "agent", "--purpose", "care"]);
+    let said = client(&format!("http://{}/shop", gateway.gateway), &token);
+    assert_eq!(said["list"], json!([shown(1), shown(2), shown(3)]));
+    assert_eq!((&said["one"], &said["same"]), (&shown(2), &shown(2)));
+    let everything = [("nickname", "zo"), ("phone", "***0777"), ("name", "Zoë B.")];
+    assert_eq!(said["everything"], with(shown(2), &everything));
+    // A new person, sealed before the store gave the id.
+    let new =
+        json!({ "nickname": "new", "email": "n***@mail.example", "id": said["created"]["id"] });
+    assert_eq!((&said["created"], &said["read"]), (&new, &new));
+    for (call, status) in [("old", 422), ("forbidden", 403), ("moved", 403), ("gone", 404)] {
+        assert_eq!(said[call]["refused"], status, "{call}: {}", said[call]);
+    }
+
+    let file = store.file(|data| data["customers"].as_array().is_some_and(|all| all.len() == 3));
+    let sealed = [
+        "/name",
+        "/email",
+        "/phone",
+        "/birthday",
+        "/address/street",
+        "/national_id",
+        "/cards/0/pan",
+    ];
+    for person in file["customers"].as_array().unwrap() {
+        for field in sealed {
+            let value = person.pointer(field).and_then(Value::as_str).unwrap_or_default();
+            assert!(value.starts_with("pvt1_"), "{field}: {person}");
+        }
+    }
+    let text = file.to_string();
+    let planted =
+        ["Zoë", "zoe.", "+44770", "1988-10-09", "High Street", "TEST0000T", "4000000000000002"];
+    assert!(planted.iter().all(|value| !text.contains(value)), "{text}");
 }

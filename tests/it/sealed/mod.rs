@@ -1,5 +1,6 @@
 //! Records whose values the store keeps sealed.
 
 mod attacks;
+mod creates;
 mod reads;
 mod writes;

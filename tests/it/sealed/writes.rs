@@ -14,7 +14,7 @@ use crate::harness::exchange;
 use crate::harness::person;
 use crate::harness::wanted;
 
-const POLICY: &str = r#"
+pub(super) const POLICY: &str = r#"
 privet: policy/v1
 purposes:
   care: { basis: contract }
@@ -110,7 +110,7 @@ pub(super) async fn with_ana() -> (Table, FakeStore, Gateway) {
 }
 
 /// Nothing that the store was ever told holds a value that is sealed there.
-fn assert_nothing_leaked(store: &FakeStore) {
+pub(super) fn assert_nothing_leaked(store: &FakeStore) {
     for asked in store.asked() {
         for planted in PLANTED {
             let told = format!("{}{}", asked.head, asked.body);
@@ -123,7 +123,7 @@ pub(super) fn row(table: &Table) -> serde_json::Value {
     serde_json::from_str(&table.row("c-1").unwrap()).unwrap()
 }
 
-fn is_envelope(value: &serde_json::Value) -> bool {
+pub(super) fn is_envelope(value: &serde_json::Value) -> bool {
     value.as_str().is_some_and(|text| text.starts_with("pvt1_"))
 }
 
