@@ -93,6 +93,7 @@ pub async fn init(
     out.directory("data", 0o700)?;
 
     for (name, text) in POLICIES {
+        let text = if plan.demo { (*text).to_owned() } else { migrating(text) };
         out.file(&format!("policies/{name}"), text.as_bytes(), 0o644)?;
     }
     certificates(&mut out)?;
@@ -122,6 +123,17 @@ const POLICIES: &[(&str, &str)] = &[
     ("customer-care.yaml", include_str!("../../policies/customer-care.yaml")),
     ("customer-care.test.yaml", include_str!("../../policies/customer-care.test.yaml")),
 ];
+
+/// A policy for a store that holds records already: what is not sealed yet is shown all the same,
+/// until somebody has moved it in.
+fn migrating(policy: &str) -> String {
+    policy.replace("at_rest: encrypt", "at_rest: encrypt, encryption: migrating").replace(
+        "# ---- 2. What the data is.",
+        "# `encryption: migrating`: the store still holds values from before. Once `privet store backfill`\n\
+         # has sealed them, take the words out: then a value that is not sealed is shown to nobody.\n\n\
+         # ---- 2. What the data is.",
+    )
+}
 
 fn settings(plan: &Plan) -> String {
     include_str!("../../dist/privet.toml")

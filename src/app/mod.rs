@@ -3,6 +3,7 @@
 mod admin;
 mod agreement;
 mod files;
+mod fill;
 mod gateway;
 mod harden;
 mod init;
@@ -22,6 +23,7 @@ mod witness;
 mod worker;
 
 pub use self::files::ReadError;
+pub use self::fill::{FillError, Filling};
 pub use self::init::{InitError, Plan, init, random_token};
 pub use self::load::{LoadError, Loaded};
 pub use self::open_log::public_key_file;

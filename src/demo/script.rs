@@ -10,6 +10,8 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
+use crate::app::FillError;
+use crate::app::Filling;
 use crate::app::InitError;
 use crate::app::Loaded;
 use crate::app::Plan;
@@ -24,6 +26,7 @@ use crate::clock::Clock;
 use crate::clock::SystemClock;
 use crate::clock::SystemEntropy;
 use crate::net::Inherited;
+use crate::types::DataSetId;
 
 use super::call::{self, CallError};
 use super::people;
@@ -50,6 +53,9 @@ pub enum DemoError {
         "`{0}` is not empty and holds no demo: choose an empty folder, or one of an earlier demo"
     )]
     Folder(PathBuf),
+    /// The people could not be sealed.
+    #[error(transparent)]
+    Fill(#[from] FillError),
     /// The folder could not be filled.
     #[error(transparent)]
     Init(#[from] InitError),
@@ -86,8 +92,9 @@ pub struct Demo {
     dir: PathBuf,
     running: Running,
     tokens: Vec<(&'static str, String)>,
+    shop: Arc<Shop>,
     // Stops with the demo.
-    shop: tokio::task::JoinHandle<io::Result<std::convert::Infallible>>,
+    open: tokio::task::JoinHandle<io::Result<std::convert::Infallible>>,
 }
 
 /// One record as it is stored, and as each caller was given it.
@@ -132,7 +139,8 @@ impl Demo {
         let io = |what| move |source| DemoError::Io { what, source };
         require_demo(&options.dir)?;
         let (listener, address) = store::bind(0).await.map_err(io("the demo's store"))?;
-        let shop = tokio::spawn(Arc::new(Shop::stocked()).serve(listener));
+        let shop = Arc::new(Shop::empty());
+        let open = tokio::spawn(Arc::clone(&shop).serve(listener));
         let plan = Plan {
             store: format!("http://{address}"),
             gateway: options.port,
@@ -149,7 +157,9 @@ impl Demo {
         let loaded = Loaded::read(&config).map_err(StartError::from)?;
         let tokens = mint_all(&options.dir, &loaded.config.authn.issuers)?;
         let running = Running::start(loaded, Trust::Demo, &Inherited::default()).await?;
-        let demo = Self { dir: options.dir.clone(), running, tokens, shop };
+        let people = sealed_people(&running).await?;
+        shop.stock(people);
+        let demo = Self { dir: options.dir.clone(), running, tokens, shop, open };
         demo.write_files().map_err(io("the demo's files"))?;
         Ok(demo)
     }
@@ -169,7 +179,8 @@ impl Demo {
             };
             views.push((*who, record));
         }
-        Ok(Shown { stored: people::person(people::SHOWN), views })
+        let id = people::customer_id(people::SHOWN);
+        Ok(Shown { stored: self.shop.customer(&id).unwrap_or_default(), views })
     }
 
     /// Where the gateway listens.
@@ -220,7 +231,7 @@ impl Demo {
     /// Stops the gateway and the shop; nothing under way is cut.
     pub async fn stop(self) {
         self.running.stop().await;
-        self.shop.abort();
+        self.open.abort();
     }
 
     fn token(&self, who: &str) -> &str {
@@ -262,6 +273,18 @@ impl Shown {
             self.views.iter().map(|(who, record)| ((*who).to_owned(), record.clone())).collect();
         json!({ "as_stored": self.stored, "views": views })
     }
+}
+
+/// The made-up people as the shop is to keep them.
+async fn sealed_people(running: &Running) -> Result<Vec<Value>, DemoError> {
+    let Ok(set) = DataSetId::parse("shop.customers") else { return Ok(Vec::new()) };
+    let filling = |n| Filling {
+        record: people::person(n).to_string(),
+        people: vec![people::customer_id(n)],
+    };
+    let people: Vec<Filling> = (1..=people::PEOPLE).map(filling).collect();
+    let sealed = running.fill(&set, &people).await?;
+    Ok(sealed.iter().filter_map(|record| serde_json::from_str(record).ok()).collect())
 }
 
 /// A folder that a demo may fill or go on with: it rewrites privet.toml there.
