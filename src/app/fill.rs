@@ -1,5 +1,6 @@
 //! Seals records that a store is to be filled with, as a creation through the gateway would.
 
+use crate::api::Gateway as _;
 use crate::keys::RecordSeals;
 use crate::subjects::SubjectsError;
 use crate::transform::EditError;
@@ -53,12 +54,12 @@ impl Running {
         set: &DataSetId,
         records: &[Filling],
     ) -> Result<Vec<String>, FillError> {
-        fill(self.site(), set, records).await
+        fill(&self.site, set, records).await
     }
 }
 
 async fn fill(site: &Site, id: &DataSetId, records: &[Filling]) -> Result<Vec<String>, FillError> {
-    let policy = site.shared().policy();
+    let policy = site.policy();
     let set = policy.sets().iter().find(|set| set.id == *id);
     let set = set.ok_or_else(|| FillError::Set(id.clone()))?;
     let shape = Shape::new(set);
@@ -84,7 +85,8 @@ async fn fill(site: &Site, id: &DataSetId, records: &[Filling]) -> Result<Vec<St
                 .collect();
             let seals = RecordSeals::new(site.keys(), set, &keys);
             let sent = filling.record.as_str();
-            let new = NewRecord { shape: &shape, sent, views: &[], seals: &seals, writable: &writable };
+            let new =
+                NewRecord { shape: &shape, sent, views: &[], seals: &seals, writable: &writable };
             let mut body = Vec::with_capacity(sent.len() * 2);
             let wrong = |source| FillError::Record { set: id.clone(), source };
             create(&new, &mut body).map_err(wrong)?;

@@ -202,7 +202,7 @@ pub struct Running {
     notice: Duration,
     finish: Duration,
     tasks: JoinSet<()>,
-    site: Arc<Site>,
+    pub(super) site: Arc<Site>,
     log: Log,
     telemetry: Telemetry,
 }

@@ -278,10 +278,8 @@ impl Shown {
 /// The made-up people as the shop is to keep them.
 async fn sealed_people(running: &Running) -> Result<Vec<Value>, DemoError> {
     let Ok(set) = DataSetId::parse("shop.customers") else { return Ok(Vec::new()) };
-    let filling = |n| Filling {
-        record: people::person(n).to_string(),
-        people: vec![people::customer_id(n)],
-    };
+    let filling =
+        |n| Filling { record: people::person(n).to_string(), people: vec![people::customer_id(n)] };
     let people: Vec<Filling> = (1..=people::PEOPLE).map(filling).collect();
     let sealed = running.fill(&set, &people).await?;
     Ok(sealed.iter().filter_map(|record| serde_json::from_str(record).ok()).collect())
