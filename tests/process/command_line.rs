@@ -308,7 +308,12 @@ fn the_demo_shows_each_view_and_its_keys_are_refused_by_serve() {
     let out = privet(folder.path(), &["demo", "--dir", "d", "--once", "--json", "--ports", "0"]);
     assert_eq!(out.status.code(), Some(0), "{}", said(&out));
     let page: Value = serde_json::from_slice(&out.stdout).unwrap();
-    assert_eq!(page["as_stored"]["email"], "ana@mail.example");
+    for sealed in ["/email", "/phone", "/national_id", "/health_note", "/cards/0/pan"] {
+        let stored = page["as_stored"].pointer(sealed).and_then(Value::as_str).unwrap();
+        assert!(stored.starts_with("pvt1_"), "{sealed}: {stored}");
+    }
+    assert_eq!(page["views"]["admin"]["national_id"], page["as_stored"]["national_id"]);
+    assert_eq!(page["views"]["customer"]["email"], "ana@mail.example");
     assert_eq!(page["views"]["support"]["email"], "a***@mail.example");
     assert!(page["views"]["support"].get("birthday").is_none());
     assert_eq!(page["views"]["analyst"]["birthday"], "1988");
