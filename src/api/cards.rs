@@ -12,8 +12,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::audit::ActorToken;
 use crate::audit::Entry;
 use crate::audit::Kind;
+use crate::keys::Destroyed;
 use crate::policy::PolicySet;
 use crate::protocol::http::ProblemKind;
 use crate::subjects::Card;
@@ -157,6 +159,44 @@ pub(super) async fn set_opt_out(
     admin.changed(&subject, &operator, done).await
 }
 
+/// Destroys a person's key. Works while the keys are locked, and as often as it is asked for: what
+/// an earlier attempt left is completed.
+pub(super) async fn erase_key(
+    State(admin): State<Arc<Admin>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refused> {
+    let operator = admin.operator(&headers, OperatorRole::Officer)?;
+    let who: Who = read(&body)?;
+    let subject = Subject::read(&admin.gateway.policy(), who.domain.as_deref(), &who.id)?;
+    let (entry, was_erased) = match admin.cards.find(&subject.domain, subject.id.expose()).await {
+        Ok(Some(card)) if card.status == SubjectStatus::Held => {
+            admin.record(&operator, Kind::Key, "key_erasure_refused", about(&card)).await?;
+            return Err(held());
+        }
+        // The erased have no token of their own any more.
+        Ok(Some(card)) if card.status == SubjectStatus::Erased => (Entry::new(Kind::Key), true),
+        Ok(Some(card)) => (about(&card), false),
+        // A tombstone for an id that was mistyped could never be taken back.
+        Ok(None) => return Err(Refused::new(ProblemKind::NotFound, UNKNOWN)),
+        // A key that cannot be read is destroyed all the same; its token stands inside.
+        Err(error) => {
+            tracing::warn!(error = told(&error), "the key to destroy cannot be read");
+            (Entry::new(Kind::Key), false)
+        }
+    };
+    admin.record(&operator, Kind::Key, "key_erased", entry.clone()).await?;
+    let request = ActorToken(admin.keys.owner_token(&operator.name)).to_string();
+    match admin.cards.erase(&subject.domain, subject.id.expose(), &request).await {
+        Ok(done) => Ok(json(&erased(&done, admin.keys.provider(), was_erased))),
+        Err(error) => {
+            // Its entry came first, so that it failed is recorded too.
+            admin.record(&operator, Kind::Key, "key_erasure_failed", entry).await?;
+            if matches!(error, SubjectsError::Held) { Err(held()) } else { Err(state(&error)) }
+        }
+    }
+}
+
 impl Subject {
     /// The domain may be left out where the policy has but one.
     fn read(policy: &PolicySet, domain: Option<&str>, id: &str) -> Result<Self, Refused> {
@@ -235,6 +275,28 @@ fn wrong(detail: impl Into<String>) -> Refused {
 fn state(error: &SubjectsError) -> Refused {
     tracing::error!(error = told(error), "a subject card cannot be read or written");
     Refused::new(ProblemKind::Unavailable, "the subject's card cannot be read or written now")
+}
+
+fn held() -> Refused {
+    let why = "the person is held, which keeps their key; set another status first";
+    Refused::new(ProblemKind::Conflict, why)
+}
+
+/// What came of an erasure, and what it does not reach.
+fn erased(done: &Destroyed, provider: &str, was_erased: bool) -> Value {
+    let mut page = json!({
+        "status": SubjectStatus::Erased.as_str(),
+        "was_erased": was_erased,
+        "keys_destroyed": done.keys,
+        "copies_of_the_keys_open_until": "the next roll of the epoch, due within `keys.shred_within`",
+        "remains_in_the_stores": ["blind indexes", "values that are not sealed"],
+    });
+    if provider == "file"
+        && let Some(page) = page.as_object_mut()
+    {
+        page.insert("destruction".into(), "best effort on this medium".into());
+    }
+    page
 }
 
 fn about(card: &Card) -> Entry {

@@ -107,6 +107,7 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/subjects/status", post(cards::set_status))
         .route("/api/v1/subjects/consent", post(cards::set_consent))
         .route("/api/v1/subjects/opt-out", post(cards::set_opt_out))
+        .route("/api/v1/subjects/erase-key", post(cards::erase_key))
         .fallback(|| async { Refused::new(ProblemKind::NotFound, "no such page") })
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
         .layer(middleware::from_fn(host::check))

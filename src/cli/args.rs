@@ -39,7 +39,7 @@ pub(super) enum Command {
     /// Checks and searches the audit log.
     #[command(subcommand)]
     Audit(AuditCommand),
-    /// Sets what stands in a person's card: status, consents, opt-outs.
+    /// Sets what stands in a person's card (status, consents, opt-outs), or destroys their key.
     #[command(subcommand)]
     Subject(SubjectCommand),
     /// Moves what a store holds into envelopes, or out of them.
@@ -309,6 +309,13 @@ pub(super) enum SubjectCommand {
         /// Take the opt-out back.
         #[arg(long)]
         undo: bool,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+    /// Destroys a person's key: what is sealed with it never opens again. Cannot be undone.
+    EraseKey {
+        #[command(flatten)]
+        who: WhoArgs,
         #[command(flatten)]
         admin: AdminArgs,
     },

@@ -1,4 +1,4 @@
-//! `privet subject`: what stands in a person's card.
+//! `privet subject`: what stands in a person's card, and the end of their key.
 
 use std::io::Read;
 
@@ -10,7 +10,7 @@ use super::args::{AdminArgs, Answer, SubjectCommand, WhoArgs};
 use super::exit::{Exit, Failure, data};
 use super::time;
 
-/// Runs one of the subject commands and shows the card.
+/// Runs one of the subject commands and shows the card, or what came of the erasure.
 pub(super) fn run(command: SubjectCommand) -> Result<(), Failure> {
     match command {
         SubjectCommand::Show { who, admin } => send(&who, &admin, "show", &json!({})),
@@ -31,6 +31,7 @@ pub(super) fn run(command: SubjectCommand) -> Result<(), Failure> {
         SubjectCommand::OptOut { who, name, undo, admin } => {
             send(&who, &admin, "opt-out", &json!({ "name": name, "out": !undo }))
         }
+        SubjectCommand::EraseKey { who, admin } => send(&who, &admin, "erase-key", &json!({})),
     }
 }
 

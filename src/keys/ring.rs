@@ -185,6 +185,14 @@ impl KeyRing {
         self.0.tokens.short(&[b"privet/owner/v1", owner.as_bytes()])
     }
 
+    /// Who holds the root key: the provider's word in the configuration, or `memory`.
+    pub fn provider(&self) -> &'static str {
+        match &self.0.home {
+            Home::Files(files) => files.slots().provider(),
+            Home::Memory => "memory",
+        }
+    }
+
     /// Whether values can be opened and sealed at the moment.
     pub fn is_usable(&self) -> bool {
         true

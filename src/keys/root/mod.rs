@@ -45,7 +45,6 @@ pub(super) struct Place {
 /// Holds the key that wraps the keys of slots.
 pub(super) trait Root: Send + Sync {
     /// The provider's word in privet.toml.
-    #[expect(dead_code, reason = "there is one provider as yet")]
     fn kind(&self) -> &'static str;
 
     /// Wraps a key for its place and gives one line of text without spaces. `random` is fresh

@@ -2,5 +2,6 @@
 
 mod attacks;
 mod creates;
+mod erased;
 mod reads;
 mod writes;

@@ -1,0 +1,230 @@
+//! A person's key is destroyed over the admin listener.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use serde_json::Value;
+use serde_json::json;
+
+use privet::api::Admin;
+use privet::api::Check;
+use privet::api::Mfa;
+use privet::api::OperatorRole;
+use privet::api::Operators;
+use privet::api::Reloaded;
+use privet::api::router;
+use privet::audit::Entry;
+use privet::audit::Filter;
+use privet::audit::Kind;
+use privet::clock::SystemClock;
+use privet::clock::SystemEntropy;
+use privet::jobs::Jobs;
+use privet::jobs::JobsConfig;
+use privet::jobs::Kinds;
+use privet::policy::PolicySet;
+use privet::proxy::Shared;
+use privet::state::Engine;
+use privet::state::FaultMoment;
+use privet::state::FaultPlan;
+use privet::types::SubjectStatus;
+
+use super::writes::ANA;
+use super::writes::POLICY;
+use super::writes::ask;
+use super::writes::one;
+use super::writes::row;
+use crate::harness::Gateway;
+use crate::harness::Reply;
+use crate::harness::Setup;
+use crate::harness::Table;
+use crate::harness::Versions;
+use crate::harness::exchange;
+use crate::harness::person;
+
+/// The part of a running gateway that the admin listener asks for its policy.
+#[derive(Debug)]
+struct Running(Arc<Shared>);
+
+impl privet::api::Gateway for Running {
+    fn checks(&self) -> Vec<Check> {
+        Vec::new()
+    }
+
+    fn policy(&self) -> Arc<PolicySet> {
+        self.0.policy()
+    }
+
+    fn metrics(&self) -> String {
+        String::new()
+    }
+
+    fn reload(&self) -> Result<Reloaded, String> {
+        Err("not here".to_owned())
+    }
+}
+
+/// Where the admin listener of the gateway answers.
+async fn admin(gateway: &Gateway) -> SocketAddr {
+    let sources = (Arc::new(SystemClock) as _, Arc::new(SystemEntropy) as _);
+    let state = Engine::memory();
+    let file = [("olga", OperatorRole::Officer), ("axel", OperatorRole::Auditor)]
+        .map(|(name, role)| Operators::line(name, role, &format!("token-{name}"), None))
+        .join("\n");
+    let admin = Admin {
+        gateway: Arc::new(Running(Arc::clone(&gateway.shared))),
+        cards: gateway.cards.clone(),
+        jobs: Jobs::new(state.clone(), sources, Kinds::default(), JobsConfig::default()),
+        keys: gateway.keys.clone(),
+        mfa: Mfa::new(state, Arc::new(SystemClock)),
+        log: gateway.log.clone(),
+        operators: Arc::new(ArcSwap::from_pointee(Operators::parse(&file).unwrap())),
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(axum::serve(listener, router(Arc::new(admin))).into_future());
+    address
+}
+
+async fn erase(admin: SocketAddr, operator: &str, id: &str) -> Reply {
+    let body = json!({ "id": id }).to_string();
+    let request = format!(
+        "POST /api/v1/subjects/erase-key HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\
+         Authorization: Bearer token-{operator}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    Reply::parse(exchange(admin, request.as_bytes()).await, false)
+}
+
+/// The entries about keys, the oldest first.
+async fn entries(gateway: &Gateway) -> Vec<Entry> {
+    gateway.log.flush().await.unwrap();
+    let filter = Filter { kind: Some(Kind::Key), ..Filter::default() };
+    let found = privet::audit::search(&gateway.audit_dir(), &filter, 0).unwrap();
+    found.map(|found| found.unwrap().1).collect()
+}
+
+async fn reasons(gateway: &Gateway) -> Vec<String> {
+    entries(gateway).await.iter().map(|entry| entry.reason.as_deref().unwrap().into()).collect()
+}
+
+/// A gateway that made Ana in a store, and fails on demand.
+async fn with_ana() -> (Table, Gateway, privet::state::MemoryStore) {
+    let (table, store) = Table::start(Versions::Strong, &[]).await;
+    let setup = Setup::new(POLICY, &store);
+    let keys = setup.key_rows.clone();
+    let gateway = Gateway::start(setup);
+    let made = ask(&gateway, "boss", ("POST", "/customers"), "", ANA).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    (table, gateway, keys)
+}
+
+/// Nobody is shown what is sealed in Ana's record, in clear or as it is stored.
+async fn assert_closed(gateway: &Gateway, table: &Table) {
+    assert!(row(table)["email"].as_str().unwrap().starts_with("pvt1_"), "it is still stored");
+    for role in ["boss", "clerk", "vault"] {
+        let text = one(gateway, role, "GET", "").await.text();
+        for sealed in ["planted", "417417", "@mail.example", "pvt1_", "bi1_"] {
+            assert!(!text.contains(sealed), "{role} is shown {sealed}: {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn whose_key_is_destroyed_is_closed_to_everybody_and_it_may_be_asked_for_twice() {
+    let (table, gateway, _) = with_ana().await;
+    let admin = admin(&gateway).await;
+    let shown = one(&gateway, "boss", "GET", "").await;
+    assert!(shown.text().contains("ana-planted@mail.example"), "{}", shown.text());
+    let card = gateway.cards.find(&person(), "c-1").await.unwrap().unwrap();
+
+    let done = erase(admin, "olga", "c-1").await;
+    assert_eq!(done.status, 200, "{}", done.text());
+    assert_eq!(
+        done.json(),
+        json!({
+            "status": "erased", "was_erased": false, "keys_destroyed": 1,
+            "copies_of_the_keys_open_until": "the next roll of the epoch, due within `keys.shred_within`",
+            "remains_in_the_stores": ["blind indexes", "values that are not sealed"],
+        })
+    );
+    assert_closed(&gateway, &table).await;
+    let entries_so_far = entries(&gateway).await;
+    let entry = entries_so_far.last().unwrap();
+    assert_eq!(entry.reason.as_deref(), Some("key_erased"));
+    assert_eq!(entry.subjects, [card.token]);
+    assert_eq!(entry.facts["operator"].as_ref(), "olga");
+    assert!(!format!("{entry:?}").contains("c-1"), "no id stands in the log");
+
+    let again = erase(admin, "olga", "c-1").await;
+    assert_eq!(again.status, 200, "{}", again.text());
+    let again = again.json();
+    assert_eq!((&again["was_erased"], &again["keys_destroyed"]), (&json!(true), &json!(0)));
+    assert_closed(&gateway, &table).await;
+}
+
+#[tokio::test]
+async fn a_person_on_hold_an_auditor_and_an_unknown_id_destroy_nothing() {
+    let (_table, gateway, _) = with_ana().await;
+    let admin = admin(&gateway).await;
+    let before = gateway.keys.high_water();
+    gateway.cards.set_status(&person(), "c-1", SubjectStatus::Held).await.unwrap();
+    for (operator, id, status, why) in [
+        ("olga", "c-1", 409, "held"),
+        ("axel", "c-1", 403, "officer"),
+        ("nobody", "c-1", 401, "token"),
+        ("olga", "c-404", 404, "nothing is known"),
+        ("olga", "", 400, "`id`"),
+    ] {
+        let refused = erase(admin, operator, id).await;
+        assert_eq!(refused.status, status, "{operator} {id}: {}", refused.text());
+        let problem: Value = refused.json();
+        assert!(problem["detail"].as_str().unwrap().contains(why), "{problem}");
+    }
+    assert_eq!(gateway.keys.high_water(), before);
+    assert_eq!(reasons(&gateway).await, ["key_erasure_refused"]);
+    gateway.cards.set_status(&person(), "c-1", SubjectStatus::Active).await.unwrap();
+    let shown = one(&gateway, "boss", "GET", "").await;
+    assert!(shown.text().contains("ana-planted@mail.example"), "{}", shown.text());
+}
+
+#[tokio::test]
+async fn the_entry_comes_before_the_key_goes() {
+    for moment in [FaultMoment::Before, FaultMoment::After] {
+        for call in 1.. {
+            let (table, gateway, keys) = with_ana().await;
+            let admin = admin(&gateway).await;
+            let before = gateway.keys.high_water();
+            keys.plan_fault(FaultPlan { call, moment });
+            let reply = erase(admin, "olga", "c-1").await;
+            let has_failed = keys.clear_fault();
+            let mut expected = vec!["key_erased"];
+            if reply.status != 200 {
+                assert_eq!(reply.status, 503, "{call}: {}", reply.text());
+                expected.push("key_erasure_failed");
+            }
+            assert_eq!(reasons(&gateway).await, expected, "{call}");
+            // Once the tombstone is written, it is honoured.
+            if gateway.keys.high_water() != before {
+                assert_closed(&gateway, &table).await;
+            }
+            // Asking again completes the rest.
+            assert_eq!(erase(admin, "olga", "c-1").await.status, 200, "{call}");
+            assert_closed(&gateway, &table).await;
+            if !has_failed {
+                assert!(call > 2, "reading and writing both had their turn");
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_an_entry_no_key_is_destroyed() {
+    let (_table, gateway, _) = with_ana().await;
+    let admin = admin(&gateway).await;
+    let before = gateway.keys.high_water();
+    gateway.log.close().await.unwrap();
+    assert_eq!(erase(admin, "olga", "c-1").await.status, 503);
+    assert_eq!(gateway.keys.high_water(), before);
+}
