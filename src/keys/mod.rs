@@ -35,6 +35,8 @@ mod attack_tests;
 #[cfg(test)]
 mod epoch_tests;
 #[cfg(test)]
+mod row_tests;
+#[cfg(test)]
 mod hygiene;
 #[cfg(test)]
 mod shape_tests;
