@@ -41,17 +41,9 @@ fn people() -> Vec<Value> {
 fn seal(site: &Site) {
     let at_rest = "at_rest: encrypt, encryption: migrating";
     site.edit("policies/customer-care.yaml", |text| {
-        let mut text = text.replacen("query: [limit, offset]", "query: [_start, _limit]", 1);
-        for (field, more) in [
-            ("category: user.contact.email", ", index: email_index"),
-            ("category: user.contact.phone_number", ""),
-            ("category: user.government_id", ""),
-            ("category: user.health_and_medical", ""),
-            ("category: user.financial.credit_card", ""),
-        ] {
-            assert!(text.contains(field), "{field}");
-            text = text.replacen(field, &format!("{field}, {at_rest}{more}"), 1);
-        }
+        let sealed = text.matches(at_rest).count();
+        assert_eq!(sealed, 5, "a first configuration seals what the demo seals");
+        let text = text.replacen("query: [limit, offset]", "query: [_start, _limit]", 1);
         text.replacen("street: {}", &format!("street: {{ {at_rest} }}"), 1)
     });
 }
