@@ -1,5 +1,7 @@
 //! Seals records that a store is to be filled with, as a creation through the gateway would.
 
+use std::fmt;
+
 use crate::api::Gateway as _;
 use crate::keys::RecordSeals;
 use crate::subjects::SubjectsError;
@@ -36,12 +38,19 @@ pub enum FillError {
 }
 
 /// A record, and the ids of its people in the order of the data set's subjects.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Filling {
     /// An object in JSON.
     pub record: String,
     /// The ids.
     pub people: Vec<String>,
+}
+
+/// Shows neither the record nor whose it is.
+impl fmt::Debug for Filling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Filling(..)")
+    }
 }
 
 impl Running {

@@ -57,7 +57,7 @@ pub(super) struct Scene {
 }
 
 /// What a page, or the first part of it, holds.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Seen {
     pub(super) count: Count,
     /// The records that change.

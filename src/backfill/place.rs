@@ -42,7 +42,7 @@ pub(super) enum Paging {
 }
 
 /// Where in the list a page begins.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct From<'a> {
     /// Records before it.
     pub(super) records: u64,

@@ -60,7 +60,6 @@ pub struct Backfill {
 }
 
 /// What is known of a pass under way.
-#[derive(Debug)]
 struct Pass {
     job: JobId,
     /// Where it stands: what is known fits no other place.

@@ -4,6 +4,8 @@
 //! ciphertext ‖ tag (16). The suite is AES-256-GCM with a hedged nonce; what is authenticated
 //! beside the value is where it belongs: tenant, the name it is sealed as, its type, and the key.
 
+use std::borrow::Cow;
+
 use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::AeadInOut;
 use aes_gcm::aead::KeyInit;
@@ -142,8 +144,10 @@ pub struct FieldKey {
     cipher: Aes256Gcm,
     /// Derived when something is sealed: most calls only open.
     hedge: Option<Mac>,
-    /// What is authenticated beside the type: tenant and name.
-    place: [Box<[u8]>; 2],
+    /// What is authenticated beside a text, which most values are.
+    text: Vec<u8>,
+    /// How much of that is the tenant and the name, which all types share.
+    place: usize,
 }
 
 impl FieldKey {
@@ -151,8 +155,10 @@ impl FieldKey {
     pub fn opening(key: &SubjectKey, kid: Kid, tenant: &str, sealed_as: &str) -> Self {
         let parts: [&[u8]; 3] = [b"privet/field/v1", tenant.as_bytes(), sealed_as.as_bytes()];
         let cipher = Aes256Gcm::new(derive(key.secret(), &parts).expose().into());
-        let place = [tenant.as_bytes().into(), sealed_as.as_bytes().into()];
-        Self { kid, cipher, hedge: None, place }
+        let mut text = length_prefixed(&[tenant.as_bytes(), sealed_as.as_bytes()]);
+        let place = text.len();
+        text.extend(length_prefixed(&[ValueKind::Text.as_str().as_bytes(), &kid.0]));
+        Self { kid, cipher, hedge: None, text, place }
     }
 
     /// To open and seal values.
@@ -249,9 +255,14 @@ impl FieldKey {
         self.cipher.encrypt_inout_detached(nonce.into(), context, body.into()).ok().map(Into::into)
     }
 
-    fn context(&self, kind: ValueKind) -> Vec<u8> {
-        let [tenant, name] = &self.place;
-        length_prefixed(&[tenant, name, kind.as_str().as_bytes(), &self.kid.0])
+    /// What is authenticated beside a value.
+    fn context(&self, kind: ValueKind) -> Cow<'_, [u8]> {
+        if kind == ValueKind::Text {
+            return Cow::Borrowed(&self.text);
+        }
+        let mut context = self.text.get(..self.place).unwrap_or_default().to_vec();
+        context.extend(length_prefixed(&[kind.as_str().as_bytes(), &self.kid.0]));
+        Cow::Owned(context)
     }
 }
 
@@ -266,8 +277,8 @@ const HEAD_LEN: usize = 2 + 16 + NONCE_LEN;
 impl FieldKey {
     /// Uses `key` for the cipher as it is, so that published answers can be compared.
     pub(super) fn with_cipher_key(key: &[u8; 32]) -> Self {
-        let place = [Box::default(), Box::default()];
-        Self { kid: Kid([0; 16]), cipher: Aes256Gcm::new(key.into()), hedge: None, place }
+        let cipher = Aes256Gcm::new(key.into());
+        Self { kid: Kid([0; 16]), cipher, hedge: None, text: Vec::new(), place: 0 }
     }
 
     /// The plaintext of a published answer.
