@@ -25,7 +25,7 @@ use crate::proxy::Shared;
 use crate::state::Engine;
 use crate::types::told;
 
-use super::running::StartError;
+use super::start::StartError;
 
 /// The jobs of a gateway. Both engines of this release let no second process in.
 pub(super) fn open(

@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::crypto::note::NoteKey;
 use crate::keys::KeyRing;
 
-use super::running::StartError;
+use super::start::StartError;
 
 /// Opens the log under the key that signs its checkpoints, and publishes the key's public half.
 ///

@@ -16,8 +16,8 @@ use crate::upstream;
 use super::harden;
 use super::load::Loaded;
 use super::root_key;
-use super::running::connections_that_fit;
 use super::running::read_operators;
+use super::sockets::connections_that_fit;
 
 impl Loaded {
     /// What a start would refuse in keys, certificates, key sets, operators and credentials.

@@ -1,8 +1,6 @@
 //! The gateway from start to stop.
 
-use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -12,183 +10,34 @@ use tokio::task::JoinSet;
 use crate::api;
 use crate::api::Admin;
 use crate::api::Operators;
-use crate::api::OperatorsError;
 use crate::audit::AuditError;
 use crate::audit::Entry;
 use crate::audit::Kind;
 use crate::audit::Log;
-use crate::authn::AuthnError;
-use crate::clock::EntropyError;
-use crate::config::Config;
-use crate::keys::KeysError;
-use crate::net;
 use crate::net::Bound;
 use crate::net::Drain;
 use crate::net::Inherited;
 use crate::net::ListenerSetup;
-use crate::net::NetError;
 use crate::net::NetMetrics;
-use crate::net::Places;
 use crate::net::ServerTls;
-use crate::proxy::ProxyError;
-use crate::state::StateError;
-use crate::subjects::SubjectsError;
 use crate::types::told;
-use crate::upstream::UpstreamError;
 
 use super::admin;
 use super::files;
-use super::files::ReadError;
 use super::gateway::Parts;
 use super::gateway::Site;
 use super::harden;
-use super::load::LoadError;
 use super::load::Loaded;
+use super::sockets::admin_sockets;
+use super::sockets::gateway_sockets;
+use super::sockets::listen_where_handed_over;
+use super::sockets::places;
 use super::telemetry::Telemetry;
-use super::witness::HistoryError;
 use super::worker;
 use super::worker::Duty;
 use super::worker::Pulse;
 
-/// Where the gateway listens, with the ports that were picked.
-#[derive(Clone, Copy, Debug)]
-pub struct Addresses {
-    /// The first gateway listener.
-    pub gateway: SocketAddr,
-    /// The first admin listener.
-    pub admin: SocketAddr,
-}
-
-/// What the keys and issuers of a configuration are good for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Trust {
-    /// Made-up people: public keys will do.
-    Demo,
-    /// Real people: a demo's root key is refused.
-    Real,
-}
-
-/// The gateway did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The log.
-    #[error("the audit log cannot be opened")]
-    Audit(#[source] AuditError),
-    /// The log's key.
-    #[error("the audit log's key cannot be used: {0}")]
-    AuditKey(String),
-    /// The issuers.
-    #[error("no issuer can be used: {}", .0.iter().map(|e| told(e)).collect::<Vec<_>>().join("; "))]
-    Authn(Vec<AuthnError>),
-    /// Another process has the state, the keys or the log.
-    #[error("another privet runs on this folder: stop it, or use another folder")]
-    Busy,
-    /// The root key is a demo's, which everybody can open.
-    #[error(
-        "the root key opens with the demo's passphrase, which is public; \
-         make a configuration of your own with `privet init DIR`"
-    )]
-    DemoKey,
-    /// The development issuer beyond loopback.
-    #[error(
-        "the development issuer signs for everybody who can read its key, and the gateway listens \
-         on {0}; remove that [[issuer]] from privet.toml, or listen on 127.0.0.1"
-    )]
-    DevIssuer(SocketAddr),
-    /// A folder of the state.
-    #[error("cannot make `{path}`")]
-    Folder {
-        /// Which.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// The log and the state do not fit each other.
-    #[error(transparent)]
-    History(#[from] HistoryError),
-    /// No name for the worker of jobs.
-    #[error("jobs cannot be run")]
-    Jobs(#[source] EntropyError),
-    /// The keys.
-    #[error("the keys cannot be opened")]
-    Keys(#[source] KeysError),
-    /// The configuration.
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    /// A listener.
-    #[error(transparent)]
-    Net(#[from] NetError),
-    /// A socket that was handed over shows plain HTTP to the network.
-    #[error(
-        "plain HTTP on the {0} socket that was handed over, `{1}`, which is not this machine alone; \
-         add `tls` to [gateway], and let operators come to 127.0.0.1"
-    )]
-    Open(&'static str, SocketAddr),
-    /// A port.
-    #[error("no port for {section}")]
-    Listen {
-        /// Whose `listen` names it.
-        section: &'static str,
-        /// What the system said.
-        #[source]
-        source: NetError,
-    },
-    /// Nowhere to listen.
-    #[error("`{0}` lists no address; write listen = [\"127.0.0.1:…\"]")]
-    NoListener(&'static str),
-    /// The operators file.
-    #[error("the operators file `{path}` cannot be used")]
-    Operators {
-        /// Which.
-        path: PathBuf,
-        /// What is wrong in it.
-        #[source]
-        source: OperatorsError,
-    },
-    /// The traffic side.
-    #[error("the gateway cannot serve this policy")]
-    Proxy(#[from] ProxyError),
-    /// A file.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The state.
-    #[error("the state cannot be opened")]
-    State(#[source] StateError),
-    /// The cards, and the erasures they have forgotten.
-    #[error("the cards cannot be compared with the ledger of tombstones")]
-    Subjects(#[from] SubjectsError),
-    /// The policy's own tests fail.
-    #[error("the policy's tests fail:\n{0}")]
-    Tests(String),
-    /// A thread could not be started.
-    #[error("a worker cannot start")]
-    Thread(#[source] io::Error),
-    /// A store.
-    #[error("a store cannot be used")]
-    Upstream(#[from] UpstreamError),
-}
-
-impl From<AuditError> for StartError {
-    fn from(error: AuditError) -> Self {
-        if matches!(error, AuditError::InUse { .. }) { Self::Busy } else { Self::Audit(error) }
-    }
-}
-
-impl From<KeysError> for StartError {
-    fn from(error: KeysError) -> Self {
-        match error {
-            KeysError::State(StateError::Locked { .. }) => Self::Busy,
-            error => Self::Keys(error),
-        }
-    }
-}
-
-impl From<StateError> for StartError {
-    fn from(error: StateError) -> Self {
-        if matches!(error, StateError::Locked { .. }) { Self::Busy } else { Self::State(error) }
-    }
-}
+pub(super) use super::start::{Addresses, StartError, Trust};
 
 /// A running gateway. Stop it with [`stop`](Self::stop); dropped, it ends without good manners.
 #[derive(Debug)]
@@ -352,63 +201,6 @@ impl Heart {
     }
 }
 
-/// Sockets that were handed over take the place of `listen`, under the same rules.
-fn listen_where_handed_over(config: &mut Config, inherited: &Inherited) -> Result<(), StartError> {
-    let beyond = |found: &[SocketAddr]| found.iter().find(|a| !a.ip().is_loopback()).copied();
-    let (gateway, admin) =
-        (net::addresses(inherited.gateway())?, net::addresses(inherited.admin())?);
-    match (beyond(&gateway), beyond(&admin)) {
-        (Some(open), _) if config.gateway.tls.is_none() => {
-            return Err(StartError::Open("gateway", open));
-        }
-        (_, Some(open)) => return Err(StartError::Open("admin", open)),
-        _ => {}
-    }
-    if !gateway.is_empty() {
-        config.gateway.listen = gateway;
-        // New connections wait in the socket; those that are open end with their next answer.
-        config.gateway.drain.notice.get_or_insert(HANDOVER);
-    }
-    if !admin.is_empty() {
-        config.admin.listen = admin;
-    }
-    Ok(())
-}
-
-/// The sockets of each worker.
-fn gateway_sockets(
-    listen: &[SocketAddr],
-    inherited: &Inherited,
-) -> Result<Vec<Vec<Bound>>, StartError> {
-    let count = worker::count();
-    let mut sockets: Vec<Vec<Bound>> = (0..count).map(|_| Vec::new()).collect();
-    let mut spread = |bound: Vec<Bound>| {
-        for (mine, socket) in sockets.iter_mut().zip(bound) {
-            mine.push(socket);
-        }
-    };
-    for socket in inherited.gateway() {
-        spread(Bound::inherited(socket, count)?);
-    }
-    for address in listen.iter().filter(|_| inherited.gateway().is_empty()) {
-        let bound = Bound::bind_shared(*address, count);
-        spread(bound.map_err(|source| StartError::Listen { section: "[gateway]", source })?);
-    }
-    Ok(sockets)
-}
-
-fn admin_sockets(listen: &[SocketAddr], inherited: &Inherited) -> Result<Vec<Bound>, StartError> {
-    if inherited.admin().is_empty() {
-        let bind = |address: &SocketAddr| {
-            Bound::bind(*address)
-                .map_err(|source| StartError::Listen { section: "[admin]", source })
-        };
-        return listen.iter().map(bind).collect();
-    }
-    let handles = inherited.admin().iter().map(|socket| Bound::inherited(socket, 1));
-    Ok(handles.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
-}
-
 async fn start_workers(
     sockets: Vec<Vec<Bound>>,
     duty: &Duty,
@@ -461,36 +253,6 @@ pub(super) fn read_operators(path: &std::path::Path) -> Result<Operators, StartE
         .map_err(|source| StartError::Operators { path: path.to_owned(), source })
 }
 
-/// The places for callers' connections: as many as are configured and this process has
-/// descriptors for.
-fn places(config: &Config) -> Arc<Places> {
-    let limits = &config.gateway.limits;
-    let fit = connections_that_fit(harden::raise_descriptors(), config);
-    if let Some(wanted) = limits.connections.filter(|wanted| *wanted > fit) {
-        tracing::warn!(wanted, fit, "the limit on open files leaves room for fewer connections");
-    }
-    let total = limits.connections.unwrap_or(MOST_CONNECTIONS).min(fit);
-    Places::new(total, limits.connections_per_peer.unwrap_or_else(|| total.div_ceil(2)))
-}
-
-/// How many callers may be connected when `descriptors` may be open: a call that is under way
-/// takes one more, towards a store.
-pub(super) fn connections_that_fit(descriptors: u64, config: &Config) -> usize {
-    let addresses = config
-        .stores
-        .iter()
-        .map(|store| store.upstream.urls.len().saturating_mul(store.upstream.limits.calls));
-    let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
-    let to_stores = addresses.fold(0, usize::saturating_add).min(descriptors / 4);
-    descriptors.saturating_sub(to_stores).saturating_sub(OTHER_FILES).max(1)
-}
-
-/// Open connections at once, over all workers, where nothing else is said.
-const MOST_CONNECTIONS: usize = 20_000;
-/// Descriptors for everything that is not a connection.
-const OTHER_FILES: usize = 256;
-/// How long open connections are waited for before sockets go back to who handed them over.
-const HANDOVER: Duration = Duration::from_secs(1);
 /// How long the connections that are cut stay to be counted.
 const COUNTING: Duration = Duration::from_millis(200);
 /// Time for the log and the state to be closed.

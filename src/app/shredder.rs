@@ -13,7 +13,7 @@ use crate::subjects::Cards;
 use crate::types::Timestamp;
 use crate::types::told;
 
-use super::running::StartError;
+use super::start::StartError;
 
 /// Makes good what an older copy of the files has forgotten; before anything listens.
 pub(super) async fn prepare(

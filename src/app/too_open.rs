@@ -7,8 +7,8 @@ use crate::keys::KeysConfig;
 use crate::keys::RootProvider;
 
 use super::init::DEMO_PASSPHRASE;
-use super::running::StartError;
-use super::running::Trust;
+use super::start::StartError;
+use super::start::Trust;
 
 /// Refuses a root key that everybody can open.
 pub(super) fn refuse_demo_key(keys: &KeysConfig, trust: Trust) -> Result<(), StartError> {

@@ -17,7 +17,7 @@ use crate::net::ListenerSetup;
 use crate::proxy::Shared;
 use crate::proxy::Worker;
 
-use super::running::StartError;
+use super::start::StartError;
 
 /// How many workers there are: one for each core this process may use.
 pub(super) fn count() -> usize {

@@ -1,0 +1,79 @@
+//! Arguments of `privet audit`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::ConfigArgs;
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum AuditCommand {
+    /// Checks the log's tree and signatures; exit code 5 when they do not hold.
+    Verify {
+        #[command(flatten)]
+        folder: AuditFolder,
+        /// A checkpoint kept elsewhere: the log must still contain it.
+        #[arg(long, value_name = "FILE")]
+        since: Option<PathBuf>,
+    },
+    /// Lists entries, the newest last.
+    Search(SearchArgs),
+}
+
+#[derive(Args, Clone, Debug)]
+pub(in crate::cli) struct AuditFolder {
+    #[command(flatten)]
+    pub(in crate::cli) config: ConfigArgs,
+    /// The log's folder, when there is no configuration at hand.
+    #[arg(long, value_name = "DIR")]
+    pub(in crate::cli) dir: Option<PathBuf>,
+    /// The log's public key, or a file that holds it; needed with --dir.
+    #[arg(long, value_name = "KEY")]
+    pub(in crate::cli) key: Option<String>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(in crate::cli) struct SearchArgs {
+    #[command(flatten)]
+    pub(in crate::cli) folder: AuditFolder,
+    /// Only entries at or after this time, such as 2026-11-21T09:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub(in crate::cli) from: Option<String>,
+    /// Only entries before this time.
+    #[arg(long, value_name = "TIME")]
+    pub(in crate::cli) until: Option<String>,
+    /// Only this kind: release, outcome, refusal, admin, …
+    #[arg(long, value_name = "KIND")]
+    pub(in crate::cli) kind: Option<String>,
+    /// Only callers who spoke for this role, as the log shows it.
+    #[arg(long, value_name = "ROLE")]
+    pub(in crate::cli) role: Option<String>,
+    /// Only this purpose.
+    #[arg(long, value_name = "PURPOSE")]
+    pub(in crate::cli) purpose: Option<String>,
+    /// Only this data set, such as shop.customers.
+    #[arg(long, value_name = "SET")]
+    pub(in crate::cli) data_set: Option<String>,
+    /// Only the call with this request or decision id.
+    #[arg(long, value_name = "ID")]
+    pub(in crate::cli) request: Option<String>,
+    /// Only entries about this person, by the token that `privet subject show` prints.
+    #[arg(long, value_name = "TOKEN")]
+    pub(in crate::cli) subject: Option<String>,
+    /// At most this many entries, the newest; 0 for all.
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    pub(in crate::cli) limit: usize,
+    /// How to show them.
+    #[arg(long, value_enum, default_value_t = Rows::Table)]
+    pub(in crate::cli) output: Rows,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(in crate::cli) enum Rows {
+    /// Aligned columns for people.
+    Table,
+    /// One JSON array.
+    Json,
+    /// One JSON object a line.
+    Jsonl,
+}

@@ -1,0 +1,165 @@
+//! What may be typed. Examples come first in every help text (clig.dev).
+
+mod audit;
+mod job;
+mod key;
+mod operator;
+mod reidentify;
+mod store;
+mod subject;
+mod token;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(super) use self::audit::{AuditCommand, AuditFolder, Rows, SearchArgs};
+pub(super) use self::job::JobCommand;
+pub(super) use self::key::KeyCommand;
+pub(super) use self::operator::OperatorCommand;
+pub(super) use self::reidentify::ReidentifyCommand;
+pub(super) use self::store::{BackfillArgs, StoreCommand};
+pub(super) use self::subject::{Answer, SubjectCommand, WhoArgs};
+pub(super) use self::token::{MintArgs, TokenCommand};
+
+/// A privacy and data-governance gateway.
+#[derive(Debug, Parser)]
+#[command(
+    name = "privet",
+    version,
+    before_help = "Examples:\n  privet demo                      see it work, with made-up people\n  privet init shop                 write a first configuration into ./shop\n  privet check                     list every problem of privet.toml and policies/\n  privet serve                     run the gateway\n  privet policy test               run policies/*.test.yaml",
+    after_help = "Exit codes: 0 ok, 1 failed, 2 usage, 3 configuration or policy does not compile,\n4 policy tests failed, 5 a proof does not verify, 6 refused by policy",
+    arg_required_else_help = true,
+    infer_subcommands = false,
+    max_term_width = 100
+)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Shows what Privet does with a small shop of made-up people.
+    Demo(DemoArgs),
+    /// Writes a first configuration: privet.toml, policies, certificates, keys.
+    Init(InitArgs),
+    /// Lists every problem of the configuration and its policies.
+    Check(CheckArgs),
+    /// Runs the gateway.
+    Serve(ConfigArgs),
+    /// Tries policies before they are deployed.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Makes and reads tokens.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Checks and searches the audit log.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Sets what stands in a person's card (status, consents, opt-outs), or destroys their key.
+    #[command(subcommand)]
+    Subject(SubjectCommand),
+    /// Moves what a store holds into envelopes, or out of them.
+    #[command(subcommand)]
+    Store(StoreCommand),
+    /// Shows, approves, cancels and follows long work of the running gateway.
+    #[command(subcommand)]
+    Job(JobCommand),
+    /// Makes the keys that everything is sealed with.
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Lets people use the admin listener.
+    #[command(subcommand)]
+    Operator(OperatorCommand),
+    /// Turns reversible tokens back into values, which takes two operators.
+    #[command(subcommand)]
+    Reidentify(ReidentifyCommand),
+    /// Prints shell completions.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Prints the manual page.
+    Man,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct ConfigArgs {
+    /// The configuration file.
+    #[arg(long, default_value = "privet.toml", value_name = "FILE")]
+    pub(super) config: PathBuf,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
+    /// Ask the running gateway whether it is ready, instead; exit code 1 when it is not.
+    #[arg(long)]
+    pub(super) live: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct DemoArgs {
+    /// Keep everything in this folder and write DIR/demo.json.
+    #[arg(long, value_name = "DIR")]
+    pub(super) dir: Option<PathBuf>,
+    /// Print the table and stop.
+    #[arg(long)]
+    pub(super) once: bool,
+    /// With --once: print JSON instead of the table.
+    #[arg(long, requires = "once")]
+    pub(super) json: bool,
+    /// The first of the ports to use; 0 picks free ones.
+    #[arg(long, value_name = "PORT")]
+    pub(super) ports: Option<u16>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct InitArgs {
+    /// The folder to write into; made when it is missing, and it must hold no privet.toml.
+    #[arg(value_name = "DIR")]
+    pub(super) dir: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PolicyCommand {
+    /// Runs every policies/*.test.yaml; exit code 4 when a test fails.
+    Test {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// How to show the results.
+        #[arg(long, value_enum, default_value_t = TestOutput::Tree)]
+        output: TestOutput,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum TestOutput {
+    /// An indented list for people.
+    Tree,
+    /// JUnit XML for CI.
+    Junit,
+}
+
+/// How to reach the running gateway.
+#[derive(Args, Clone, Debug)]
+pub(super) struct AdminArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
+    /// A file that holds an operator's token (default: operator.token beside the configuration).
+    #[arg(long, value_name = "FILE")]
+    pub(super) token_file: Option<PathBuf>,
+    /// The six digits of your authenticator app, where a command asks for your second factor.
+    #[arg(long, value_name = "CODE")]
+    pub(super) totp: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Shape {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}

@@ -1,0 +1,78 @@
+//! Arguments of `privet subject`, and how a person is named.
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::AdminArgs;
+
+/// Whom a command is about. The id is read from standard input when it is `-`.
+#[derive(Args, Clone, Debug)]
+pub(in crate::cli) struct WhoArgs {
+    /// The space of ids; needed where the policy has several.
+    #[arg(long, value_name = "DOMAIN")]
+    pub(in crate::cli) domain: Option<String>,
+    /// The person's id, as the stores know them; `-` reads it from standard input.
+    #[arg(value_name = "ID")]
+    pub(in crate::cli) id: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum SubjectCommand {
+    /// Shows a person's card.
+    Show {
+        #[command(flatten)]
+        who: WhoArgs,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+    /// Sets the status: active, restricted, objected, held, minor, deceased.
+    Status {
+        #[command(flatten)]
+        who: WhoArgs,
+        /// The new status.
+        status: String,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+    /// Records an answer to a consent question.
+    Consent {
+        #[command(flatten)]
+        who: WhoArgs,
+        /// The consent's name, such as marketing.
+        consent: String,
+        /// The answer.
+        #[arg(value_enum)]
+        answer: Answer,
+        /// When it lapses, such as 2027-01-01T00:00:00Z.
+        #[arg(long, value_name = "TIME")]
+        until: Option<String>,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+    /// Records that a person opted out, or takes it back.
+    OptOut {
+        #[command(flatten)]
+        who: WhoArgs,
+        /// The opt-out's name, such as analytics.
+        name: String,
+        /// Take the opt-out back.
+        #[arg(long)]
+        undo: bool,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+    /// Destroys a person's key: what is sealed with it never opens again. Cannot be undone.
+    EraseKey {
+        #[command(flatten)]
+        who: WhoArgs,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(in crate::cli) enum Answer {
+    /// The person agreed.
+    Given,
+    /// The person refused, or took consent back.
+    Refused,
+}
