@@ -157,12 +157,11 @@ async fn records(
     };
     let last = records.read().await;
     trail.waited += records.take_waited();
-    let mut first = records.judge(last?).await?;
-    if is_single && first.records == 0 {
-        let alert = first.alert.take();
-        alert.into_iter().for_each(|alert| inbound.worker.shared().log.note(alert));
+    let first = records.judge(last?).await?;
+    let (shown, left_out) = first.counts();
+    if is_single && shown == 0 {
         // Not there and not visible look the same.
-        trail.tally.left_out = first.left_out;
+        trail.tally.left_out = left_out;
         return Err(CallError::NotFound);
     }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));

@@ -148,8 +148,6 @@ async fn release(
         let others = std::mem::take(&mut sealed.others);
         return Box::pin(release_together(shared, owners, (sealed, others))).await;
     }
-    // In order with the entry of the release: nothing leaves before it is on disk.
-    sealed.alert.take().into_iter().for_each(|alert| shared.log.note(alert));
     count(shared, owners, (&sealed.bulk, &sealed.shown), &sealed.facts)?;
     keep_tokens(shared, &sealed).await?;
     let receipt = shared.log.release(sealed.entry()).await.map_err(CallError::Audit)?;
@@ -172,10 +170,7 @@ async fn release_together(
     owners: &[Arc<str>],
     (first, others): (Sealed, Vec<Sealed>),
 ) -> Result<Bytes, CallError> {
-    let mut parts: Vec<Sealed> = std::iter::once(first).chain(others).collect();
-    for part in &mut parts {
-        part.alert.take().into_iter().for_each(|alert| shared.log.note(alert));
-    }
+    let parts: Vec<Sealed> = std::iter::once(first).chain(others).collect();
     for part in &parts {
         count(shared, owners, (&part.bulk, &part.shown), &part.facts)?;
     }

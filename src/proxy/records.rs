@@ -110,9 +110,8 @@ pub(crate) struct Sealed {
     pub(crate) last: bool,
     /// Whether every record is there and shows every field as it is.
     pub(crate) as_stored: bool,
-    /// What did not open of it, and the entry that says so.
+    /// What did not open of it.
     unopened: Unopenings,
-    pub(crate) alert: Option<Entry>,
     /// What leaves behind it, of other data sets, each with an entry of its own.
     pub(crate) others: Vec<Self>,
     /// What must be on disk before it leaves.
@@ -133,7 +132,6 @@ impl Sealed {
             last: false,
             as_stored: false,
             unopened: Unopenings::default(),
-            alert: None,
             others: Vec::new(),
             tokens: Vec::new(),
         }
@@ -358,7 +356,9 @@ pub(super) struct Desk<'a> {
 }
 
 impl Desk<'_> {
-    /// Judges every record of the batch and writes those that may leave.
+    /// Judges every record of the batch and writes those that may leave. What did not open is told
+    /// to whoever watches, whether or not anything of the batch leaves: the log takes entries in
+    /// their order, so that the alert is on disk before a release of the batch.
     ///
     /// # Errors
     /// When the keys cannot be used. Nothing of the batch may then leave.
@@ -367,6 +367,13 @@ impl Desk<'_> {
         people: &People<'_>,
         sealed: &mut Sealed,
     ) -> Result<(), CallError> {
+        let judged = self.judge_each(people, sealed);
+        let alert = sealed.unopened.alert(&sealed.facts, self.permit.set());
+        alert.into_iter().for_each(|alert| self.shared.log.note(alert));
+        judged
+    }
+
+    fn judge_each(&mut self, people: &People<'_>, sealed: &mut Sealed) -> Result<(), CallError> {
         let set = self.permit.set();
         let is_sealed = set.fields.iter().any(|field| field.at_rest.is_some());
         let (mut keys, mut misses) = (Vec::new(), Misses::default());
@@ -422,7 +429,6 @@ impl Desk<'_> {
         sealed.subjects.dedup_by_key(|(token, _)| *token);
         sealed.shown.sort_unstable();
         sealed.shown.dedup();
-        sealed.alert = sealed.unopened.alert(&sealed.facts, set);
         Ok(())
     }
 
