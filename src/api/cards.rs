@@ -81,12 +81,7 @@ pub(super) async fn show(
     body: Bytes,
 ) -> Result<Response, Refused> {
     let operator = admin.operator(&headers, OperatorRole::Officer)?;
-    let who: Who = read(&body)?;
-    let subject = Subject::read(&admin.gateway.policy(), who.domain.as_deref(), &who.id)?;
-    let found = admin.cards.find(&subject.domain, subject.id.expose()).await;
-    let Some(card) = found.map_err(|e| state(&e))? else {
-        return Err(Refused::new(ProblemKind::NotFound, UNKNOWN));
-    };
+    let (_, _, card) = admin.known_person(&body).await?;
     admin.record(&operator, Kind::Admin, "subject_shown", about(&card)).await?;
     Ok(json(&page(&card)))
 }
@@ -213,6 +208,20 @@ impl Subject {
 }
 
 impl Admin {
+    /// The person a body is about, with their card. Asking makes none.
+    pub(super) async fn known_person(
+        &self,
+        body: &Bytes,
+    ) -> Result<(DomainId, SubjectId, Arc<Card>), Refused> {
+        let who: Who = read(body)?;
+        let subject = Subject::read(&self.gateway.policy(), who.domain.as_deref(), &who.id)?;
+        let found = self.cards.find(&subject.domain, subject.id.expose()).await;
+        let Some(card) = found.map_err(|e| state(&e))? else {
+            return Err(Refused::new(ProblemKind::NotFound, UNKNOWN));
+        };
+        Ok((subject.domain, subject.id, card))
+    }
+
     async fn card(&self, subject: &Subject) -> Result<Arc<Card>, Refused> {
         let mut found = Vec::new();
         let wanted = [(&subject.domain, subject.id.expose())];

@@ -25,6 +25,7 @@ use crate::jobs::Wish;
 use crate::keys::KeyRing;
 use crate::protocol::http::ProblemKind;
 use crate::types::ClientError;
+use crate::types::SubjectToken;
 use crate::types::Timestamp;
 use crate::types::told;
 
@@ -132,8 +133,19 @@ impl Admin {
         lane: Option<String>,
     ) -> Result<Response, Refused> {
         let wish = Wish { kind, args, lane, by: Arc::clone(&operator.name) };
+        self.request_job_about(operator, wish, None).await
+    }
+
+    /// The same of a job about one person, whom the entry names.
+    pub(super) async fn request_job_about(
+        &self,
+        operator: &Operator,
+        wish: Wish,
+        subject: Option<SubjectToken>,
+    ) -> Result<Response, Refused> {
         let prepared = self.jobs.prepare(wish).await.map_err(|e| refused(&e))?;
-        let entry = job_entry(&self.keys, prepared.job());
+        let mut entry = job_entry(&self.keys, prepared.job());
+        entry.subjects.extend(subject);
         self.record(operator, Kind::Admin, "job_requested", entry).await?;
         let done = self.jobs.create(prepared).await;
         self.after(operator, done).await

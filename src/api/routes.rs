@@ -42,6 +42,8 @@ use super::jobs;
 use super::mfa;
 use super::mfa::Mfa;
 use super::reidentify;
+use super::rotation;
+use super::rotation::RotateSubject;
 use super::stores;
 
 /// What the admin listener asks of the running gateway. Implemented above, in `app`.
@@ -77,6 +79,8 @@ pub struct Admin {
     pub jobs: Jobs,
     /// For the operators' tokens in the log.
     pub keys: KeyRing,
+    /// Whose keys are to be replaced.
+    pub rotation: Arc<RotateSubject>,
     /// The second factors of operators.
     pub mfa: Mfa,
     /// Every change is recorded before it is made.
@@ -99,6 +103,8 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/jobs/{id}/report", get(jobs::report))
         .route("/api/v1/jobs/{id}/approve", post(jobs::approve))
         .route("/api/v1/jobs/{id}/cancel", post(jobs::cancel))
+        .route("/api/v1/keys/rotate/epoch", post(rotation::epoch))
+        .route("/api/v1/keys/rotate/subject", post(rotation::subject))
         .route("/api/v1/reidentifications", post(reidentify::request))
         .route("/api/v1/reidentifications/{id}/approve", post(reidentify::approve))
         .route("/api/v1/reidentifications/{id}/show", post(reidentify::show))

@@ -25,7 +25,6 @@ use crate::clock::Clock;
 use crate::clock::SystemClock;
 use crate::clock::SystemEntropy;
 use crate::config::Config;
-use crate::jobs::Jobs;
 use crate::keys::KeyRing;
 use crate::net::Drain;
 use crate::net::NetMetrics;
@@ -48,11 +47,11 @@ use crate::upstream::UpstreamMetrics;
 use super::jobs;
 use super::load::Loaded;
 use super::open_log::open_log;
-use super::running::StartError;
-use super::running::Trust;
 use super::running::read_operators;
 use super::shredder;
 use super::shredder::Shredder;
+use super::start::StartError;
+use super::start::Trust;
 use super::telemetry::Telemetry;
 use super::too_open::refuse_demo_key;
 use super::too_open::refuse_dev_issuer;
@@ -63,7 +62,7 @@ pub(super) struct Parts {
     shared: Arc<Shared>,
     authenticator: Authenticator,
     cards: Cards,
-    jobs: Jobs,
+    jobs: jobs::LongWork,
     keys: KeyRing,
     log: Log,
     witness: Witness,
@@ -79,7 +78,7 @@ pub(super) struct Site {
     shared: Arc<Shared>,
     authenticator: Authenticator,
     cards: Cards,
-    jobs: Jobs,
+    jobs: jobs::LongWork,
     keys: KeyRing,
     log: Log,
     witness: Witness,
@@ -164,7 +163,7 @@ impl Parts {
         })?;
 
         let sources = (Arc::clone(&clock), entropy as Arc<_>);
-        let jobs = jobs::open(state.clone(), sources, jobs::kinds(&shared));
+        let jobs = jobs::open(state.clone(), sources, (&keys, &cards), jobs::kinds(&shared));
 
         net.register(&mut registry);
         authn.register(&mut registry);
@@ -174,7 +173,7 @@ impl Parts {
         state.metrics().register(registry.sub_registry_with_prefix("privet_state"));
         keys.metrics().register(registry.sub_registry_with_prefix("privet_keys"));
         cards.metrics().register(registry.sub_registry_with_prefix("privet_subjects"));
-        jobs.metrics().register(registry.sub_registry_with_prefix("privet_jobs"));
+        jobs.jobs.metrics().register(registry.sub_registry_with_prefix("privet_jobs"));
         Ok(Self {
             shared,
             authenticator,
@@ -211,7 +210,7 @@ impl Parts {
         tasks: &mut JoinSet<()>,
         drain: &Drain,
     ) -> Result<(), StartError> {
-        jobs::run(&self.jobs, (&self.keys, &self.log), tasks, drain)?;
+        jobs::run(&self.jobs.jobs, (&self.keys, &self.log), tasks, drain)?;
         let shredder = Shredder::new(self.keys.clone(), self.clock(), shred_within);
         tasks.spawn(shredder.run());
         for store in &self.stores {
@@ -274,7 +273,7 @@ impl Site {
         Mfa::new(self.witness.state().clone(), Arc::clone(&self.clock))
     }
 
-    pub(super) fn jobs(&self) -> &Jobs {
+    pub(super) fn jobs(&self) -> &jobs::LongWork {
         &self.jobs
     }
 

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use crate::api;
+use crate::api::RotateEpoch;
+use crate::api::RotateSubject;
 use crate::audit::Log;
 use crate::backfill;
 use crate::backfill::Backfill;
@@ -18,22 +20,38 @@ use crate::jobs::Ledger;
 use crate::jobs::Moment;
 use crate::jobs::Noted;
 use crate::jobs::Unrecorded;
+use crate::jobs::Work;
 use crate::jobs::Worker;
 use crate::keys::KeyRing;
 use crate::net::Drain;
 use crate::proxy::Shared;
 use crate::state::Engine;
+use crate::subjects::Cards;
 use crate::types::told;
 
 use super::start::StartError;
 
-/// The jobs of a gateway. Both engines of this release let no second process in.
+/// The jobs of a gateway, and what hands people to one kind of them.
+#[derive(Clone, Debug)]
+pub(super) struct LongWork {
+    pub(super) jobs: Jobs,
+    pub(super) rotation: Arc<RotateSubject>,
+}
+
+/// Opens the jobs: `kinds`, and those that replace keys. Both engines of this release let no
+/// second process in.
 pub(super) fn open(
     state: Engine,
     sources: (Arc<dyn Clock>, Arc<dyn Entropy>),
+    (keys, cards): (&KeyRing, &Cards),
     kinds: Kinds,
-) -> Jobs {
-    Jobs::new(state, sources, kinds, JobsConfig { alone: true, ..JobsConfig::default() })
+) -> LongWork {
+    let rotation = Arc::new(RotateSubject::new(cards.clone()));
+    let kinds = kinds
+        .with(api::ROTATE_EPOCH, Arc::new(RotateEpoch::new(keys.clone())))
+        .with(api::ROTATE_SUBJECT, Arc::clone(&rotation) as Arc<dyn Work>);
+    let config = JobsConfig { alone: true, ..JobsConfig::default() };
+    LongWork { jobs: Jobs::new(state, sources, kinds, config), rotation }
 }
 
 /// The kinds of this release.

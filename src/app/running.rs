@@ -32,12 +32,13 @@ use super::sockets::admin_sockets;
 use super::sockets::gateway_sockets;
 use super::sockets::listen_where_handed_over;
 use super::sockets::places;
+use super::start::Addresses;
+use super::start::StartError;
+use super::start::Trust;
 use super::telemetry::Telemetry;
 use super::worker;
 use super::worker::Duty;
 use super::worker::Pulse;
-
-pub(super) use super::start::{Addresses, StartError, Trust};
 
 /// A running gateway. Stop it with [`stop`](Self::stop); dropped, it ends without good manners.
 #[derive(Debug)]
@@ -225,7 +226,8 @@ fn serve_admin(
     let parts = Arc::new(Admin {
         gateway: Arc::clone(site) as Arc<dyn api::Gateway>,
         cards: site.cards().clone(),
-        jobs: site.jobs().clone(),
+        jobs: site.jobs().jobs.clone(),
+        rotation: Arc::clone(&site.jobs().rotation),
         mfa: site.mfa(),
         keys: site.keys().clone(),
         log: site.log().clone(),

@@ -153,15 +153,20 @@ fn pace(job: &Value) -> String {
     format!("{}, {} a second", span(ms / 1000), done.saturating_mul(1000) / ms)
 }
 
+/// Shows a job that was just made or changed.
+pub(super) fn tell_job(job: &Value, output: Shape) -> Result<(), Failure> {
+    match output {
+        Shape::Json => data(&format!("{job:#}\n")),
+        Shape::Table => data(&page(job, &[])),
+    }
+}
+
 fn change(at: &AdminArgs, id: &str, what: &str, output: Shape) -> Result<(), Failure> {
     let caller = Caller::new(at)?;
     let job = find(&caller, id)?;
     let id = text(&job, "id");
     let job = caller.post(&format!("/api/v1/jobs/{id}/{what}"), &json!({}))?;
-    match output {
-        Shape::Json => data(&format!("{job:#}\n")),
-        Shape::Table => data(&page(&job, &[])),
-    }
+    tell_job(&job, output)
 }
 
 /// The job with this id, or the one whose id starts or ends with it.
@@ -188,7 +193,6 @@ fn find(caller: &Caller, id: &str) -> Result<Value, Failure> {
 }
 
 /// Follows a job to its end: a bar on a terminal, otherwise a line now and then.
-/// Follows a job to its end.
 pub(super) fn watch(caller: &Caller, id: &str, output: Shape) -> Result<(), Failure> {
     let mut job = find(caller, id)?;
     let path = format!("/api/v1/jobs/{}", text(&job, "id"));

@@ -15,6 +15,7 @@ mod operator;
 mod pages;
 mod policy;
 mod reidentify;
+mod rotate;
 mod serve;
 mod store;
 mod subject;
@@ -56,6 +57,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Init(wish) => init::run(&wish.dir),
         Command::Job(command) => job::run(command),
         Command::Key(KeyCommand::Init(at)) => key::init(&at.config),
+        Command::Key(KeyCommand::Rotate(command)) => rotate::run(command),
         Command::Man => pages::man(),
         Command::Operator(OperatorCommand::Add { name, role, totp, config }) => {
             operator::add(&config.config, &name, &role, totp)

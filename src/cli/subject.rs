@@ -36,6 +36,12 @@ pub(super) fn run(command: SubjectCommand) -> Result<(), Failure> {
 }
 
 fn send(who: &WhoArgs, at: &AdminArgs, path: &str, wish: &Value) -> Result<(), Failure> {
+    let card = admin::post(at, &format!("/api/v1/subjects/{path}"), &body(who, wish)?)?;
+    data(&format!("{card:#}\n"))
+}
+
+/// A wish about a person: ids travel in bodies.
+pub(super) fn body(who: &WhoArgs, wish: &Value) -> Result<Value, Failure> {
     let mut body = wish.clone();
     let id = if who.id == "-" { from_stdin()? } else { who.id.clone() };
     if let Some(object) = body.as_object_mut() {
@@ -44,8 +50,7 @@ fn send(who: &WhoArgs, at: &AdminArgs, path: &str, wish: &Value) -> Result<(), F
         }
         object.insert("id".into(), id.into());
     }
-    let card = admin::post(at, &format!("/api/v1/subjects/{path}"), &body)?;
-    data(&format!("{card:#}\n"))
+    Ok(body)
 }
 
 fn from_stdin() -> Result<String, Failure> {

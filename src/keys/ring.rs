@@ -193,6 +193,11 @@ impl KeyRing {
         }
     }
 
+    /// The number of the epoch in force.
+    pub fn epoch(&self) -> u32 {
+        self.0.epochs.current().number
+    }
+
     /// Whether values can be opened and sealed at the moment.
     pub fn is_usable(&self) -> bool {
         true

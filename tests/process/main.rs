@@ -16,6 +16,7 @@ mod command_line;
 mod delivery;
 mod harness;
 mod idle;
+mod jobs;
 mod kill9;
 mod memory;
 mod operation;

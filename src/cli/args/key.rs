@@ -2,11 +2,42 @@
 
 use clap::Subcommand;
 
-use super::ConfigArgs;
+use super::{AdminArgs, ConfigArgs, Shape, WhoArgs};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum KeyCommand {
     /// Makes whatever keys are missing, at the provider of the root key and in the folder of keys.
     /// The gateway must not be running.
     Init(ConfigArgs),
+    /// Puts a new key in the place of one that the running gateway uses.
+    #[command(subcommand)]
+    Rotate(RotateCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum RotateCommand {
+    /// Replaces the key that wraps everybody's, and destroys it; another operator approves.
+    Epoch {
+        /// Follow the job to its end; exit code 1 when it fails.
+        #[arg(long)]
+        wait: bool,
+        /// How to show it.
+        #[arg(long, value_enum, default_value_t = Shape::Table)]
+        output: Shape,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+    /// Makes a person's next key: it seals from now on, and those before it still open.
+    Subject {
+        #[command(flatten)]
+        who: WhoArgs,
+        /// Follow the job to its end; exit code 1 when it fails.
+        #[arg(long)]
+        wait: bool,
+        /// How to show it.
+        #[arg(long, value_enum, default_value_t = Shape::Table)]
+        output: Shape,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
 }

@@ -15,7 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use self::audit::{AuditCommand, AuditFolder, Rows, SearchArgs};
 pub(super) use self::job::JobCommand;
-pub(super) use self::key::KeyCommand;
+pub(super) use self::key::{KeyCommand, RotateCommand};
 pub(super) use self::operator::OperatorCommand;
 pub(super) use self::reidentify::ReidentifyCommand;
 pub(super) use self::store::{BackfillArgs, StoreCommand};
@@ -66,7 +66,7 @@ pub(super) enum Command {
     /// Shows, approves, cancels and follows long work of the running gateway.
     #[command(subcommand)]
     Job(JobCommand),
-    /// Makes the keys that everything is sealed with.
+    /// Makes and replaces the keys that everything is sealed with.
     #[command(subcommand)]
     Key(KeyCommand),
     /// Lets people use the admin listener.

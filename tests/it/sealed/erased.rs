@@ -13,6 +13,7 @@ use privet::api::Mfa;
 use privet::api::OperatorRole;
 use privet::api::Operators;
 use privet::api::Reloaded;
+use privet::api::RotateSubject;
 use privet::api::router;
 use privet::audit::Entry;
 use privet::audit::Filter;
@@ -76,6 +77,7 @@ async fn admin(gateway: &Gateway) -> SocketAddr {
         cards: gateway.cards.clone(),
         jobs: Jobs::new(state.clone(), sources, Kinds::default(), JobsConfig::default()),
         keys: gateway.keys.clone(),
+        rotation: Arc::new(RotateSubject::new(gateway.cards.clone())),
         mfa: Mfa::new(state, Arc::new(SystemClock)),
         log: gateway.log.clone(),
         operators: Arc::new(ArcSwap::from_pointee(Operators::parse(&file).unwrap())),

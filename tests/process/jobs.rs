@@ -1,0 +1,152 @@
+//! Long work of a real gateway: asked for, approved by somebody else, killed, and done.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::command_line::post;
+use crate::harness::{Gateway, Site, Store, get, privet};
+
+const ID: &str = "eva-4711-unmistakable";
+
+/// Runs a command to its end: its exit code, and all it said.
+fn run(dir: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let out = privet(dir, arguments);
+    let said = [out.stdout, out.stderr].concat();
+    (out.status.code(), String::from_utf8(said).unwrap())
+}
+
+fn json(dir: &Path, arguments: &[&str]) -> Value {
+    let out = privet(dir, &[arguments, &["--output", "json"]].concat());
+    assert!(out.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
+    serde_json::from_slice(&out.stdout).unwrap()
+}
+
+/// Adds an operator, keeps their token in a file, and has the gateway read its operators.
+fn add(site: &Site, gateway: &Gateway, name: &str, file: &str) {
+    let out = privet(&site.dir(), &["operator", "add", name, "--role", "officer"]);
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let path = site.dir().join(file);
+    fs::write(&path, out.stdout).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let operator = fs::read_to_string(site.dir().join("operator.token")).unwrap();
+    assert_eq!(post(gateway.admin, "/api/v1/reload", operator.trim()), 200);
+}
+
+fn eva() -> (Store, Site, String) {
+    let store = Store::start(|_| {
+        Some(format!(r#"{{"id":"{ID}","phone":"+447700900007","country":"GB"}}"#))
+    });
+    let site = Site::new(store.address());
+    let token = site.token(&["--role", "support", "--purpose", "order_support", "--region", "GB"]);
+    (store, site, token)
+}
+
+fn read(gateway: &Gateway, token: &str) -> u16 {
+    get(gateway.gateway, &format!("/shop/customers/{ID}"), token, "order_support").status
+}
+
+/// The reasons of the entries about a job, the oldest first.
+fn noted(site: &Site, id: &str) -> Vec<(String, Value)> {
+    let out = privet(&site.dir(), &["audit", "search", "--kind", "admin", "--output", "jsonl"]);
+    let text = String::from_utf8(out.stdout).unwrap();
+    let entries = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let about = entries.filter(|entry| entry["facts"]["job"] == id);
+    about
+        .map(|entry| (entry["reason"].as_str().unwrap().to_owned(), entry["facts"].clone()))
+        .collect()
+}
+
+#[test]
+fn an_epoch_is_replaced_once_another_operator_agrees_and_over_two_kills() {
+    let (_store, site, token) = eva();
+    let gateway = site.serve();
+    site.reach(&gateway);
+    assert_eq!(read(&gateway, &token), 200);
+    let asked = json(&site.dir(), &["key", "rotate", "epoch"]);
+    let id = asked["id"].as_str().unwrap();
+    assert_eq!(
+        (&asked["state"], &asked["kind"]),
+        (&"waiting_approval".into(), &"rotate_epoch".into())
+    );
+
+    // Who asked does not agree, nor does the same person by a second name in other letters.
+    let (status, said) = run(&site.dir(), &["job", "approve", id]);
+    assert_eq!((status, said.contains("you requested this job")), (Some(1), true), "{said}");
+    add(&site, &gateway, "First-Operator", "twin.token");
+    let (status, said) = run(&site.dir(), &["job", "approve", id, "--token-file", "twin.token"]);
+    assert_eq!((status, said.contains("you requested this job")), (Some(1), true), "{said}");
+    let (status, said) = run(&site.dir(), &["key", "rotate", "epoch"]);
+    assert_eq!((status, said.contains(id)), (Some(1), true), "the one there is, is named: {said}");
+    let (status, said) = run(&site.dir(), &["job", "show", "zzzzzz"]);
+    assert_eq!((status, said.contains("privet job list")), (Some(1), true), "{said}");
+
+    add(&site, &gateway, "ben", "ben.token");
+    let (status, said) = run(&site.dir(), &["key", "rotate", "epoch", "--token-file", "ben.token"]);
+    assert_eq!(
+        (status, said.contains("admin")),
+        (Some(1), true),
+        "an officer asks for none: {said}"
+    );
+    gateway.kill9();
+    let gateway = site.serve();
+    assert_eq!(json(&site.dir(), &["job", "show", id])["state"], "waiting_approval");
+    let approved = json(&site.dir(), &["job", "approve", &id[..8], "--token-file", "ben.token"]);
+    assert_eq!((&approved["approved_by"], &approved["id"]), (&"ben".into(), &id.into()));
+    gateway.kill9();
+    let gateway = site.serve();
+    let (status, said) = run(&site.dir(), &["job", "watch", id]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("done") && said.contains("by ben at"), "{said}");
+
+    let folder = |name: &str| site.dir().join("data/keys").join(name).exists();
+    assert_eq!((folder("epoch-1"), folder("epoch-2")), (false, true));
+    assert_eq!(read(&gateway, &token), 200);
+    let noted = noted(&site, id);
+    let reasons: Vec<&str> = noted.iter().map(|(reason, _)| reason.as_str()).collect();
+    assert_eq!(&reasons[..2], ["job_requested", "job_approved"], "{reasons:?}");
+    assert_eq!(reasons.iter().filter(|reason| **reason == "job_done").count(), 1, "{reasons:?}");
+    assert_eq!(reasons.last(), Some(&"job_done"), "{reasons:?}");
+    let facts = &noted.last().unwrap().1;
+    assert_eq!(facts["requested_by"].as_str().unwrap().len(), 32);
+    assert_ne!(facts["requested_by"], facts["approved_by"]);
+}
+
+#[test]
+fn a_persons_next_key_takes_one_officer_and_writes_no_id_down() {
+    let (_store, site, token) = eva();
+    let gateway = site.serve();
+    site.reach(&gateway);
+    let (status, said) = run(&site.dir(), &["key", "rotate", "subject", ID]);
+    assert_eq!((status, said.contains("nothing is known")), (Some(1), true), "{said}");
+    assert_eq!(read(&gateway, &token), 200);
+    let (status, said) = run(&site.dir(), &["key", "rotate", "subject", ID, "--wait"]);
+    assert_eq!((status, said.contains("done")), (Some(0), true), "{said}");
+    assert_eq!(read(&gateway, &token), 200);
+    let listed = json(&site.dir(), &["job", "list"]);
+    assert_eq!(
+        (&listed[0]["kind"], &listed[0]["state"]),
+        (&"rotate_subject_key".into(), &"done".into())
+    );
+    assert!(!listed.to_string().contains(ID));
+    let (status, said) = run(&site.dir(), &["subject", "erase-key", ID]);
+    assert_eq!(status, Some(0), "{said}");
+    let (status, said) = run(&site.dir(), &["key", "rotate", "subject", ID]);
+    assert_eq!((status, said.contains("was erased")), (Some(1), true), "{said}");
+    gateway.kill9();
+    let mut folders = vec![site.dir().join("data")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let bytes = fs::read(&path).unwrap();
+            let found = bytes.windows(ID.len()).any(|window| window == ID.as_bytes());
+            assert!(!found, "{} holds the id", path.display());
+        }
+    }
+}
