@@ -119,6 +119,12 @@ impl Publisher {
 
     /// Publishes what is there, whether or not it is time. For the opening of a log.
     pub(super) fn publish_now(&mut self) -> Result<(), AuditError> {
+        if self.published == Some(self.deriver.size()) {
+            // A checkpoint is durable when it is out, its unfinished tiles are not: after a cut of
+            // the power they may be empty or gone.
+            let unfinished = self.deriver.write_unfinished(&self.disk)?;
+            self.unfinished.push_back(unfinished);
+        }
         self.publish()?;
         self.tidy()
     }

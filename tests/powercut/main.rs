@@ -9,6 +9,7 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy's allow-unwrap-in-tests does not reach helpers")]
 
+mod audit;
 mod mounts;
 mod writer;
 

@@ -59,10 +59,19 @@ impl Writer {
     pub(crate) fn start(folder: &Path, durability: Durability, round: u32) -> Self {
         fs::create_dir_all(folder.parent().unwrap()).unwrap();
         let synced = if durability == Durability::Synced { "synced" } else { "unsynced" };
+        Self::spawn(folder, &format!("{synced} {round}"))
+    }
+
+    /// Starts this binary again as a writer of the audit log in `folder`.
+    pub(crate) fn audit(folder: &Path, round: u32) -> Self {
+        Self::spawn(folder, &format!("{AUDIT} {round}"))
+    }
+
+    fn spawn(folder: &Path, mode: &str) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "writer_process", "--nocapture", "--test-threads=1"])
             .env(FOLDER, folder)
-            .env(MODE, format!("{synced} {round}"))
+            .env(MODE, mode)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -125,6 +134,9 @@ pub(crate) fn run_if_asked() {
         return;
     };
     let (synced, round) = mode.split_once(' ').unwrap();
+    if synced == AUDIT {
+        return crate::audit::write_forever(Path::new(&folder), round.parse().unwrap());
+    }
     let durability = if synced == "synced" { Durability::Synced } else { Durability::Unsynced };
     let store = SledStore::open_with(Path::new(&folder), durability).unwrap();
     let next = Arc::new(AtomicU64::new(round.parse::<u64>().unwrap() << 32));
@@ -167,9 +179,11 @@ async fn read_forever(store: SledStore, next: Arc<AtomicU64>) {
 }
 
 /// One write: a line is whole or it is not there.
-fn acknowledge(id: u64) {
+pub(crate) fn acknowledge(id: u64) {
     std::io::stdout().lock().write_all(format!("ok {id}\n").as_bytes()).unwrap();
 }
 
 const FOLDER: &str = "PRIVET_TEST_WRITER_FOLDER";
 const MODE: &str = "PRIVET_TEST_WRITER_MODE";
+/// The mode of a writer of the audit log.
+const AUDIT: &str = "audit";

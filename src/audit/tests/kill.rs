@@ -92,9 +92,11 @@ fn acked(mut child: Child, limit: usize) -> (Vec<(u64, u64)>, bool) {
 
 /// Opens the log as the next process would, and checks it.
 async fn check(dir: &Path, acked: &[(u64, u64)], what: &str) {
+    let before = std::fs::read_to_string(dir.join("checkpoint")).ok();
     let log = open(child_config(dir)).unwrap_or_else(|error| panic!("{what}: {error}"));
     log.close().await.unwrap();
-    verify(dir, key().verifier(), None).unwrap_or_else(|error| panic!("{what}: {error}"));
+    let verified = verify(dir, key().verifier(), before.as_deref());
+    verified.unwrap_or_else(|error| panic!("{what}: {error}"));
     let entries = everything(dir);
     for (index, n) in acked {
         let entry = entries.get(usize::try_from(*index).unwrap());

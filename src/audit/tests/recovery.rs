@@ -192,6 +192,20 @@ async fn derived_files_are_made_again() {
 }
 
 #[tokio::test]
+async fn unfinished_tiles_that_a_power_cut_emptied_are_made_again_without_a_new_entry() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(config(dir.path()), 700).await;
+    let unfinished = |tile: &str| dir.path().join(format!("tile/{tile}/002.p/188"));
+    for tile in ["0", "entries"] {
+        assert!(fs::metadata(unfinished(tile)).unwrap().len() > 0);
+        fs::write(unfinished(tile), b"").unwrap();
+    }
+    assert!(verify(dir.path(), key().verifier(), None).is_err());
+    close(open(config(dir.path())).unwrap()).await;
+    verify(dir.path(), key().verifier(), None).unwrap();
+}
+
+#[tokio::test]
 async fn one_process_holds_the_log_and_only_its_own() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(config(dir.path())).unwrap();
