@@ -2,10 +2,31 @@
 
 use crate::crypto::note::Checkpoint;
 use crate::crypto::note::VerifierKey;
+use crate::protocol::proof::Proof;
 use crate::protocol::tlog;
 
 use super::Entry;
 use super::frame;
+
+/// Reads `bytes` as a proof and checks it. Panics when what was read is not what would be written,
+/// or when it holds: no key of this test signed it.
+#[doc(hidden)]
+pub fn proof(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(proof) = Proof::parse(text) else { return };
+    let Ok(key) = VerifierKey::new("nobody.example/log", [3; 32]) else { return };
+    match proof {
+        Proof::Inclusion(proof) => {
+            assert!(proof.to_string() == text, "a proof has one form");
+            assert!(super::check_inclusion(&proof, &key).is_err(), "nobody signed it");
+        }
+        Proof::Consistency(proof) => {
+            assert!(proof.to_string() == text, "a proof has one form");
+            let old = &proof.checkpoint;
+            assert!(super::check_consistency(&proof, &key, old).is_err(), "nobody signed it");
+        }
+    }
+}
 
 /// Reads `bytes` as everything the log reads: a bundle, a journal segment, a checkpoint, a key, an
 /// entry. Panics when what was read is not what would be written.

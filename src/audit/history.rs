@@ -66,9 +66,9 @@ impl Log {
 const WINDOWS: [u64; 4] = [1 << 10, 1 << 14, 1 << 18, 1 << 22];
 
 /// The tiles of a log of `size` entries.
-struct Tiles {
-    folder: Folder,
-    size: u64,
+pub(super) struct Tiles {
+    pub(super) folder: Folder,
+    pub(super) size: u64,
 }
 
 impl Nodes for Tiles {

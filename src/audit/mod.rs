@@ -20,6 +20,7 @@ mod journal;
 mod log;
 mod metrics;
 mod open;
+mod proof;
 mod publisher;
 mod search;
 mod shared;
@@ -37,6 +38,9 @@ pub use self::error::AuditError;
 pub use self::fields::{FieldView, FieldViews};
 pub use self::log::{IntentReceipt, Log, Receipt, ReleaseReceipt};
 pub use self::metrics::AuditMetrics;
+pub use self::proof::{
+    ProofError, Proven, check_consistency, check_inclusion, prove, prove_consistency,
+};
 pub use self::search::{Filter, Search, SearchError, search};
 pub use self::token::{ActorToken, parse_subject_token};
 pub use self::verify::{Verified, VerifyError, verify};

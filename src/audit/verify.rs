@@ -2,6 +2,7 @@
 //! elsewhere: every entry is hashed again, every tile compared, and the root must be the signed
 //! one.
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -37,17 +38,22 @@ pub enum VerifyError {
     /// A checkpoint is not one, or is not signed with the key.
     #[error("{which} checkpoint cannot be trusted")]
     Checkpoint {
-        /// "the published" or "the kept".
+        /// "the published", "the kept", or "the proof's".
         which: &'static str,
         /// What is wrong.
         #[source]
         source: NoteError,
     },
-    /// The log does not continue the kept checkpoint: it was changed or forked.
-    #[error("the first {size} entries are not those of the kept checkpoint")]
+    /// The log does not continue a kept checkpoint: it was changed or forked.
+    #[error(
+        "the first {size} entries are not those of the kept checkpoint; the first bad index is \
+         {after} or later, before {size}"
+    )]
     Forked {
-        /// Entries of the kept checkpoint; the first bad index is below it.
+        /// Entries of the kept checkpoint.
         size: u64,
+        /// Entries of the largest kept checkpoint that the log does continue, 0 without one.
+        after: u64,
     },
     /// A file could not be read.
     #[error("the log could not be read")]
@@ -118,33 +124,37 @@ impl VerifyError {
     }
 }
 
-/// Checks the log in `dir` against the public key `vkey` (`name+hash+base64`), and, when given,
-/// against the text of a checkpoint `since` that was kept elsewhere.
-pub fn verify(
+/// Checks the log in `dir` against the public key `vkey` (`name+hash+base64`), and against the
+/// texts of checkpoints that were kept elsewhere, as many as there are. The more are given, the
+/// closer the place of a change is known.
+pub fn verify<'a>(
     dir: &Path,
     vkey: &VerifierKey,
-    since: Option<&str>,
+    since: impl IntoIterator<Item = &'a str>,
 ) -> Result<Verified, VerifyError> {
     let folder = Folder::new(dir);
     let note = folder.checkpoint().map_err(io_error)?.ok_or(VerifyError::NoCheckpoint)?;
-    let checkpoint = open("the published", vkey, &note)?;
-    let kept = since.map(|note| open(KEPT, vkey, note)).transpose()?;
-    if let Some(kept) = kept.as_ref().filter(|kept| kept.size > checkpoint.size) {
-        return Err(VerifyError::Truncated { kept: kept.size, size: checkpoint.size });
+    let checkpoint = open(PUBLISHED, vkey, &note)?;
+    let kept = since.into_iter().map(|note| open(KEPT, vkey, note));
+    let mut kept = kept.collect::<Result<Vec<_>, _>>()?;
+    kept.sort_by_key(|kept| kept.size);
+    let since = kept.last().map(|kept| kept.size);
+    if let Some(kept) = since.filter(|kept| *kept > checkpoint.size) {
+        return Err(VerifyError::Truncated { kept, size: checkpoint.size });
     }
     let mut check = Check {
         folder,
         size: checkpoint.size,
         frontier: Frontier::new(),
         full: Vec::new(),
-        kept: kept.as_ref(),
+        kept: kept.into(),
+        continued: 0,
     };
     check.compare_kept()?;
     for index in 0..checkpoint.size.div_ceil(BUNDLE) {
         check.bundle(index)?;
     }
     check.unfinished()?;
-    let since = kept.as_ref().map(|kept| kept.size);
     if check.frontier.root() != checkpoint.root {
         return Err(VerifyError::Root { at_least: since.unwrap_or(0) });
     }
@@ -153,7 +163,12 @@ pub fn verify(
     Ok(Verified { checkpoint, since, unpublished })
 }
 
-fn open(which: &'static str, vkey: &VerifierKey, note: &str) -> Result<Checkpoint, VerifyError> {
+/// The checkpoint a note holds, when the log's key signed it.
+pub(super) fn open(
+    which: &'static str,
+    vkey: &VerifierKey,
+    note: &str,
+) -> Result<Checkpoint, VerifyError> {
     let wrong = |source| VerifyError::Checkpoint { which, source };
     let text = vkey.open(note).map_err(wrong)?;
     let checkpoint = Checkpoint::parse(text).map_err(wrong)?;
@@ -163,16 +178,19 @@ fn open(which: &'static str, vkey: &VerifierKey, note: &str) -> Result<Checkpoin
     Ok(checkpoint)
 }
 
-struct Check<'a> {
+struct Check {
     folder: Folder,
     /// Entries of the published checkpoint.
     size: u64,
     frontier: Frontier,
     full: Vec<FullTile>,
-    kept: Option<&'a Checkpoint>,
+    /// Kept checkpoints that are still to be met, the smallest first.
+    kept: VecDeque<Checkpoint>,
+    /// Entries of the last one met.
+    continued: u64,
 }
 
-impl Check<'_> {
+impl Check {
     /// Hashes the entries of a bundle and compares them with their tile.
     fn bundle(&mut self, index: u64) -> Result<(), VerifyError> {
         let first = index * BUNDLE;
@@ -225,10 +243,13 @@ impl Check<'_> {
         }
     }
 
-    fn compare_kept(&self) -> Result<(), VerifyError> {
-        let kept = self.kept.filter(|kept| kept.size == self.frontier.size());
-        if kept.is_some_and(|kept| kept.root != self.frontier.root()) {
-            return Err(VerifyError::Forked { size: self.frontier.size() });
+    fn compare_kept(&mut self) -> Result<(), VerifyError> {
+        let size = self.frontier.size();
+        while let Some(kept) = self.kept.pop_front_if(|kept| kept.size == size) {
+            if kept.root != self.frontier.root() {
+                return Err(VerifyError::Forked { size, after: self.continued });
+            }
+            self.continued = size;
         }
         Ok(())
     }
@@ -254,6 +275,9 @@ fn io_error(source: io::Error) -> VerifyError {
 }
 
 /// The checkpoint that was kept elsewhere.
-const KEPT: &str = "the kept";
+pub(super) const KEPT: &str = "the kept";
+
+/// The checkpoint in the log's folder.
+pub(super) const PUBLISHED: &str = "the published";
 
 const BUNDLE: u64 = 256;

@@ -21,16 +21,34 @@ use crate::types::RoleId;
 use crate::types::RuleId;
 use crate::types::doc::closest;
 
-use super::args::{AuditFolder, Rows, SearchArgs};
+use super::args::{AuditCommand, AuditFolder, Rows, SearchArgs};
 use super::check;
 use super::exit::{Exit, Failure, data, tell};
+use super::proof;
 use super::time;
 
+/// Runs one of the commands.
+pub(super) fn run(command: &AuditCommand) -> Result<(), Failure> {
+    match command {
+        AuditCommand::Consistency { old, new, folder, output } => {
+            proof::consistency(folder, (old, new.as_deref()), output.as_deref())
+        }
+        AuditCommand::Prove { index, folder, output } => {
+            proof::prove(folder, *index, output.as_deref())
+        }
+        AuditCommand::Search(wish) => search(wish),
+        AuditCommand::Verify { folder, since, proof: Some(file) } => {
+            proof::verify(folder, file, since)
+        }
+        AuditCommand::Verify { folder, since, proof: None } => verify(folder, since),
+    }
+}
+
 /// Checks the whole log against its checkpoint; exit code 5 when it does not hold.
-pub(super) fn verify(folder: &AuditFolder, since: Option<&Path>) -> Result<(), Failure> {
+fn verify(folder: &AuditFolder, since: &[PathBuf]) -> Result<(), Failure> {
     let (dir, key) = locate(folder)?;
-    let kept = since.map(read).transpose()?;
-    let found = match audit::verify(&dir, &key, kept.as_deref()) {
+    let kept = since.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
+    let found = match audit::verify(&dir, &key, kept.iter().map(String::as_str)) {
         Ok(found) => found,
         Err(error) => return Err(unverified(&error, &dir, since)),
     };
@@ -48,7 +66,7 @@ pub(super) fn verify(folder: &AuditFolder, since: Option<&Path>) -> Result<(), F
 }
 
 /// Exit code 5 is for a log that was shown not to hold; what could not be checked is told as such.
-fn unverified(error: &VerifyError, dir: &Path, since: Option<&Path>) -> Failure {
+fn unverified(error: &VerifyError, dir: &Path, since: &[PathBuf]) -> Failure {
     match error {
         VerifyError::NoCheckpoint if !dir.join("tile").exists() => no_checkpoint(dir),
         error if error.disproves() => {
@@ -57,15 +75,15 @@ fn unverified(error: &VerifyError, dir: &Path, since: Option<&Path>) -> Failure 
             Failure::caused(Exit::Proof, error).with_suffix(&at)
         }
         VerifyError::Checkpoint { source, .. } => {
-            let file = since.unwrap_or(Path::new("--since")).display();
+            let files: Vec<_> = since.iter().map(|file| format!("`{}`", file.display())).collect();
             let what = "--since takes a copy of the log's file `checkpoint`, signed with this key";
-            Failure::new(Exit::Usage, format_args!("`{file}`: {source}; {what}"))
+            Failure::new(Exit::Usage, format_args!("{}: {source}; {what}", files.join(" or ")))
         }
         error => Failure::caused(Exit::Failed, error),
     }
 }
 
-fn no_checkpoint(dir: &Path) -> Failure {
+pub(super) fn no_checkpoint(dir: &Path) -> Failure {
     let dir = dir.display();
     let what = "it has no checkpoint; `privet serve` writes one when it starts, --dir names another folder";
     Failure::new(Exit::Failed, format_args!("there is no audit log to read in `{dir}`: {what}"))
@@ -80,7 +98,7 @@ fn tell_unpublished(entries: u64) {
 }
 
 /// Lists entries, the newest last.
-pub(super) fn search(wish: &SearchArgs) -> Result<(), Failure> {
+fn search(wish: &SearchArgs) -> Result<(), Failure> {
     let dir = folder_of(&wish.folder)?;
     let filter = filter(wish)?;
     let found = scan(&dir, &filter)?;
@@ -153,28 +171,39 @@ fn folder_of(folder: &AuditFolder) -> Result<PathBuf, Failure> {
 }
 
 /// The folder and the public key to check it with.
-fn locate(folder: &AuditFolder) -> Result<(PathBuf, VerifierKey), Failure> {
+pub(super) fn locate(folder: &AuditFolder) -> Result<(PathBuf, VerifierKey), Failure> {
     if folder.dir.is_some() && folder.key.is_none() {
         return Err(Failure::new(Exit::Usage, "--dir needs --key: the public key you trust"));
     }
     let dir = folder_of(folder)?;
+    Ok((dir.clone(), read_key(folder, || Ok(dir))?))
+}
+
+/// The public key, without a look at the log.
+pub(super) fn key_of(folder: &AuditFolder) -> Result<VerifierKey, Failure> {
+    read_key(folder, || folder_of(folder))
+}
+
+fn read_key(
+    folder: &AuditFolder,
+    dir: impl FnOnce() -> Result<PathBuf, Failure>,
+) -> Result<VerifierKey, Failure> {
     let (text, from) = match &folder.key {
         // A key is `name+hash+base64`; anything else names a file.
         Some(text) if text.matches('+').count() >= 2 => (text.clone(), "--key".to_owned()),
         Some(file) => (read(Path::new(file))?, format!("`{file}`")),
         None => {
-            let file = app::public_key_file(&dir);
+            let file = app::public_key_file(&dir()?);
             (read(&file)?, format!("`{}`", file.display()))
         }
     };
-    let key = VerifierKey::parse(text.trim()).map_err(|error| {
+    VerifierKey::parse(text.trim()).map_err(|error| {
         let what = "a log's public key is one line `name+hash+base64`, as the gateway writes it beside the log's folder";
         Failure::new(Exit::Usage, format_args!("{from}: {error}; {what}"))
-    })?;
-    Ok((dir, key))
+    })
 }
 
-fn read(path: &Path) -> Result<String, Failure> {
+pub(super) fn read(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|e| {
         Failure::new(Exit::Failed, format_args!("cannot read `{}`: {e}", path.display()))
     })
@@ -208,17 +237,16 @@ fn filter(wish: &SearchArgs) -> Result<Filter, Failure> {
 
 /// Each entry as JSON with its index.
 fn rows(found: &VecDeque<(u64, Entry)>) -> Result<Vec<String>, Failure> {
-    found
-        .iter()
-        .map(|(index, entry)| {
-            let mut value =
-                serde_json::to_value(entry).map_err(|e| Failure::new(Exit::Failed, e))?;
-            if let Some(object) = value.as_object_mut() {
-                object.shift_insert(0, "index".into(), (*index).into());
-            }
-            Ok(value.to_string())
-        })
-        .collect()
+    found.iter().map(|(index, entry)| with_index(*index, entry)).collect()
+}
+
+/// An entry as one line of JSON that begins with its index.
+pub(super) fn with_index(index: u64, entry: &Entry) -> Result<String, Failure> {
+    let mut value = serde_json::to_value(entry).map_err(|e| Failure::new(Exit::Failed, e))?;
+    if let Some(object) = value.as_object_mut() {
+        object.shift_insert(0, "index".into(), index.into());
+    }
+    Ok(value.to_string())
 }
 
 /// Two lines an entry: who did what, when and why; and under it the decision, what came of it, and

@@ -14,6 +14,7 @@ mod log;
 mod operator;
 mod pages;
 mod policy;
+mod proof;
 mod reidentify;
 mod rotate;
 mod serve;
@@ -26,9 +27,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use self::args::{
-    AuditCommand, Cli, Command, KeyCommand, OperatorCommand, PolicyCommand, TokenCommand,
-};
+use self::args::{Cli, Command, KeyCommand, OperatorCommand, PolicyCommand, TokenCommand};
 use self::exit::Failure;
 
 /// Runs the command that the process was started with.
@@ -46,10 +45,7 @@ pub fn run() -> ExitCode {
 
 fn dispatch(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Audit(AuditCommand::Search(wish)) => audit::search(&wish),
-        Command::Audit(AuditCommand::Verify { folder, since }) => {
-            audit::verify(&folder, since.as_deref())
-        }
+        Command::Audit(command) => audit::run(&command),
         Command::Check(wish) if wish.live => admin::ready(&wish.config.config),
         Command::Check(wish) => check::run(&wish.config.config),
         Command::Completions { shell } => pages::completions(shell),

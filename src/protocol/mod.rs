@@ -1,4 +1,6 @@
-//! Wire formats and their hygiene: HTTP targets, headers, framing, media types.
+//! Wire formats and their hygiene: HTTP targets, headers, framing, media types; log tiles
+//! and proofs.
 
 pub mod http;
+pub mod proof;
 pub mod tlog;

@@ -80,3 +80,8 @@ fn jwt() {
 fn audit() {
     replay("audit", privet::audit::fuzz::read_anything);
 }
+
+#[test]
+fn proof() {
+    replay("proof", privet::audit::fuzz::proof);
+}

@@ -90,6 +90,52 @@ fn a_kept_checkpoint_shows_a_log_that_was_put_back_or_changed() {
 }
 
 #[test]
+fn a_proof_is_checked_by_one_who_has_only_the_public_key() {
+    let site = site();
+    day(&site);
+    let log = site.dir().join("data/audit");
+    fs::copy(log.join("checkpoint"), site.dir().join("kept")).unwrap();
+    day(&site);
+    run(&site, 0, &["audit", "prove", "1", "--output", "entry.tlog-proof"]);
+    run(&site, 0, &["audit", "consistency", "kept", "--output", "longer"]);
+    let told = run(&site, 1, &["audit", "prove", "1", "--output", "entry.tlog-proof"]);
+    assert!(told.contains("not there yet"), "{told}");
+    let told = run(&site, 1, &["audit", "prove", "999"]);
+    assert!(told.contains("there is no entry 999"), "{told}");
+
+    let key = fs::read_to_string(site.dir().join("data/audit.pub")).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    for file in ["entry.tlog-proof", "longer", "kept"] {
+        fs::copy(site.dir().join(file), elsewhere.path().join(file)).unwrap();
+    }
+    let check = |code: i32, more: &[&str]| {
+        let wish = [&["audit", "verify", "--key", key.trim(), "--proof"], more].concat();
+        let out = privet(elsewhere.path(), &wish);
+        assert_eq!(out.status.code(), Some(code), "{more:?}: {}", said(&out));
+        said(&out)
+    };
+    let told = check(0, &["entry.tlog-proof"]);
+    assert!(told.contains("ok: entry 1 is in the log"), "{told}");
+    let shown: serde_json::Value = serde_json::from_str(told.lines().nth(1).unwrap()).unwrap();
+    let row = run(&site, 0, &["audit", "search", "--output", "jsonl"]);
+    let row: serde_json::Value = serde_json::from_str(row.lines().nth(1).unwrap()).unwrap();
+    assert_eq!(shown, row);
+    assert!(check(0, &["longer", "--since", "kept"]).contains("ok: the log"));
+
+    // What is asked wrongly is told as such, and not as a broken proof.
+    assert!(check(2, &["longer"]).contains("--since"));
+    assert!(check(2, &["entry.tlog-proof", "--since", "kept"]).contains("needs no --since"));
+    assert!(check(2, &["longer", "--since", "longer"]).contains("`longer`"));
+    assert!(check(1, &["nothing"]).contains("`nothing`"));
+    check(5, &["kept"]);
+    let proof = fs::read_to_string(elsewhere.path().join("entry.tlog-proof")).unwrap();
+    fs::write(elsewhere.path().join("moved"), proof.replace("\nindex 1\n", "\nindex 2\n")).unwrap();
+    assert!(check(5, &["moved"]).contains("entry 2 is not"));
+    fs::write(elsewhere.path().join("huge"), "a".repeat(300_000)).unwrap();
+    assert!(check(5, &["huge"]).contains("longer than a proof"));
+}
+
+#[test]
 fn what_cannot_be_checked_is_not_a_broken_proof() {
     let site = site();
     let told = run(&site, 1, &["audit", "verify"]);

@@ -4,6 +4,7 @@ mod entries;
 mod faults;
 mod kill;
 mod proofs;
+mod proving;
 mod recovery;
 mod searching;
 

@@ -96,21 +96,21 @@ async fn a_log_cut_or_written_anew_does_not_continue_a_kept_checkpoint() {
     }
     kept.remove(0);
     for (size, note) in &kept {
-        let verified = verify(&first, key().verifier(), Some(note)).unwrap();
+        let verified = verify(&first, key().verifier(), Some(note.as_str())).unwrap();
         assert_eq!(verified.since, Some(*size));
     }
     // The same key signs another history: only the kept checkpoint tells.
     filled(config(&forked), 500).await;
     verify(&forked, key().verifier(), None).unwrap();
-    let error = verify(&forked, key().verifier(), Some(&kept[1].1)).unwrap_err();
-    assert!(matches!(error, VerifyError::Forked { size: 300 }), "{error}");
-    let error = verify(&forked, key().verifier(), Some(&kept[2].1)).unwrap_err();
+    let error = verify(&forked, key().verifier(), Some(kept[1].1.as_str())).unwrap_err();
+    assert!(matches!(error, VerifyError::Forked { size: 300, after: 0 }), "{error}");
+    let error = verify(&forked, key().verifier(), Some(kept[2].1.as_str())).unwrap_err();
     assert!(matches!(error, VerifyError::Truncated { kept: 1000, size: 500 }), "{error}");
     // An older checkpoint put back is a truncated log.
     fs::write(first.join("checkpoint"), &kept[1].1).unwrap();
-    let error = verify(&first, key().verifier(), Some(&kept[2].1)).unwrap_err();
+    let error = verify(&first, key().verifier(), Some(kept[2].1.as_str())).unwrap_err();
     assert!(matches!(error, VerifyError::Truncated { kept: 1000, size: 300 }), "{error}");
-    verify(&first, key().verifier(), Some(&kept[1].1)).unwrap();
+    verify(&first, key().verifier(), Some(kept[1].1.as_str())).unwrap();
 }
 
 #[tokio::test]
@@ -147,12 +147,12 @@ async fn a_log_verifies_while_it_is_written() {
     };
     let mut kept = log.checkpoint().unwrap();
     while !writer.is_finished() {
-        verify(dir.path(), key().verifier(), Some(&kept)).unwrap();
+        verify(dir.path(), key().verifier(), Some(&*kept)).unwrap();
         kept = log.checkpoint().unwrap();
         everything(dir.path());
         tokio::task::yield_now().await;
     }
     writer.await.unwrap();
     log.close().await.unwrap();
-    assert_eq!(verify(dir.path(), key().verifier(), Some(&kept)).unwrap().checkpoint.size, 4000);
+    assert_eq!(verify(dir.path(), key().verifier(), Some(&*kept)).unwrap().checkpoint.size, 4000);
 }

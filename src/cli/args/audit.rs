@@ -8,13 +8,42 @@ use super::ConfigArgs;
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum AuditCommand {
-    /// Checks the log's tree and signatures; exit code 5 when they do not hold.
+    /// Checks the log's tree and signatures, or a proof; exit code 5 when they do not hold.
     Verify {
         #[command(flatten)]
         folder: AuditFolder,
-        /// A checkpoint kept elsewhere: the log must still contain it.
+        /// A checkpoint kept elsewhere: the log must still contain it. May be given several times;
+        /// the more, the closer the place of a change is known.
         #[arg(long, value_name = "FILE")]
-        since: Option<PathBuf>,
+        since: Vec<PathBuf>,
+        /// Check this file, which `privet audit prove` or `consistency` wrote, instead of the log.
+        /// Needs no log, only the public key.
+        #[arg(long, value_name = "FILE")]
+        proof: Option<PathBuf>,
+    },
+    /// Writes a proof that one entry is in the log, for somebody who has only the public key.
+    Prove {
+        /// Which entry, by the index that `privet audit search` shows.
+        index: u64,
+        #[command(flatten)]
+        folder: AuditFolder,
+        /// The file to write, by custom with the ending .tlog-proof; standard output without.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Writes a proof that one checkpoint continues another: nothing in between was changed.
+    Consistency {
+        /// The older checkpoint.
+        #[arg(value_name = "OLD")]
+        old: PathBuf,
+        /// The newer checkpoint; the published one without.
+        #[arg(value_name = "NEW")]
+        new: Option<PathBuf>,
+        #[command(flatten)]
+        folder: AuditFolder,
+        /// The file to write; standard output without.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
     },
     /// Lists entries, the newest last.
     Search(SearchArgs),

@@ -33,19 +33,28 @@ fn leaves(count: usize) -> Leaves {
     Leaves((0..count).map(|n| leaf(&n.to_be_bytes())).collect())
 }
 
+/// The entries of the test vectors of certificate-transparency's reference implementation.
+const INPUTS: [&[u8]; 8] = [
+    b"",
+    b"\x00",
+    b"\x10",
+    b"\x20\x21",
+    b"\x30\x31",
+    b"\x40\x41\x42\x43",
+    b"\x50\x51\x52\x53\x54\x55\x56\x57",
+    b"\x60\x61\x62\x63\x64\x65\x66\x67\x68\x69\x6a\x6b\x6c\x6d\x6e\x6f",
+];
+
+fn hex(hash: &Hash) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn hexes(proof: Option<Vec<Hash>>) -> Vec<String> {
+    proof.unwrap().iter().map(hex).collect()
+}
+
 #[test]
 fn hashes_are_those_of_rfc_6962() {
-    // The test vectors of certificate-transparency's reference implementation.
-    let inputs: [&[u8]; 8] = [
-        b"",
-        b"\x00",
-        b"\x10",
-        b"\x20\x21",
-        b"\x30\x31",
-        b"\x40\x41\x42\x43",
-        b"\x50\x51\x52\x53\x54\x55\x56\x57",
-        b"\x60\x61\x62\x63\x64\x65\x66\x67\x68\x69\x6a\x6b\x6c\x6d\x6e\x6f",
-    ];
     let roots = [
         "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
         "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
@@ -56,12 +65,46 @@ fn hashes_are_those_of_rfc_6962() {
         "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
         "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
     ];
-    let hashes: Vec<Hash> = inputs.iter().map(|input| leaf(input)).collect();
-    let hex = |hash: Hash| hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hashes: Vec<Hash> = INPUTS.iter().map(|input| leaf(input)).collect();
     for (count, expected) in (1..).zip(roots) {
-        assert_eq!(hex(fold(&hashes[..count])), expected);
+        assert_eq!(hex(&fold(&hashes[..count])), expected);
     }
-    assert_eq!(hex(fold(&[])), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    assert_eq!(hex(&fold(&[])), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+}
+
+#[test]
+fn proofs_are_those_of_the_reference_implementation() {
+    let all = Leaves(INPUTS.iter().map(|input| leaf(input)).collect());
+    let (first, second) = (
+        "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+        "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+    );
+    let (b, c, d) = (
+        "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
+        "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4",
+        "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
+    );
+    let (e, four) = (
+        "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0",
+        "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+    );
+    let sixth = "0ebc5d3437fbe2db158b9f126a1d118e308181031d0a949f8dededebc558ef6a";
+    let three = "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125";
+    let inclusions: [(u64, u64, &[&str]); 5] = [
+        (0, 1, &[]),
+        (0, 8, &[b, second, c]),
+        (5, 8, &[d, e, four]),
+        (2, 3, &[three]),
+        (1, 5, &[first, second, d]),
+    ];
+    for (index, size, expected) in inclusions {
+        assert_eq!(hexes(inclusion(&all, index, size).unwrap()), expected, "{index} of {size}");
+    }
+    let consistencies: [(u64, u64, &[&str]); 4] =
+        [(1, 1, &[]), (1, 8, &[b, second, c]), (6, 8, &[sixth, e, four]), (2, 5, &[second, d])];
+    for (old, new, expected) in consistencies {
+        assert_eq!(hexes(consistency(&all, old, new).unwrap()), expected, "{old} to {new}");
+    }
 }
 
 #[test]
