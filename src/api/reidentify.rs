@@ -1,5 +1,5 @@
 //! Turning reversible tokens back into values: asked for by one operator, approved by another,
-//! both with their second factor, shown once.
+//! shown once, and each of these with a second factor.
 
 use std::sync::Arc;
 
@@ -79,14 +79,14 @@ pub(super) async fn approve(
     Ok(json(&page(&id, &ticket.request)))
 }
 
-/// Gives the values out, once, to whoever asked for them. Whom they are about is in the log
-/// before.
+/// Gives the values out, once, to whoever asked for them and sends another code: the token of an
+/// operator alone shows nobody. Whom they are about is in the log before.
 pub(super) async fn show(
     State(admin): State<Arc<Admin>>,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    let operator = admin.operator(&headers, OperatorRole::Officer)?;
+    let operator = admin.operator_with_mfa(&headers, OperatorRole::Officer).await?;
     let asked = (&*operator.name, admin.mfa.now());
     let taken = admin.cards.take_meanings(&id, asked).await;
     let (request, found) = taken.map_err(|error| refused(&error))?;

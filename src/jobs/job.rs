@@ -247,7 +247,7 @@ impl Job {
 
 /// Whether two names of operators are one person's. Letters of either case count as the same:
 /// a second name that differs in nothing else is no second person.
-pub(super) fn same_person(one: &str, other: &str) -> bool {
+pub fn same_person(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other)
 }
 

@@ -63,7 +63,7 @@ mod tests;
 
 pub use self::config::JobsConfig;
 pub use self::error::JobsError;
-pub use self::job::{Job, JobId, JobState, Lease, Progress};
+pub use self::job::{Job, JobId, JobState, Lease, Progress, same_person};
 pub use self::machine::{APPROVAL_MS, MAX_FAILURES};
 pub use self::metrics::JobsMetrics;
 pub use self::queue::{Approval, Cancellation, Jobs, Listed, Prepared, ReportRow, Wish};

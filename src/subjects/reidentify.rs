@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::cards::Cards;
 use super::error::SubjectsError;
 use super::vault::Meaning;
+use crate::jobs::same_person;
 use crate::state::Expect;
 use crate::state::Rev;
 use crate::state::StateError;
@@ -161,7 +162,7 @@ impl Cards {
     ) -> Result<Ticket, ReidentifyError> {
         let mut ticket = self.request(id).await?;
         ticket.request.open_at(now)?;
-        if ticket.request.requested_by == by {
+        if same_person(&ticket.request.requested_by, by) {
             return Err(ReidentifyError::Own);
         }
         if ticket.request.approved_by.is_some() {
@@ -197,7 +198,7 @@ impl Cards {
         ticket.request.open_at(now)?;
         match &ticket.request.approved_by {
             None => return Err(ReidentifyError::Unapproved),
-            Some(approver) if approver == by => return Err(ReidentifyError::Own),
+            Some(approver) if same_person(approver, by) => return Err(ReidentifyError::Own),
             Some(_) => {}
         }
         let damaged = || ReidentifyError::Subjects(SubjectsError::Damaged);

@@ -23,6 +23,7 @@ mod memory;
 mod operation;
 mod operators;
 mod planted;
+mod reidentify;
 mod rollback;
 mod secrets;
 mod slowhttp;

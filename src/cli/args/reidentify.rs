@@ -35,7 +35,7 @@ pub(in crate::cli) enum ReidentifyCommand {
         #[command(flatten)]
         admin: AdminArgs,
     },
-    /// Fetches the values of your approved request. They are given out once.
+    /// Fetches the values of your approved request, once; needs --totp with a new code.
     Show {
         /// Its id.
         id: String,

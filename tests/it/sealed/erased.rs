@@ -3,29 +3,15 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use serde_json::Value;
 use serde_json::json;
 
-use privet::api::Admin;
-use privet::api::Check;
-use privet::api::Mfa;
 use privet::api::OperatorRole;
 use privet::api::Operators;
-use privet::api::Reloaded;
-use privet::api::RotateSubject;
-use privet::api::router;
 use privet::audit::Entry;
 use privet::audit::Filter;
 use privet::audit::Kind;
 use privet::clock::SystemClock;
-use privet::clock::SystemEntropy;
-use privet::jobs::Jobs;
-use privet::jobs::JobsConfig;
-use privet::jobs::Kinds;
-use privet::policy::PolicySet;
-use privet::proxy::Shared;
-use privet::state::Engine;
 use privet::state::FaultMoment;
 use privet::state::FaultPlan;
 use privet::types::SubjectStatus;
@@ -40,62 +26,19 @@ use crate::harness::Reply;
 use crate::harness::Setup;
 use crate::harness::Table;
 use crate::harness::Versions;
-use crate::harness::exchange;
 use crate::harness::person;
-
-/// The part of a running gateway that the admin listener asks for its policy.
-#[derive(Debug)]
-struct Running(Arc<Shared>);
-
-impl privet::api::Gateway for Running {
-    fn checks(&self) -> Vec<Check> {
-        Vec::new()
-    }
-
-    fn policy(&self) -> Arc<PolicySet> {
-        self.0.policy()
-    }
-
-    fn metrics(&self) -> String {
-        String::new()
-    }
-
-    fn reload(&self) -> Result<Reloaded, String> {
-        Err("not here".to_owned())
-    }
-}
 
 /// Where the admin listener of the gateway answers.
 async fn admin(gateway: &Gateway) -> SocketAddr {
-    let sources = (Arc::new(SystemClock) as _, Arc::new(SystemEntropy) as _);
-    let state = Engine::memory();
-    let file = [("olga", OperatorRole::Officer), ("axel", OperatorRole::Auditor)]
+    let operators = [("olga", OperatorRole::Officer), ("axel", OperatorRole::Auditor)]
         .map(|(name, role)| Operators::line(name, role, &format!("token-{name}"), None))
         .join("\n");
-    let admin = Admin {
-        gateway: Arc::new(Running(Arc::clone(&gateway.shared))),
-        cards: gateway.cards.clone(),
-        jobs: Jobs::new(state.clone(), sources, Kinds::default(), JobsConfig::default()),
-        keys: gateway.keys.clone(),
-        rotation: Arc::new(RotateSubject::new(gateway.cards.clone())),
-        mfa: Mfa::new(state, Arc::new(SystemClock)),
-        log: gateway.log.clone(),
-        operators: Arc::new(ArcSwap::from_pointee(Operators::parse(&file).unwrap())),
-    };
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(axum::serve(listener, router(Arc::new(admin))).into_future());
-    address
+    super::admin::start(gateway, &operators, Arc::new(SystemClock)).await
 }
 
 async fn erase(admin: SocketAddr, operator: &str, id: &str) -> Reply {
-    let body = json!({ "id": id }).to_string();
-    let request = format!(
-        "POST /api/v1/subjects/erase-key HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\
-         Authorization: Bearer token-{operator}\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    Reply::parse(exchange(admin, request.as_bytes()).await, false)
+    let body = json!({ "id": id });
+    super::admin::post(admin, operator, "/api/v1/subjects/erase-key", (None, &body)).await
 }
 
 /// The entries about keys, the oldest first.

@@ -1,9 +1,12 @@
 //! Records whose values the store keeps sealed.
 
+mod admin;
 mod alerts;
 mod attacks;
 mod creates;
 mod erased;
+mod pseudonyms;
 mod reads;
+mod reidentified;
 mod site;
 mod writes;
