@@ -202,6 +202,7 @@ async fn root_key(
             path: out.root.join("data/root.key"),
             passphrase_file: out.root.join("data/root.passphrase"),
         },
+        cached: KeysConfig::CACHED,
         dir: out.root.join("data/keys"),
         tenant: plan.tenant.clone(),
     };

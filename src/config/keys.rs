@@ -1,11 +1,13 @@
-//! `[keys]`: who holds the root key, and how soon an erasure is beyond recall.
+//! `[keys]`: who holds the root key, for how long its keys are used unasked, and how soon an
+//! erasure is beyond recall.
 
-use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http::Uri;
 
 use crate::keys::HardwareToken;
+use crate::keys::KeysConfig;
 use crate::keys::OpenBao;
 use crate::keys::RootProvider;
 use crate::types::Faults;
@@ -15,29 +17,41 @@ use crate::types::doc::Node;
 use super::auth;
 use super::paths::Paths;
 
-/// Who holds the root key, and `shred_within`.
-pub(super) fn read(
-    node: &Node,
-    paths: &Paths,
-    faults: &mut Faults,
-) -> Option<(RootProvider, Duration)> {
-    let mut keys = MapReader::new(node, "`[keys]`", faults)?;
-    let root = keys.required("root", faults).and_then(|n| root(n, paths, faults));
-    keys.later("cached", faults);
-    let shred = keys.optional("shred_within");
-    let shred = shred.map_or(Some(SHRED_WITHIN), |n| shred_within(n, faults));
-    keys.finish(faults);
-    Some((root?, shred?))
+/// What the section says. The folder of keys and the tenant come from elsewhere.
+pub(super) struct Section {
+    root: RootProvider,
+    cached: Duration,
+    /// How soon an erasure is beyond recall.
+    pub(super) shred_within: Duration,
 }
 
-fn shred_within(node: &Node, faults: &mut Faults) -> Option<Duration> {
+impl Section {
+    pub(super) fn into_config(self, dir: PathBuf, tenant: String) -> KeysConfig {
+        KeysConfig { root: self.root, cached: self.cached, dir, tenant }
+    }
+}
+
+pub(super) fn read(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<Section> {
+    let mut keys = MapReader::new(node, "`[keys]`", faults)?;
+    let root = keys.required("root", faults).and_then(|n| root(n, paths, faults));
+    let cached = keys.optional("cached");
+    let cached = cached.map_or(Some(KeysConfig::CACHED), |n| span(n, CACHED_BOUNDS, faults));
+    let shred = keys.optional("shred_within");
+    let shred = shred.map_or(Some(SHRED_WITHIN), |n| span(n, SHRED_BOUNDS, faults));
+    keys.finish(faults);
+    Some(Section { root: root?, cached: cached?, shred_within: shred? })
+}
+
+/// A time between a minute and so many days.
+fn span(node: &Node, days: u64, faults: &mut Faults) -> Option<Duration> {
     let text = node.text(faults)?;
-    let found = time(text).filter(|time| SHRED_BOUNDS.contains(time));
+    let bounds = Duration::from_secs(60)..=Duration::from_secs(days * 86_400);
+    let found = time(text).filter(|time| bounds.contains(time));
     if found.is_some() {
         return found;
     }
-    let help = "write a number and `m`, `h` or `d`, such as \"24h\"";
-    node.mismatch("a time from 1m to 30d", help, faults)
+    let what = format!("a time from 1m to {days}d");
+    node.mismatch(&what, "write a number and `m`, `h` or `d`, such as \"24h\"", faults)
 }
 
 /// A whole number of minutes, hours or days.
@@ -166,6 +180,9 @@ fn is_name(text: &str) -> bool {
 const MAX_NAME: usize = 100;
 /// A day: what is told to people of erasures counts in days.
 const SHRED_WITHIN: Duration = Duration::from_secs(86_400);
-/// From what a roll takes on a large site, to the month in which GDPR Art. 12(3) wants an answer.
-const SHRED_BOUNDS: RangeInclusive<Duration> =
-    Duration::from_secs(60)..=Duration::from_secs(30 * 86_400);
+/// In days. From what a roll takes on a large site, to the month in which GDPR Art. 12(3) wants an
+/// answer.
+const SHRED_BOUNDS: u64 = 30;
+/// In days. Below a minute every hiccup would lock; above a week, taking the root key away means
+/// nothing.
+const CACHED_BOUNDS: u64 = 7;

@@ -164,8 +164,8 @@ impl Config {
         parts.into_iter().filter(|(_, same)| !same).map(|(part, _)| part).collect()
     }
 
-    fn keys_settings(&self) -> (&RootProvider, Duration) {
-        (&self.keys.root, self.shred_within)
+    fn keys_settings(&self) -> (&RootProvider, Duration, Duration) {
+        (&self.keys.root, self.keys.cached, self.shred_within)
     }
 
     /// Without the log's name, which follows from the tenant.
@@ -215,7 +215,7 @@ fn read_root(root: &Node, paths: &Paths, faults: &mut Faults) -> Option<Config> 
     map.finish(faults);
 
     let tenant = tenant?;
-    let ((keys, shred_within), dir) = (keys?, state.as_ref().map(|(_, dir)| dir.clone())?);
+    let (keys, dir) = (keys?, state.as_ref().map(|(_, dir)| dir.clone())?);
     let audit = AuditConfig { durability: audit.as_ref()?.1, ..log_config(&audit?.0, &tenant) };
     Some(Config {
         policies: policies?,
@@ -224,8 +224,8 @@ fn read_root(root: &Node, paths: &Paths, faults: &mut Faults) -> Option<Config> 
         admin: admin?,
         state: state?.0,
         audit,
-        keys: KeysConfig { root: keys, dir, tenant },
-        shred_within,
+        shred_within: keys.shred_within,
+        keys: keys.into_config(dir, tenant),
         authn: AuthnConfig { issuers, certificates },
         stores: stores?,
         telemetry: match telemetry {

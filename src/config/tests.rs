@@ -11,7 +11,6 @@ use super::*;
 use crate::authn::Allowed;
 use crate::authn::CertificateMatch;
 use crate::authn::JwksSource;
-use crate::keys::RootProvider;
 use crate::net::ClientIdentity;
 use crate::upstream::Bearer;
 
@@ -269,6 +268,7 @@ fn what_a_running_gateway_cannot_take_up_is_named() {
         ("data/audit", "data/log", "[audit]"),
         ("data/root.key", "data/other.key", "[keys]"),
         ("[keys.root]", "[keys]\nshred_within = \"1h\"\n[keys.root]", "[keys]"),
+        ("[keys.root]", "[keys]\ncached = \"2h\"\n[keys.root]", "[keys]"),
         ("127.0.0.1:7001", "127.0.0.1:7002", "[[store]]"),
     ] {
         assert_eq!(parts(from, to), [wanted]);
@@ -696,6 +696,7 @@ token_file = "secrets/bao.token""#,
     );
     assert_eq!(faults_of(&text), "");
     let keys = read(&text).0.unwrap().keys;
+    assert_eq!(keys.cached, Duration::from_secs(3_600));
     let RootProvider::OpenBao(bao) = keys.root else { panic!() };
     assert_eq!((bao.mount.as_str(), bao.key.as_str()), ("transit", "shop"));
     assert_eq!(bao.token_file, Path::new("etc/secrets/bao.token"));
@@ -709,8 +710,10 @@ token_file = "t"
 ca = "ca.pem"
 namespace = "eu/privacy""#,
     );
+    let text = text.replace("[keys.root]", "[keys]\ncached = \"90m\"\n[keys.root]");
     assert_eq!(faults_of(&text), "");
     let keys = read(&text).0.unwrap().keys;
+    assert_eq!(keys.cached, Duration::from_secs(5_400));
     let RootProvider::OpenBao(bao) = keys.root else { panic!() };
     assert_eq!(
         (bao.mount.as_str(), bao.namespace.as_deref()),
@@ -814,5 +817,26 @@ pin = "1234""#)), @r#"
       help: such keys are made and destroyed by the gateway; name the one before `-epoch-`
     etc/privet.toml:17:1: `[keys.root]` has no `pin`
       help: did you mean `pin_file`?
+    "#);
+}
+
+#[test]
+fn how_long_keys_are_used_unasked_has_bounds() {
+    let cached = |text: &str| {
+        let text =
+            GOOD.replacen("[keys.root]", &format!("[keys]\ncached = {text}\n[keys.root]"), 1);
+        (read(&text).0.map(|config| config.keys.cached.as_secs()), faults_of(&text))
+    };
+    for (text, seconds) in [("\"1m\"", 60), ("\"1h\"", 3_600), ("\"7d\"", 604_800)] {
+        assert_eq!(cached(text).0, Some(seconds), "{text}");
+    }
+    for text in ["\"59s\"", "\"8d\"", "\"0h\"", "\"-1h\"", "\"1é\"", "\"\"", "3600"] {
+        assert_eq!(cached(text).0, None, "{text}");
+    }
+    insta::assert_snapshot!(cached("\"8d\"").1, @r#"
+    etc/privet.toml:13:10: `8d` is not a time from 1m to 7d
+     13 | cached = "8d"
+        |          ^^^^
+      help: write a number and `m`, `h` or `d`, such as "24h"
     "#);
 }

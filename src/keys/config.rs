@@ -1,6 +1,7 @@
 //! Where keys are kept.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use http::Uri;
 
@@ -9,10 +10,19 @@ use http::Uri;
 pub struct KeysConfig {
     /// Who holds the root key.
     pub root: RootProvider,
+    /// How long keys are used without word from whoever holds the root key. A file always
+    /// answers.
+    pub cached: Duration,
     /// The folder of slots and subject keys; only this process may read it.
     pub dir: PathBuf,
     /// The installation's name: part of every sealed value, so it never changes.
     pub tenant: String,
+}
+
+impl KeysConfig {
+    /// Unless something else is written: an hour covers a restart of the provider, and is little
+    /// for whoever waits for the keys to go.
+    pub const CACHED: Duration = Duration::from_secs(3_600);
 }
 
 /// Who holds the root key.

@@ -36,7 +36,10 @@ impl Installation {
         write(&passphrase_file, "correct horse battery\n", 0o600);
         let root = RootProvider::File { path: home.path().join("root.key"), passphrase_file };
         let dir = home.path().join("keys");
-        Self { config: KeysConfig { root, dir, tenant: "shop".to_owned() }, home }
+        Self {
+            config: KeysConfig { root, cached: KeysConfig::CACHED, dir, tenant: "shop".to_owned() },
+            home,
+        }
     }
 
     pub(crate) async fn initialised() -> Self {
