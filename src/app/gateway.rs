@@ -26,6 +26,7 @@ use crate::clock::SystemClock;
 use crate::clock::SystemEntropy;
 use crate::config::Config;
 use crate::keys::KeyRing;
+use crate::keys::LockChange;
 use crate::net::Drain;
 use crate::net::NetMetrics;
 use crate::net::NextTls;
@@ -216,6 +217,11 @@ impl Parts {
         for store in &self.stores {
             tasks.spawn(Arc::clone(store).watch());
         }
+        let (keys, cards) = (self.keys.clone(), self.cards.clone());
+        tasks.spawn(keys.keep(move |change| match change {
+            LockChange::Locked => cards.forget_keys(),
+            LockChange::Unlocking => cards.forget_all(),
+        }));
         let (authenticator, drain) = (self.authenticator.clone(), drain.clone());
         tasks.spawn(async move { authenticator.keep_fresh(drain).await });
         Ok(())
@@ -405,6 +411,12 @@ impl api::Gateway for Site {
             Check::passed("state", "")
         } else {
             Check::failed("state", "subject cards cannot be written")
+        });
+        checks.push(if self.keys.is_usable() {
+            Check::passed("keys", "")
+        } else {
+            // What is not sealed is served all the same, and people can be erased.
+            Check::noted("keys", "locked: no word from the root key's provider")
         });
         checks.push(if self.clock.now() > EARLIEST {
             Check::passed("clock", "")

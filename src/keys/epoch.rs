@@ -1,23 +1,27 @@
 //! The epoch in force, and who may touch it while it is being replaced.
 
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::PoisonError;
 use std::sync::RwLock;
+use std::sync::RwLockReadGuard;
+use std::sync::RwLockWriteGuard;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
 use tokio::sync::Mutex;
 use tokio::sync::RwLock as Gate;
-use tokio::sync::RwLockReadGuard;
-use tokio::sync::RwLockWriteGuard;
+use tokio::sync::RwLockReadGuard as Shared;
+use tokio::sync::RwLockWriteGuard as Exclusive;
 
 use super::error::KeysError;
 use crate::crypto::SealKey;
 use crate::crypto::Secret;
 use crate::crypto::derive;
+use crate::crypto::same;
 use crate::state::Engine;
 use crate::state::Expect;
 use crate::state::Rev;
@@ -31,36 +35,87 @@ pub(super) struct Epoch {
     /// How many tombstones are older than this epoch: nothing about those people was ever in its
     /// engine, and the epoch before is destroyed.
     pub(super) covered: AtomicU64,
+    /// Nothing while they are locked.
+    keys: RwLock<Option<EpochKeys>>,
+    /// The domains whose keys were ever asked for; they stay known while keys are locked.
+    asked: RwLock<BTreeSet<String>>,
+    /// Derived from the key, to tell it from others when it comes back.
+    check: Secret,
+}
+
+/// What wraps the keys of people. Wiped when it is dropped.
+struct EpochKeys {
     key: Secret,
     /// The keys that wrap, by domain; there are as many domains as the policy names.
-    domains: RwLock<HashMap<String, Arc<SealKey>>>,
+    domains: HashMap<String, Arc<SealKey>>,
     pending: Arc<SealKey>,
+}
+
+impl EpochKeys {
+    fn new(key: Secret) -> Self {
+        let pending = Arc::new(SealKey::new(&derive(&key, &[b"privet/pending/v1"])));
+        Self { key, domains: HashMap::new(), pending }
+    }
 }
 
 impl Epoch {
     pub(super) fn new(number: u32, key: Secret, engine: Engine) -> Self {
-        let pending = Arc::new(SealKey::new(&derive(&key, &[b"privet/pending/v1"])));
-        let (covered, domains) = (AtomicU64::new(0), RwLock::default());
-        Self { number, engine, covered, key, domains, pending }
+        let check = check(&key);
+        let keys = RwLock::new(Some(EpochKeys::new(key)));
+        Self { number, engine, covered: AtomicU64::new(0), keys, asked: RwLock::default(), check }
     }
 
     /// The key that wraps the subject keys of a domain. Derived once and kept: deriving it costs
     /// more than using it.
-    pub(super) fn domain(&self, domain: &str) -> Arc<SealKey> {
-        let domains = self.domains.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(key) = domains.get(domain) {
-            return Arc::clone(key);
+    pub(super) fn domain(&self, domain: &str) -> Result<Arc<SealKey>, KeysError> {
+        let keys = self.read();
+        let open = keys.as_ref().ok_or(KeysError::Unavailable)?;
+        if let Some(key) = open.domains.get(domain) {
+            return Ok(Arc::clone(key));
         }
-        drop(domains);
-        let key = derive(&self.key, &[b"privet/domain/v1", domain.as_bytes()]);
+        let key = derive(&open.key, &[b"privet/domain/v1", domain.as_bytes()]);
+        drop(keys);
         let key = Arc::new(SealKey::new(&key));
-        let mut domains = self.domains.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(domains.entry(domain.to_owned()).or_insert(key))
+        let mut asked = self.asked.write().unwrap_or_else(PoisonError::into_inner);
+        asked.insert(domain.to_owned());
+        drop(asked);
+        let mut keys = self.write();
+        // They may have been locked since.
+        let open = keys.as_mut().ok_or(KeysError::Unavailable)?;
+        Ok(Arc::clone(open.domains.entry(domain.to_owned()).or_insert(key)))
     }
 
     /// The key that wraps keys which belong to nobody yet.
-    pub(super) fn pending(&self) -> Arc<SealKey> {
-        Arc::clone(&self.pending)
+    pub(super) fn pending(&self) -> Result<Arc<SealKey>, KeysError> {
+        let keys = self.read();
+        keys.as_ref().map(|open| Arc::clone(&open.pending)).ok_or(KeysError::Unavailable)
+    }
+
+    /// Lets go of every key.
+    pub(super) fn wipe(&self) {
+        *self.write() = None;
+    }
+
+    /// Takes the key again, after [`Self::wipe`].
+    pub(super) fn unlock(&self, key: Secret) {
+        *self.write() = Some(EpochKeys::new(key));
+    }
+
+    pub(super) fn is_locked(&self) -> bool {
+        self.read().is_none()
+    }
+
+    /// Whether this is the epoch's key.
+    pub(super) fn is(&self, key: &Secret) -> bool {
+        same(self.check.expose(), check(key).expose())
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Option<EpochKeys>> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Option<EpochKeys>> {
+        self.keys.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until every commit that was sent before is done, those included whose senders have
@@ -73,14 +128,18 @@ impl Epoch {
 
     /// The domains whose keys have been asked for.
     pub(super) fn domains(&self) -> Vec<String> {
-        let domains = self.domains.read().unwrap_or_else(PoisonError::into_inner);
-        domains.keys().cloned().collect()
+        let asked = self.asked.read().unwrap_or_else(PoisonError::into_inner);
+        asked.iter().cloned().collect()
     }
 
     #[cfg(test)]
-    pub(super) fn secret(&self) -> &[u8; 32] {
-        self.key.expose()
+    pub(super) fn secret(&self) -> Vec<u8> {
+        self.read().as_ref().unwrap().key.expose().to_vec()
     }
+}
+
+fn check(key: &Secret) -> Secret {
+    derive(key, &[b"privet/epoch-check/v1"])
 }
 
 /// The epoch in force. Whoever uses it holds it in place; whoever changes what is in it also
@@ -98,19 +157,19 @@ pub(super) struct Epochs {
 pub(super) struct InUse<'a> {
     // Let go of before the guard, so that whoever waits for all guards has the only handle left.
     epoch: Arc<Epoch>,
-    _held: RwLockReadGuard<'a, ()>,
+    _held: Shared<'a, ()>,
 }
 
 /// The epoch in force, for whoever changes what is in it, alongside others.
 pub(super) struct Changing<'a> {
     used: InUse<'a>,
-    _gate: RwLockReadGuard<'a, ()>,
+    _gate: Shared<'a, ()>,
 }
 
 /// The epoch in force, with nobody else changing anything.
 pub(super) struct Alone<'a> {
     used: InUse<'a>,
-    _gate: RwLockWriteGuard<'a, ()>,
+    _gate: Exclusive<'a, ()>,
 }
 
 impl Epochs {

@@ -187,6 +187,10 @@ pub enum KeysError {
         /// The file.
         path: PathBuf,
     },
+    /// There was no word from the provider of the root key for longer than keys may be used
+    /// without.
+    #[error("keys are locked until the root key's provider answers again")]
+    Unavailable,
     /// Everybody may change a program that is to be loaded.
     #[error("`{}` can be changed by everybody (mode {mode:o}): run `chmod o-w {}`", path.display(), path.display())]
     Writable {

@@ -22,6 +22,10 @@ pub struct KeysMetrics {
     pub shred_due: Gauge,
     /// Keys that were made for records whose person was not known, and died that way.
     pub pending_died: Counter,
+    /// 1 while the keys are locked.
+    pub locked: Gauge,
+    /// Times that the provider of the root key did not answer as it should.
+    pub unconfirmed: Counter,
     /// The engine of subject keys, through all epochs.
     pub engine: StateMetrics,
 }
@@ -38,6 +42,12 @@ impl KeysMetrics {
             "shred_due_seconds",
             "Until the oldest erasure must be beyond recall",
             self.shred_due.clone(),
+        );
+        registry.register("locked", "Whether the keys are locked", self.locked.clone());
+        registry.register(
+            "unconfirmed",
+            "Times that the root key's provider did not answer as it should",
+            self.unconfirmed.clone(),
         );
         registry.register("pending_died", "Keys that no record claimed", self.pending_died.clone());
     }

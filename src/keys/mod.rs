@@ -19,6 +19,10 @@ mod files;
 mod home;
 mod ledger;
 mod metrics;
+mod keeper;
+#[cfg(test)]
+mod keeper_tests;
+mod lock;
 mod operators;
 mod pending;
 mod pseudonyms;
@@ -47,6 +51,7 @@ pub use self::config::{HardwareToken, KeysConfig, OpenBao, RootProvider};
 pub use self::erase::Destroyed;
 pub use self::error::KeysError;
 pub use self::fault::ProviderFault;
+pub use self::keeper::LockChange;
 pub use self::ledger::HighWater;
 pub use self::metrics::KeysMetrics;
 pub use self::operators::OperatorSecrets;

@@ -48,7 +48,7 @@ impl KeyRing {
     /// one durable commit. Each dies after 24 hours unless [`Self::link`] gives it to somebody.
     pub async fn pending_create(&self, set: &str, count: usize) -> Result<Vec<Pending>, KeysError> {
         let epoch = self.0.epochs.changing().await?;
-        let with = (&*epoch.pending(), &*self.0.tenant);
+        let with = (&*epoch.pending()?, &*self.0.tenant);
         let place = (epoch.number, self.0.clock.now().unix_ms(), set);
         let mut tx = Tx::new();
         let mut made = Vec::with_capacity(count);
@@ -108,7 +108,7 @@ impl KeyRing {
         if self.is_dead(&pending) {
             return Ok(false);
         }
-        let key = pending.unwrap(&kid, (&epoch.pending(), &self.0.tenant));
+        let key = pending.unwrap(&kid, (&*epoch.pending()?, &self.0.tenant));
         let key = key.map_err(KeysError::Record)?;
         let (record, expect) = match self.read(epoch, &subject.record).await? {
             Some((record, version)) => {
@@ -146,7 +146,7 @@ impl KeyRing {
             && let Some(first) = record.generations.first()
         {
             let log = self.open_generation(epoch, subject, &record, first)?.log_key();
-            let (with, context) = self.place(epoch, subject.domain.as_str(), &subject.record);
+            let (with, context) = self.place(epoch, subject.domain.as_str(), &subject.record)?;
             let log = log.wrap(&with, &context, &self.hedge()?).map_err(KeysError::Record)?;
             record.log = Some(log);
         }

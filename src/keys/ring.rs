@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::config::KeysConfig;
+use super::config::RootProvider;
 use super::epoch::Epoch;
 use super::epoch::Epochs;
 use super::erase;
@@ -14,10 +15,12 @@ use super::home::Files;
 use super::home::Home;
 use super::ledger::HighWater;
 use super::ledger::Ledger;
+use super::lock::Lock;
 use super::metrics::KeysMetrics;
 use super::pseudonyms::PurposePseudonyms;
 use super::roll::Steps;
 use super::root;
+use super::root::Root;
 use super::slots;
 use super::slots::Slot;
 use super::slots::Slots;
@@ -47,6 +50,7 @@ pub(super) struct Ring {
     pub(super) home: Home,
     pub(super) metrics: KeysMetrics,
     pub(super) steps: Steps,
+    pub(super) lock: Lock,
     index: Mac,
     pseudonyms: Secret,
     audit: Secret,
@@ -64,7 +68,17 @@ impl KeyRing {
     ) -> Result<(), KeysError> {
         crypto::self_test().map_err(KeysError::SelfTest)?;
         root::create(&config.root, &slots::folder(&config.dir), cost, entropy).await?;
-        let slots = Slots::new(&config.dir, &config.tenant, root::open(&config.root).await?);
+        let root = root::open(&config.root).await?;
+        Self::make_slots(config, root, entropy).await
+    }
+
+    /// Makes the slots that are missing.
+    pub(super) async fn make_slots(
+        config: &KeysConfig,
+        root: Arc<dyn Root>,
+        entropy: &dyn Entropy,
+    ) -> Result<(), KeysError> {
+        let slots = Slots::new(&config.dir, &config.tenant, root);
         let epoch = home::current(&config.dir)?;
         let in_use = home::folder(&config.dir, epoch).exists();
         let has_ledger = ledger_file(config).exists();
@@ -98,7 +112,17 @@ impl KeyRing {
     /// for the time of one key derivation: call it at start.
     pub async fn open(config: &KeysConfig, entropy: Arc<dyn Entropy>) -> Result<Self, KeysError> {
         crypto::self_test().map_err(KeysError::SelfTest)?;
-        let slots = Slots::new(&config.dir, &config.tenant, root::open(&config.root).await?);
+        let root = root::open(&config.root).await?;
+        Self::open_with(config, entropy, root).await
+    }
+
+    /// Opens the ring with the root key open already.
+    pub(super) async fn open_with(
+        config: &KeysConfig,
+        entropy: Arc<dyn Entropy>,
+        root: Arc<dyn Root>,
+    ) -> Result<Self, KeysError> {
+        let slots = Slots::new(&config.dir, &config.tenant, root);
         let audit = slots.open(Slot::Audit, FIRST).await?;
         let index = Mac::new(&slots.open(Slot::Index, FIRST).await?);
         let pseudonyms = slots.open(Slot::Pseudonyms, FIRST).await?;
@@ -106,6 +130,10 @@ impl KeyRing {
         let tokens = Mac::new(&slots.open(Slot::Tokens, FIRST).await?);
         let number = home::current(&config.dir)?;
         let key = slots.open(Slot::Epoch, number).await?;
+        let lock = match config.root {
+            RootProvider::File { .. } => Lock::open_for_ever(),
+            RootProvider::OpenBao(_) | RootProvider::Pkcs11(_) => Lock::with(config.cached),
+        };
         let metrics = KeysMetrics::default();
         let engine = home::open_engine(&config.dir, number, &metrics.engine).await?;
         let known = erase::remembered(&engine).await?;
@@ -120,6 +148,7 @@ impl KeyRing {
             home: Home::Files(Files::new(&config.dir, slots)),
             metrics,
             steps: Steps::default(),
+            lock,
             index,
             pseudonyms,
             audit,
@@ -159,6 +188,7 @@ impl KeyRing {
             metrics,
             clock,
             steps: Steps::default(),
+            lock: Lock::open_for_ever(),
             index: Mac::new(&fresh()?),
             pseudonyms: fresh()?,
             audit: fresh()?,
@@ -196,11 +226,6 @@ impl KeyRing {
     /// The number of the epoch in force.
     pub fn epoch(&self) -> u32 {
         self.0.epochs.current().number
-    }
-
-    /// Whether values can be opened and sealed at the moment.
-    pub fn is_usable(&self) -> bool {
-        true
     }
 
     /// Names the domains that people may have a key in. Records of the first version do not say
@@ -280,7 +305,7 @@ impl KeyRing {
     /// Every key that a file must not hold in the clear.
     pub(super) fn secrets(&self) -> Vec<Vec<u8>> {
         let Ring { pseudonyms, audit, .. } = self.0.as_ref();
-        let epoch = self.0.epochs.current().secret().to_vec();
+        let epoch = self.0.epochs.current().secret();
         vec![epoch, pseudonyms.expose().to_vec(), audit.expose().to_vec()]
     }
 }

@@ -259,8 +259,8 @@ impl Copy<'_> {
             Some(domain) => domain.clone(),
             None => self.domain_of(at, &record)?,
         };
-        let (from, before) = self.ring.place(self.old, &domain, at);
-        let (to, after) = self.ring.place(new, &domain, at);
+        let (from, before) = self.ring.place(self.old, &domain, at)?;
+        let (to, after) = self.ring.place(new, &domain, at)?;
         let mut generations = Vec::with_capacity(record.generations.len());
         for generation in &record.generations {
             let key = generation.unwrap(&from, &before).map_err(KeysError::Record)?;
@@ -284,7 +284,7 @@ impl Copy<'_> {
     fn domain_of(&self, at: &RecordKey, record: &SubjectKeyRecord) -> Result<String, KeysError> {
         let first = record.generations.first().ok_or(KeysError::Row)?;
         let opens = |domain: &String| {
-            let (with, context) = self.ring.place(self.old, domain, at);
+            let Ok((with, context)) = self.ring.place(self.old, domain, at) else { return false };
             first.unwrap(&with, &context).is_ok()
         };
         self.old.domains().into_iter().find(opens).ok_or(KeysError::Record(RecordFault::Unsealable))
@@ -301,10 +301,11 @@ impl Copy<'_> {
             return Err(KeysError::Epoch { epoch: pending.epoch });
         }
         let tenant = &*self.ring.0.tenant;
-        let key = pending.unwrap(&kid, (&self.old.pending(), tenant));
+        let key = pending.unwrap(&kid, (&*self.old.pending()?, tenant));
         let key = key.map_err(KeysError::Record)?;
         let place = (new.number, pending.made_ms, pending.set.as_str());
-        let wrapped = PendingKey::wrap(&key, place, (&new.pending(), tenant), &self.ring.hedge()?);
+        let wrapped =
+            PendingKey::wrap(&key, place, (&*new.pending()?, tenant), &self.ring.hedge()?);
         Ok(wrapped.map_err(KeysError::Record)?.encode())
     }
 }

@@ -156,7 +156,8 @@ impl KeyRing {
         }
         let token = match &record.log {
             Some(log) => {
-                let (with, context) = self.place(epoch, subject.domain.as_str(), &subject.record);
+                let (with, context) =
+                    self.place(epoch, subject.domain.as_str(), &subject.record)?;
                 name(subject, &LogKey::unwrap(log, &with, &context).map_err(KeysError::Record)?)
             }
             None => {
@@ -183,7 +184,7 @@ impl KeyRing {
         if record.domain.as_ref().is_some_and(|said| said != domain) {
             return Err(KeysError::Record(RecordFault::Unsealable));
         }
-        let (with, context) = self.place(epoch, domain, &subject.record);
+        let (with, context) = self.place(epoch, domain, &subject.record)?;
         generation.unwrap(&with, &context).map_err(KeysError::Record)
     }
 
@@ -195,7 +196,7 @@ impl KeyRing {
         key: &SubjectKey,
         as_generation: (u32, KeyState),
     ) -> Result<KeyGeneration, KeysError> {
-        let (with, context) = self.place(epoch, subject.domain.as_str(), &subject.record);
+        let (with, context) = self.place(epoch, subject.domain.as_str(), &subject.record)?;
         KeyGeneration::wrap(key, as_generation, &with, &context, &self.hedge()?)
             .map_err(KeysError::Record)
     }
@@ -206,10 +207,13 @@ impl KeyRing {
         epoch: &Epoch,
         domain: &'a str,
         record: &'a RecordKey,
-    ) -> (Arc<SealKey>, WrapContext<'a>) {
+    ) -> Result<(Arc<SealKey>, WrapContext<'a>), KeysError> {
+        if !self.is_usable() {
+            return Err(KeysError::Unavailable);
+        }
         let context =
             WrapContext { tenant: &self.0.tenant, domain, record: &record.0, epoch: epoch.number };
-        (epoch.domain(domain), context)
+        Ok((epoch.domain(domain)?, context))
     }
 
     /// A subject key that nobody has.

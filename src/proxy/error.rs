@@ -136,11 +136,11 @@ impl CallError {
     /// The kind of problem the client is shown.
     pub(crate) fn kind(&self) -> ProblemKind {
         match self {
-            Self::Audit(_)
-            | Self::Locked
-            | Self::NoRoom(_)
-            | Self::Subjects(_)
-            | Self::Busy(Busy::Owners) => ProblemKind::Unavailable,
+            Self::Locked => ProblemKind::KeyUnavailable,
+            Self::Subjects(error) if error.is_locked() => ProblemKind::KeyUnavailable,
+            Self::Audit(_) | Self::NoRoom(_) | Self::Subjects(_) | Self::Busy(Busy::Owners) => {
+                ProblemKind::Unavailable
+            }
             Self::Authn(error) => match error_kind(error) {
                 ErrorKind::Unavailable | ErrorKind::Internal => ProblemKind::Unavailable,
                 _ => ProblemKind::Unauthenticated,

@@ -113,7 +113,7 @@ fn advise(headers: &mut HeaderMap, error: &CallError) {
             return;
         }
         (ProblemKind::Overloaded, _) => (header::RETRY_AFTER, "1"),
-        (ProblemKind::Unavailable, _) => (header::RETRY_AFTER, "5"),
+        (ProblemKind::KeyUnavailable | ProblemKind::Unavailable, _) => (header::RETRY_AFTER, "5"),
         (_, CallError::Method { allow }) => {
             headers.extend(HeaderValue::try_from(&**allow).ok().map(|it| (header::ALLOW, it)));
             return;

@@ -87,6 +87,33 @@ impl Cache {
         take(&mut shard.old, domain, id);
     }
 
+    /// Lets go of the keys of all cards, and of what is being read just now.
+    pub(super) fn forget_keys(&self) {
+        self.each_shard(|shard| {
+            for half in [&mut shard.new, &mut shard.old] {
+                for card in half.values_mut().flat_map(HashMap::values_mut) {
+                    *card = Arc::new(Card { keys: None, ..Card::clone(card) });
+                }
+            }
+        });
+    }
+
+    /// Forgets all cards, and what is being read just now.
+    pub(super) fn forget_all(&self) {
+        self.each_shard(|shard| {
+            shard.new.clear();
+            shard.old.clear();
+        });
+    }
+
+    fn each_shard(&self, change: impl Fn(&mut Shard)) {
+        for shard in &self.shards {
+            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+            shard.changes += 1;
+            change(&mut shard);
+        }
+    }
+
     /// How many changes were made: cards got before are those of now while this stays the same.
     pub(super) fn changes(&self) -> u64 {
         self.changes.load(Ordering::SeqCst)

@@ -127,6 +127,17 @@ impl Cards {
         &self.0.metrics
     }
 
+    /// Lets go of the keys of all cards at hand, because the ring is locked. Whoever is on a card
+    /// keeps their name in the audit log and the rest.
+    pub fn forget_keys(&self) {
+        self.0.cache.forget_keys();
+    }
+
+    /// Forgets all cards at hand, because those without keys may have some again.
+    pub fn forget_all(&self) {
+        self.0.cache.forget_all();
+    }
+
     /// Whether cards and keys can still be made.
     pub fn writable(&self) -> bool {
         self.0.state.writable() && self.0.keys.writable()

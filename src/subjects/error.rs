@@ -48,6 +48,13 @@ pub enum SubjectsError {
     },
 }
 
+impl SubjectsError {
+    /// Whether the keys are locked, and may be open again soon.
+    pub fn is_locked(&self) -> bool {
+        matches!(self, Self::Keys(KeysError::Unavailable))
+    }
+}
+
 impl ClientError for SubjectsError {
     fn kind(&self) -> ErrorKind {
         match self {

@@ -64,7 +64,7 @@ impl Bao {
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 if line.contains("Root Token:") {
-                    drop(tell.send(()));
+                    tell.send(()).unwrap_or_default();
                 }
             }
         });

@@ -69,6 +69,8 @@ pub enum ProblemKind {
     Overloaded,
     /// The store failed.
     Store,
+    /// The keys of what is sealed cannot be used just now.
+    KeyUnavailable,
     /// Nobody has shown who they are.
     Unauthenticated,
     /// Something that must work for data to leave does not.
@@ -96,6 +98,7 @@ impl ProblemKind {
             Self::NotServed => "urn:privet:problem:not-served",
             Self::Overloaded => "urn:privet:problem:overloaded",
             Self::Store => "urn:privet:problem:store",
+            Self::KeyUnavailable => "urn:privet:problem:key-unavailable",
             Self::Unauthenticated => "urn:privet:problem:unauthenticated",
             Self::Unavailable => "urn:privet:problem:unavailable",
         }
@@ -120,7 +123,7 @@ impl ProblemKind {
             Self::Overloaded => StatusCode::TOO_MANY_REQUESTS,
             Self::Store => StatusCode::BAD_GATEWAY,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::KeyUnavailable | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -144,6 +147,7 @@ impl ProblemKind {
             Self::NotServed => ("This is not served yet", "暂不支持"),
             Self::Overloaded => ("A limit was reached", "已达到限制"),
             Self::Store => ("The data store failed", "数据存储出错"),
+            Self::KeyUnavailable => ("Keys cannot be used now", "当前无法使用密钥"),
             Self::Unauthenticated => ("Show who you are", "请先证明身份"),
             Self::Unavailable => ("Data cannot be released now", "当前无法提供数据"),
         };
