@@ -20,6 +20,13 @@ impl Refused {
     pub(super) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         Self(Box::new(Problem::new(kind, Language::En).with_detail(detail)))
     }
+
+    /// What is asked for needs keys, which are locked.
+    pub(super) fn locked() -> Self {
+        let why = "the root key's provider does not answer, so that keys are locked; \
+                   `/readyz?verbose` says when they are open again";
+        Self::new(ProblemKind::KeyUnavailable, why)
+    }
 }
 
 impl IntoResponse for Refused {

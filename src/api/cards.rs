@@ -241,7 +241,17 @@ impl Admin {
             self.record(operator, Kind::Admin, "change_failed", failed).await?;
             return Err(state(&error));
         }
-        Ok(json(&page(&*self.card(subject).await?)))
+        let mut found = Vec::new();
+        let wanted = [(&subject.domain, subject.id.expose())];
+        match self.cards.cards(&wanted, &mut found).await {
+            // It is done, and what it came to can be shown again once keys are open.
+            Err(error) if error.is_locked() => Ok(json(&json!({ "changed": true }))),
+            Err(error) => Err(state(&error)),
+            Ok(()) => {
+                let card = found.pop().flatten().ok_or_else(|| wrong(UNKNOWN))?;
+                Ok(json(&page(&card)))
+            }
+        }
     }
 }
 
@@ -282,6 +292,9 @@ fn wrong(detail: impl Into<String>) -> Refused {
 }
 
 fn state(error: &SubjectsError) -> Refused {
+    if error.is_locked() {
+        return Refused::locked();
+    }
     tracing::error!(error = told(error), "a subject card cannot be read or written");
     Refused::new(ProblemKind::Unavailable, "the subject's card cannot be read or written now")
 }

@@ -47,8 +47,17 @@ pub(super) fn page(checks: &[Check]) -> String {
         // Writing to a String does not fail.
         writeln!(page, "[{mark}] {} {detail}", check.name).unwrap_or_default();
     }
-    page.push_str(if all_pass(checks) { "ready\n" } else { "not ready\n" });
+    page.push_str(sum(checks));
     page
+}
+
+/// All checks in one word.
+pub(super) fn sum(checks: &[Check]) -> &'static str {
+    match (all_pass(checks), checks.iter().any(|check| check.attention)) {
+        (true, false) => "ready\n",
+        (true, true) => "degraded\n",
+        (false, _) => "not ready\n",
+    }
 }
 
 /// Whether protected data may leave.
@@ -65,6 +74,6 @@ mod tests {
         let checks = [Check::passed("policy", ""), Check::failed("audit", "disk full")];
         assert_eq!(page(&checks), "[+] policy ok\n[-] audit disk full\nnot ready\n");
         let checks = [Check::noted("store", "shop 0 of 1 addresses up")];
-        assert_eq!(page(&checks), "[!] store shop 0 of 1 addresses up\nready\n");
+        assert_eq!(page(&checks), "[!] store shop 0 of 1 addresses up\ndegraded\n");
     }
 }

@@ -145,6 +145,7 @@ fn refused(error: &ReidentifyError) -> Refused {
         | ReidentifyError::Expired
         | ReidentifyError::Shown
         | ReidentifyError::Unapproved => ProblemKind::Conflict,
+        ReidentifyError::Subjects(source) if source.is_locked() => return Refused::locked(),
         ReidentifyError::Subjects(source) => {
             tracing::error!(error = told(source), "the vault is not available");
             ProblemKind::Unavailable

@@ -127,7 +127,7 @@ async fn ready(State(admin): State<Arc<Admin>>, RawQuery(query): RawQuery) -> Re
     if query.is_some_and(|query| query == "verbose" || query.starts_with("verbose=")) {
         return (status, checks::page(&checks)).into_response();
     }
-    (status, if status == StatusCode::OK { "ready\n" } else { "not ready\n" }).into_response()
+    (status, checks::sum(&checks)).into_response()
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> Response {

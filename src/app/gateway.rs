@@ -26,7 +26,6 @@ use crate::clock::SystemClock;
 use crate::clock::SystemEntropy;
 use crate::config::Config;
 use crate::keys::KeyRing;
-use crate::keys::LockChange;
 use crate::net::Drain;
 use crate::net::NetMetrics;
 use crate::net::NextTls;
@@ -40,11 +39,11 @@ use crate::subjects::Cards;
 use crate::subjects::SubjectsConfig;
 use crate::types::Timestamp;
 use crate::types::told;
-use crate::upstream::AddressState;
 use crate::upstream::NextCredentials;
 use crate::upstream::Store;
 use crate::upstream::UpstreamMetrics;
 
+use super::checks;
 use super::jobs;
 use super::load::Loaded;
 use super::open_log::open_log;
@@ -217,11 +216,7 @@ impl Parts {
         for store in &self.stores {
             tasks.spawn(Arc::clone(store).watch());
         }
-        let (keys, cards) = (self.keys.clone(), self.cards.clone());
-        tasks.spawn(keys.keep(move |change| match change {
-            LockChange::Locked => cards.forget_keys(),
-            LockChange::Unlocking => cards.forget_all(),
-        }));
+        tasks.spawn(self.cards.clone().keep_keys());
         let (authenticator, drain) = (self.authenticator.clone(), drain.clone());
         tasks.spawn(async move { authenticator.keep_fresh(drain).await });
         Ok(())
@@ -412,12 +407,7 @@ impl api::Gateway for Site {
         } else {
             Check::failed("state", "subject cards cannot be written")
         });
-        checks.push(if self.keys.is_usable() {
-            Check::passed("keys", "")
-        } else {
-            // What is not sealed is served all the same, and people can be erased.
-            Check::noted("keys", "locked: no word from the root key's provider")
-        });
+        checks.push(checks::of_keys(&self.keys));
         checks.push(if self.clock.now() > EARLIEST {
             Check::passed("clock", "")
         } else {
@@ -431,22 +421,7 @@ impl api::Gateway for Site {
                 Check::passed("issuer", format!("{} ok", issuer.issuer))
             });
         }
-        for store in &self.stores {
-            let health = store.health();
-            let up = health.addresses.iter().filter(|a| a.state == AddressState::Up).count();
-            let mut detail =
-                format!("{} {up} of {} addresses up", health.store, health.addresses.len());
-            if let Some(why) = health.addresses.iter().find_map(|a| a.unwell.as_deref()) {
-                detail = format!("{detail}: {why}");
-            }
-            checks.push(match (up, health.trouble) {
-                (_, Some(why)) => {
-                    Check::noted("store", format!("{detail}, no access token: {why}"))
-                }
-                (0, None) => Check::noted("store", detail),
-                (_, None) => Check::passed("store", detail),
-            });
-        }
+        checks.extend(self.stores.iter().map(|store| checks::of_store(store)));
         let at_restart = self.at_restart.load();
         if !at_restart.is_empty() {
             let detail =

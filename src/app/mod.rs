@@ -2,6 +2,7 @@
 
 mod admin;
 mod agreement;
+mod checks;
 mod files;
 mod fill;
 mod gateway;

@@ -41,7 +41,8 @@ impl Render for Rewriter {
         // The records of tests hold every value as it is.
         let shape = Arc::new(Shape::new(set).unsealed());
         let bytes = serde_json::to_vec(record).ok()?;
-        let pseudonyms = Shown { made: self.keys.pseudonyms(purpose), set, record };
+        let made = self.keys.pseudonyms(purpose).ok()?;
+        let pseudonyms = Shown { made, set, record };
         let showing = Showing { views, pseudonyms: &pseudonyms, seals: &NoSeals };
         let shown = rewrite_one(&shape, &bytes, showing).ok()?;
         serde_json::from_slice(&shown).ok()

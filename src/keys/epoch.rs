@@ -37,7 +37,7 @@ pub(super) struct Epoch {
     pub(super) covered: AtomicU64,
     /// Nothing while they are locked.
     keys: RwLock<Option<EpochKeys>>,
-    /// The domains whose keys were ever asked for; they stay known while keys are locked.
+    /// The domains that people may have a key in; they stay known while keys are locked.
     asked: RwLock<BTreeSet<String>>,
     /// Derived from the key, to tell it from others when it comes back.
     check: Secret,
@@ -76,13 +76,17 @@ impl Epoch {
         let key = derive(&open.key, &[b"privet/domain/v1", domain.as_bytes()]);
         drop(keys);
         let key = Arc::new(SealKey::new(&key));
-        let mut asked = self.asked.write().unwrap_or_else(PoisonError::into_inner);
-        asked.insert(domain.to_owned());
-        drop(asked);
+        self.know(domain);
         let mut keys = self.write();
         // They may have been locked since.
         let open = keys.as_mut().ok_or(KeysError::Unavailable)?;
         Ok(Arc::clone(open.domains.entry(domain.to_owned()).or_insert(key)))
+    }
+
+    /// Remembers that people may have a key in a domain.
+    pub(super) fn know(&self, domain: &str) {
+        let mut asked = self.asked.write().unwrap_or_else(PoisonError::into_inner);
+        asked.insert(domain.to_owned());
     }
 
     /// The key that wraps keys which belong to nobody yet.
@@ -126,7 +130,7 @@ impl Epoch {
         self.engine.commit(tx).await.map_err(KeysError::State)
     }
 
-    /// The domains whose keys have been asked for.
+    /// The domains that people may have a key in.
     pub(super) fn domains(&self) -> Vec<String> {
         let asked = self.asked.read().unwrap_or_else(PoisonError::into_inner);
         asked.iter().cloned().collect()
@@ -138,8 +142,9 @@ impl Epoch {
     }
 }
 
-fn check(key: &Secret) -> Secret {
-    derive(key, &[b"privet/epoch-check/v1"])
+/// Tells a key from others, and gives nothing of it away.
+pub(super) fn check(key: &Secret) -> Secret {
+    derive(key, &[b"privet/lock-check/v1"])
 }
 
 /// The epoch in force. Whoever uses it holds it in place; whoever changes what is in it also

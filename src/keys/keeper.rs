@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::error::KeysError;
 use super::home::Home;
+use super::ring::FIRST;
 use super::ring::KeyRing;
 use super::slots::Slot;
 use crate::types::told;
@@ -26,7 +27,7 @@ impl KeyRing {
     pub async fn keep(self, changed: impl Fn(LockChange) + Send + Sync) {
         let Some(cached) = self.0.lock.cached() else { return };
         let calm = (cached / 4).min(CALM);
-        let mut pause = calm;
+        let (mut pause, mut answers) = (calm, true);
         loop {
             let attempt = async {
                 tokio::time::sleep(pause).await;
@@ -36,7 +37,6 @@ impl KeyRing {
             let asked = tokio::select! {
                 biased;
                 () = tokio::time::sleep_until(self.0.lock.until()), if open => {
-                    tracing::error!("no word from the root key's provider for too long: keys are locked");
                     None
                 }
                 asked = attempt => Some(asked),
@@ -44,19 +44,31 @@ impl KeyRing {
             if !self.0.lock.is_open() {
                 // Again at each attempt: an epoch may have been put in force meanwhile.
                 self.0.epochs.current().wipe();
+                self.0.values.wipe();
                 self.0.metrics.locked.set(1);
                 if open {
+                    tracing::error!(
+                        "no word from the root key's provider for too long: keys are locked"
+                    );
                     changed(LockChange::Locked);
                 }
             }
             pause = match asked {
-                Some(Ok(())) => calm,
+                Some(Ok(())) => {
+                    answers = true;
+                    calm
+                }
                 Some(Err(error)) => {
                     self.0.metrics.unconfirmed.inc();
-                    tracing::warn!(
-                        error = told(&error),
-                        "the root key's provider did not answer as it should"
-                    );
+                    // Once for a silence, however long it takes.
+                    if std::mem::replace(&mut answers, false) {
+                        let (error, cached_s) = (told(&error), cached.as_secs());
+                        tracing::warn!(
+                            error,
+                            cached_s,
+                            "the root key's provider does not answer; keys lock when it is silent too long"
+                        );
+                    }
                     RETRY.min(calm)
                 }
                 None => Duration::ZERO,
@@ -83,13 +95,27 @@ impl KeyRing {
         if !epoch.is(&key) {
             return Err(KeysError::Slot { path: slots.path(Slot::Epoch, epoch.number) });
         }
+        if self.0.values.is_locked() {
+            let index = slots.open(Slot::Index, FIRST).await?;
+            if !self.0.values.unlock(&index, slots.open(Slot::Pseudonyms, FIRST).await?) {
+                return Err(KeysError::Slot { path: slots.path(Slot::Pseudonyms, FIRST) });
+            }
+        }
         if epoch.is_locked() {
             epoch.unlock(key);
-            changed(LockChange::Unlocking);
-            tracing::info!("the root key's provider answers: keys are open again");
         }
+        if self.0.lock.is_open() {
+            self.0.lock.confirm(asked);
+            return Ok(());
+        }
+        changed(LockChange::Unlocking);
         self.0.lock.confirm(asked);
+        if !self.0.lock.is_open() {
+            // The answer was on its way for longer than it counts.
+            return Err(KeysError::Unavailable);
+        }
         self.0.metrics.locked.set(0);
+        tracing::info!("the root key's provider answers: keys are open again");
         Ok(())
     }
 }

@@ -17,12 +17,10 @@ mod error;
 mod fault;
 mod files;
 mod home;
-mod ledger;
-mod metrics;
 mod keeper;
-#[cfg(test)]
-mod keeper_tests;
+mod ledger;
 mod lock;
+mod metrics;
 mod operators;
 mod pending;
 mod pseudonyms;
@@ -33,15 +31,18 @@ mod rotate;
 mod seals;
 mod slots;
 mod subject_keys;
+mod values;
 
 #[cfg(test)]
 mod attack_tests;
 #[cfg(test)]
 mod epoch_tests;
 #[cfg(test)]
-mod row_tests;
-#[cfg(test)]
 mod hygiene;
+#[cfg(test)]
+mod keeper_tests;
+#[cfg(test)]
+mod row_tests;
 #[cfg(test)]
 mod shape_tests;
 #[cfg(test)]

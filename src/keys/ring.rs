@@ -25,6 +25,8 @@ use super::slots;
 use super::slots::Slot;
 use super::slots::Slots;
 use super::slots::random_secret;
+use super::values::Open as OpenValues;
+use super::values::ValueKeys;
 use crate::clock::Clock;
 use crate::clock::Entropy;
 use crate::clock::SystemClock;
@@ -51,8 +53,7 @@ pub(super) struct Ring {
     pub(super) metrics: KeysMetrics,
     pub(super) steps: Steps,
     pub(super) lock: Lock,
-    index: Mac,
-    pseudonyms: Secret,
+    pub(super) values: ValueKeys,
     audit: Secret,
     tokens: Mac,
 }
@@ -124,8 +125,8 @@ impl KeyRing {
     ) -> Result<Self, KeysError> {
         let slots = Slots::new(&config.dir, &config.tenant, root);
         let audit = slots.open(Slot::Audit, FIRST).await?;
-        let index = Mac::new(&slots.open(Slot::Index, FIRST).await?);
-        let pseudonyms = slots.open(Slot::Pseudonyms, FIRST).await?;
+        let index = slots.open(Slot::Index, FIRST).await?;
+        let values = ValueKeys::new(&index, slots.open(Slot::Pseudonyms, FIRST).await?);
         let records = Mac::new(&slots.open(Slot::Records, FIRST).await?);
         let tokens = Mac::new(&slots.open(Slot::Tokens, FIRST).await?);
         let number = home::current(&config.dir)?;
@@ -149,8 +150,7 @@ impl KeyRing {
             metrics,
             steps: Steps::default(),
             lock,
-            index,
-            pseudonyms,
+            values,
             audit,
             tokens,
         }));
@@ -189,8 +189,7 @@ impl KeyRing {
             clock,
             steps: Steps::default(),
             lock: Lock::open_for_ever(),
-            index: Mac::new(&fresh()?),
-            pseudonyms: fresh()?,
+            values: ValueKeys::new(&fresh()?, fresh()?),
             audit: fresh()?,
             tokens: Mac::new(&fresh()?),
             entropy,
@@ -200,9 +199,13 @@ impl KeyRing {
 
     /// The pseudonyms of one purpose: the same value gives the same one within it, and another
     /// in every other purpose.
-    pub fn pseudonyms(&self, purpose: &PurposeId) -> PurposePseudonyms {
-        let Ring { tenant, pseudonyms, .. } = self.0.as_ref();
-        PurposePseudonyms::new(pseudonyms, tenant, FIRST, purpose)
+    ///
+    /// # Errors
+    /// While the keys are locked. What was made before goes on: ask [`Self::is_usable`] once more
+    /// before what it made leaves.
+    pub fn pseudonyms(&self, purpose: &PurposeId) -> Result<PurposePseudonyms, KeysError> {
+        let values = self.values()?;
+        Ok(PurposePseudonyms::new(&values.pseudonyms, &self.0.tenant, FIRST, purpose))
     }
 
     /// The key that signs the audit log.
@@ -233,7 +236,7 @@ impl KeyRing {
     pub fn know_domains<'a>(&self, domains: impl IntoIterator<Item = &'a str>) {
         let epoch = self.0.epochs.current();
         for domain in domains {
-            drop(epoch.domain(domain));
+            epoch.know(domain);
         }
     }
 
@@ -242,9 +245,12 @@ impl KeyRing {
         self.0.entropy.as_ref()
     }
 
-    /// The key of blind indexes.
-    pub(super) fn index_key(&self) -> &Mac {
-        &self.0.index
+    /// The keys of blind indexes and pseudonyms.
+    pub(super) fn values(&self) -> Result<Arc<OpenValues>, KeysError> {
+        if !self.is_usable() {
+            return Err(KeysError::Unavailable);
+        }
+        self.0.values.get()
     }
 
     /// The installation's name.
@@ -304,8 +310,8 @@ pub(super) const FIRST: u32 = 1;
 impl KeyRing {
     /// Every key that a file must not hold in the clear.
     pub(super) fn secrets(&self) -> Vec<Vec<u8>> {
-        let Ring { pseudonyms, audit, .. } = self.0.as_ref();
         let epoch = self.0.epochs.current().secret();
-        vec![epoch, pseudonyms.expose().to_vec(), audit.expose().to_vec()]
+        let pseudonyms = self.values().unwrap().pseudonyms.expose().to_vec();
+        vec![epoch, pseudonyms, self.0.audit.expose().to_vec()]
     }
 }

@@ -180,11 +180,9 @@ impl KeyRing {
         plain: &str,
         out: &mut Vec<u8>,
     ) -> Result<(), Unsealed> {
-        if !self.is_usable() {
-            return Err(Unsealed::Unavailable);
-        }
+        let values = self.values().map_err(|_| Unsealed::Unavailable)?;
         let BlindIndex { form, bytes, .. } = index;
-        blind_index(self.index_key(), (self.tenant(), name), (*form, *bytes), plain, out);
+        blind_index(&values.index, (self.tenant(), name), (*form, *bytes), plain, out);
         Ok(())
     }
 }

@@ -31,7 +31,7 @@ impl Desk {
     }
 
     fn purpose(&self, name: &str) -> PurposePseudonyms {
-        self.ring.pseudonyms(&PurposeId::parse(name).unwrap())
+        self.ring.pseudonyms(&PurposeId::parse(name).unwrap()).unwrap()
     }
 
     /// The pseudonym of a value of person `id`.

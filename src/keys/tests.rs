@@ -101,7 +101,7 @@ fn pseudonym(ring: &KeyRing, name: &str, kind: &str, value: &str) -> String {
     let mut out = Vec::new();
     let form = Pseudonym::Token { reversible: false };
     let plain = Plain { form, field: FieldIx(0), kind, value };
-    assert!(ring.pseudonyms(&purpose(name)).write(&plain, None, &mut out));
+    assert!(ring.pseudonyms(&purpose(name)).unwrap().write(&plain, None, &mut out));
     String::from_utf8(out).unwrap()
 }
 

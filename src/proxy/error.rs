@@ -115,6 +115,7 @@ impl CallError {
             Self::Head(_) => "bad_request",
             Self::Hidden(cause) => cause.reason(),
             Self::Locked => "keys",
+            Self::Subjects(error) if error.is_locked() => "keys",
             Self::Media => "store_content_type",
             Self::Method { .. } => "method",
             Self::NotAcceptable => "not_acceptable",
@@ -187,6 +188,7 @@ impl CallError {
             Self::Parameter { listed } => listed_parameters(listed).into(),
             Self::Refused(refusal) => refusal_detail(refusal),
             Self::Status(status) => status_detail(*status)?.into(),
+            Self::Subjects(error) if error.is_locked() => LOCKED.into(),
             Self::Transform(error) => transform_detail(error).into(),
             Self::Upstream(error) => error.client_message(),
             Self::Write(fault) => fault.detail(),
@@ -205,7 +207,7 @@ impl CallError {
                 "a parameter that selects records is empty once it is in the form in which its \
                  field is compared, or two of them select by one field"
             }
-            Self::Locked => "sealed values cannot be opened at the moment; try again later",
+            Self::Locked => LOCKED,
             Self::Media => {
                 "the data store's answer is not what the route says: its media type is not one \
                  of records"
@@ -348,3 +350,6 @@ const fn transform_detail(error: &TransformError) -> &'static str {
         }
     }
 }
+
+/// What callers read while keys are locked.
+const LOCKED: &str = "the keys of this data cannot be used at the moment; try again later";

@@ -12,6 +12,7 @@ use crate::catalog::FieldIx;
 use crate::catalog::SealMode;
 use crate::keys::KeyRing;
 use crate::policy::Permit;
+use crate::policy::View;
 use crate::subjects::Card;
 use crate::transform::Miss;
 use crate::transform::Misses;
@@ -118,16 +119,31 @@ fn is_migrating(set: &DataSet, miss: Miss) -> bool {
         && sealing.is_some_and(|sealing| sealing.mode == SealMode::Migrating)
 }
 
-/// Refuses what cannot be shown at the moment, before a store is asked for it.
+/// Refuses what cannot be shown at the moment: before a store is asked for it, and again before it
+/// leaves.
 ///
 /// # Errors
-/// When a sealed field would have to be opened and the keys cannot be used.
+/// When a sealed field would have to be opened, or a pseudonym made, and the keys cannot be used.
 pub(crate) fn may_open(ring: &KeyRing, permit: &Permit) -> Result<(), CallError> {
-    let needs_open = || {
+    let needs_keys = || {
         let mut fields = permit.set().fields.iter().zip(permit.widest());
-        fields.any(|(field, view)| field.at_rest.is_some() && view.needs_open())
+        fields.any(|(field, view)| match view {
+            View::Pseudonymize(_) => true,
+            view => field.at_rest.is_some() && view.needs_open(),
+        })
     };
-    if ring.is_usable() || !needs_open() { Ok(()) } else { Err(CallError::Locked) }
+    if ring.is_usable() || !needs_keys() { Ok(()) } else { Err(CallError::Locked) }
+}
+
+/// Refuses a write at the moment, before its body is read and a store is asked for the record. No
+/// record of the data set is written, whichever fields are set: what is written is merged into
+/// what is there, and what came of it is shown.
+///
+/// # Errors
+/// When the data set has a sealed field and the keys cannot be used.
+pub(crate) fn may_write(ring: &KeyRing, permit: &Permit) -> Result<(), CallError> {
+    let is_sealed = || permit.set().fields.iter().any(|field| field.at_rest.is_some());
+    if ring.is_usable() || !is_sealed() { Ok(()) } else { Err(CallError::Locked) }
 }
 
 /// What entries about values that do not open give as their reason.

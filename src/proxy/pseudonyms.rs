@@ -24,7 +24,8 @@ use crate::types::PurposeId;
 pub(crate) struct CallPseudonyms {
     keys: KeyRing,
     purpose: PurposeId,
-    made: OnceLock<PurposePseudonyms>,
+    /// Nothing when the first one was wanted while the keys were locked.
+    made: OnceLock<Option<PurposePseudonyms>>,
     /// What must be on disk before the reversible tokens made so far may leave.
     new: Mutex<Vec<NewToken>>,
 }
@@ -45,8 +46,10 @@ impl CallPseudonyms {
         std::mem::take(&mut *self.new.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn made(&self) -> &PurposePseudonyms {
-        self.made.get_or_init(|| self.keys.pseudonyms(&self.purpose))
+    /// What makes them; nothing while the keys are locked.
+    fn made(&self) -> Option<&PurposePseudonyms> {
+        let made = self.made.get_or_init(|| self.keys.pseudonyms(&self.purpose).ok());
+        made.as_ref().filter(|_| self.keys.is_usable())
     }
 }
 
@@ -72,6 +75,7 @@ impl RecordPseudonyms<'_> {
     /// be done, and the token must not be shown.
     fn keep(&self, plain: &Plain<'_>) -> bool {
         let Some((vault, cards)) = self.vault else { return true };
+        let Some(made) = self.call.made() else { return false };
         let place = self.set.owner(plain.field);
         let card = place.and_then(|place| cards.get(place)?.as_ref());
         let id = place.and_then(|place| self.people.get(place)?.id);
@@ -85,7 +89,7 @@ impl RecordPseudonyms<'_> {
             card,
             &Tokenized {
                 purpose: &self.call.purpose,
-                token: self.call.made().token(plain.kind, plain.value),
+                token: made.token(plain.kind, plain.value),
                 kind: plain.kind,
                 set: self.set.id.as_str(),
                 field: field.path.as_str(),
@@ -109,7 +113,7 @@ impl Pseudonyms for RecordPseudonyms<'_> {
             Some((domain, self.people.get(place)?.id?))
         };
         let is_kept = plain.form != Pseudonym::Token { reversible: true } || self.keep(plain);
-        is_kept && self.call.made().write(plain, owner(), out)
+        is_kept && self.call.made().is_some_and(|made| made.write(plain, owner(), out))
     }
 }
 

@@ -34,6 +34,7 @@ use super::budget::Share;
 use super::error::CallError;
 use super::late;
 use super::links::Links;
+use super::opening;
 use super::opening::Unopenings;
 use super::people::Known;
 use super::people::People;
@@ -424,6 +425,9 @@ impl Desk<'_> {
                 }
             }
         }
+        // After the last value: keys that locked meanwhile opened nothing of this batch, or nothing
+        // of it leaves.
+        opening::may_open(&self.shared.keys, self.permit)?;
         sealed.tokens = self.pseudonyms.take_new();
         sealed.subjects.sort_unstable();
         sealed.subjects.dedup_by_key(|(token, _)| *token);

@@ -34,6 +34,7 @@ use super::call::Inbound;
 use super::call::Permitted;
 use super::caller::Caller;
 use super::error::CallError;
+use super::opening;
 use super::plan;
 use super::plan::Question;
 use super::trail::Trail;
@@ -115,6 +116,9 @@ fn decide(
     let Permitted { snapshot, question, permit, target } =
         call::permitted(inbound, head, (caller, false), trail)?;
     plan::describe(&permit, &mut trail.facts);
+    if question.routed.route.opaque.is_none() {
+        opening::may_write(&inbound.worker.shared().keys, &permit)?;
+    }
     let share = call::room(inbound, &question, &permit)?;
     let read = question.ask_read(&snapshot, &permit, inbound.worker.shared().clock.now());
     let shape = snapshot.shape(permit.set_id()).cloned().ok_or(CallError::Route)?;

@@ -107,6 +107,7 @@ impl WriteFault {
                 ProblemKind::Conflict
             }
             Self::Edit(EditError::Forged { .. }) => ProblemKind::ForgedEnvelope,
+            Self::Edit(EditError::Locked) => ProblemKind::KeyUnavailable,
             Self::Edit(error) => match error.kind() {
                 ErrorKind::Denied => ProblemKind::Denied,
                 ErrorKind::Unavailable => ProblemKind::Unavailable,

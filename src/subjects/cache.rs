@@ -107,6 +107,8 @@ impl Cache {
     }
 
     fn each_shard(&self, change: impl Fn(&mut Shard)) {
+        // Whoever holds cards looks again before they count.
+        self.changes.fetch_add(1, Ordering::SeqCst);
         for shard in &self.shards {
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
             shard.changes += 1;

@@ -17,6 +17,8 @@ use super::metrics::SubjectsMetrics;
 use super::vault::Kept;
 use crate::keys::Held;
 use crate::keys::KeyRing;
+use crate::keys::KeysError;
+use crate::keys::LockChange;
 use crate::keys::RecordKey;
 use crate::keys::Subject;
 use crate::state::Engine;
@@ -127,15 +129,17 @@ impl Cards {
         &self.0.metrics
     }
 
-    /// Lets go of the keys of all cards at hand, because the ring is locked. Whoever is on a card
-    /// keeps their name in the audit log and the rest.
-    pub fn forget_keys(&self) {
-        self.0.cache.forget_keys();
-    }
-
-    /// Forgets all cards at hand, because those without keys may have some again.
-    pub fn forget_all(&self) {
-        self.0.cache.forget_all();
+    /// Has whoever holds the root key confirm it, for ever, and follows the lock of the keys: once
+    /// they are locked, cards at hand keep the names of people in the audit log and what stands
+    /// against the use of their data, and let go of keys; before they are open again, all are
+    /// forgotten.
+    pub async fn keep_keys(self) {
+        let (keys, shared) = (self.0.keys.clone(), self.0);
+        let follow = move |change| match change {
+            LockChange::Locked => shared.cache.forget_keys(),
+            LockChange::Unlocking => shared.cache.forget_all(),
+        };
+        keys.keep(follow).await;
     }
 
     /// Whether cards and keys can still be made.
@@ -213,6 +217,10 @@ impl Cards {
         let count = tx.len();
         if count == 0 {
             return Ok(true);
+        }
+        if !self.0.keys.is_usable() {
+            // A card would be left that has no key.
+            return Err(SubjectsError::Keys(KeysError::Unavailable));
         }
         let mut new = subjects.iter().zip(known.iter()).filter(|(_, known)| is_new(known));
         if new.any(|(subject, _)| self.0.keys.is_erased(subject)) {

@@ -6,6 +6,7 @@ use super::cards::ATTEMPTS;
 use super::cards::Cards;
 use super::cards::storage_key;
 use super::error::SubjectsError;
+use crate::keys::Subject;
 use crate::state::Expect;
 use crate::state::Rev;
 use crate::state::StateError;
@@ -75,13 +76,12 @@ impl Cards {
     ) -> Result<u64, SubjectsError> {
         let subject = self.0.keys.subject(domain, id);
         for _ in 0..ATTEMPTS {
-            let found = self.load_or_create(&[subject]).await?.pop().flatten();
-            let card = found.ok_or(SubjectsError::Orphaned)?;
-            let Some(facts) = change.apply(&card)? else {
-                return Ok(card.version);
+            let (before, version) = self.facts(&subject).await?;
+            let Some(facts) = change.apply(before)? else {
+                return Ok(version);
             };
             let mut tx = Tx::new();
-            let current = Expect::Version(Rev(card.version));
+            let current = Expect::Version(Rev(version));
             tx.put(&storage_key(&subject.record), facts.encode()?, current);
             let writing = self.0.changes.read().await;
             let done = self.0.state.commit(tx).await;
@@ -102,6 +102,21 @@ impl Cards {
         }
         Err(SubjectsError::Contended)
     }
+
+    /// What a card says and its version; makes one for somebody who has none. What stands against
+    /// the use of data is changed while the keys are locked too, for whoever has a card.
+    async fn facts(&self, subject: &Subject<'_>) -> Result<(Facts, u64), SubjectsError> {
+        let locked = match self.load_or_create(&[*subject]).await {
+            Ok(mut found) => {
+                let card = found.pop().flatten().ok_or(SubjectsError::Orphaned)?;
+                let Card { status, consents, opt_outs, version, .. } = Card::clone(&card);
+                return Ok((Facts { status, consents, opt_outs }, version));
+            }
+            Err(error) if error.is_locked() => error,
+            Err(error) => return Err(error),
+        };
+        self.stored(&subject.record).await?.ok_or(locked)
+    }
 }
 
 enum Change {
@@ -111,13 +126,8 @@ enum Change {
 }
 
 impl Change {
-    /// The card's facts after the change; nothing when they already are as wanted.
-    fn apply(&self, card: &Card) -> Result<Option<Facts>, SubjectsError> {
-        let before = Facts {
-            status: card.status,
-            consents: card.consents.clone(),
-            opt_outs: card.opt_outs.clone(),
-        };
+    /// What a card says after the change; nothing when it says so already.
+    fn apply(&self, before: Facts) -> Result<Option<Facts>, SubjectsError> {
         let mut after = before.clone();
         match self {
             Self::Consent(name, Consent::Unknown) => drop(after.consents.remove(name)),

@@ -204,6 +204,7 @@ impl Cards {
         let damaged = || ReidentifyError::Subjects(SubjectsError::Damaged);
         let purpose = PurposeId::parse(&ticket.request.purpose).map_err(|_| damaged())?;
         let made = self.0.keys.pseudonyms(&purpose);
+        let made = made.map_err(|error| ReidentifyError::Subjects(SubjectsError::Keys(error)))?;
         let mut found = Vec::with_capacity(ticket.request.count());
         for token in &ticket.request.tokens {
             let bytes = read_token(token).ok_or_else(damaged)?;

@@ -18,6 +18,7 @@ use super::cards::Cards;
 use super::error::SubjectsError;
 use crate::crypto::Envelope;
 use crate::crypto::ValueKind;
+use crate::keys::KeysError;
 use crate::keys::PurposePseudonyms;
 use crate::keys::RecordKey;
 use crate::keys::Subject;
@@ -131,12 +132,16 @@ impl Cards {
     /// the token must not be shown.
     ///
     /// # Errors
-    /// When the person has no key, or the value is longer than 1,024 bytes.
+    /// When the person has no key, when the keys are locked, or when the value is longer than 1,024
+    /// bytes.
     pub fn tokenize(
         &self,
         card: &Card,
         of: &Tokenized<'_>,
     ) -> Result<Option<NewToken>, SubjectsError> {
+        if !self.0.keys.is_usable() {
+            return Err(SubjectsError::Keys(KeysError::Unavailable));
+        }
         let record = self.0.keys.record_key(of.domain, of.id);
         if self.0.kept.has(&together(&record, &of.token)) {
             return Ok(None);

@@ -43,7 +43,7 @@ impl Bench {
     }
 
     fn token(&self, name: &str, value: &str) -> [u8; 16] {
-        self.ring.pseudonyms(&purpose(name)).token("k", value)
+        self.ring.pseudonyms(&purpose(name)).unwrap().token("k", value)
     }
 
     fn text(&self, name: &str, value: &str) -> String {
@@ -74,7 +74,7 @@ impl Bench {
     }
 
     async fn means(&self, name: &str, token: [u8; 16]) -> String {
-        let made = self.ring.pseudonyms(&purpose(name));
+        let made = self.ring.pseudonyms(&purpose(name)).unwrap();
         match self.cards.meaning(&purpose(name), &made, &token).await.unwrap() {
             Meaning::Value { value, subject } => {
                 assert_ne!(subject.0, [0; 16]);

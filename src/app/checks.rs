@@ -1,0 +1,35 @@
+//! The health of keys and stores, for `/readyz`.
+
+use crate::api::Check;
+use crate::keys::KeyRing;
+use crate::upstream::AddressState;
+use crate::upstream::Store;
+
+/// Whether values can be opened and sealed. What needs no key is served all the same, and people
+/// can be erased: so calls still come here.
+pub(super) fn of_keys(keys: &KeyRing) -> Check {
+    if keys.is_usable() {
+        return Check::passed("keys", "");
+    }
+    let detail = format!(
+        "locked: the root key's provider ({}) did not answer for longer than `cached` of [keys]; \
+         calls that need a key are refused until it does",
+        keys.provider()
+    );
+    Check::noted("keys", detail)
+}
+
+/// How many addresses of a store are up, and why others are not.
+pub(super) fn of_store(store: &Store) -> Check {
+    let health = store.health();
+    let up = health.addresses.iter().filter(|a| a.state == AddressState::Up).count();
+    let mut detail = format!("{} {up} of {} addresses up", health.store, health.addresses.len());
+    if let Some(why) = health.addresses.iter().find_map(|a| a.unwell.as_deref()) {
+        detail = format!("{detail}: {why}");
+    }
+    match (up, health.trouble) {
+        (_, Some(why)) => Check::noted("store", format!("{detail}, no access token: {why}")),
+        (0, None) => Check::noted("store", detail),
+        (_, None) => Check::passed("store", detail),
+    }
+}
