@@ -58,9 +58,13 @@ impl Cards {
 
     /// Removes what the state keeps under a person's records.
     async fn forget(&self, record: &RecordKey, mark: HighWater) -> Result<(), SubjectsError> {
-        self.forget_tokens(record).await?;
+        // The card first: a batch that waits to keep a token of theirs keeps none without it. The
+        // mark last: whatever a crash leaves undone is done at the next start.
         let mut tx = Tx::new();
         tx.delete(&storage_key(record), Expect::Any);
+        self.0.state.commit(tx).await.map_err(SubjectsError::State)?;
+        self.forget_tokens(record).await?;
+        let mut tx = Tx::new();
         tx.put(MARK, mark.encode(), Expect::Any);
         self.0.state.commit(tx).await.map_err(SubjectsError::State)?;
         Ok(())

@@ -165,6 +165,30 @@ async fn the_tokens_of_the_erased_are_destroyed_and_none_comes_after() {
 }
 
 #[tokio::test]
+async fn a_token_that_is_kept_while_its_person_is_erased_leaves_no_row() {
+    // The engine gives others a turn in each call, so that every delay is another interleaving.
+    for delay in 0..30 {
+        let bench = Bench::new();
+        bench.keep("1", "before").await;
+        let late = bench.row("1", "late").await.unwrap().unwrap();
+        let (cards, domain) = (bench.cards.clone(), bench.domain.clone());
+        let erasing =
+            tokio::spawn(async move { cards.erase(&domain, "1", "request 1").await.map(drop) });
+        // What comes before the tombstone is done by other threads, in a time of their own.
+        while !bench.ring.is_erased(&bench.ring.subject(&bench.domain, "1")) {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..delay {
+            tokio::task::yield_now().await;
+        }
+        let kept = bench.cards.keep_tokens(&[late]).await;
+        erasing.await.unwrap().unwrap();
+        assert!(bench.rows(b"vault/row/").await.is_empty(), "delay {delay}: {kept:?}");
+        assert!(bench.rows(b"vault/token/").await.is_empty(), "delay {delay}: {kept:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_value_that_cannot_be_kept_has_no_token() {
     let bench = Bench::new();
     for value in ["x".repeat(1_025), "\u{1}".repeat(1_024)] {
