@@ -16,6 +16,7 @@ use crate::audit::ActorToken;
 use crate::audit::Entry;
 use crate::audit::Kind;
 use crate::keys::Destroyed;
+use crate::keys::HighWater;
 use crate::policy::PolicySet;
 use crate::protocol::http::ProblemKind;
 use crate::subjects::Card;
@@ -164,7 +165,8 @@ pub(super) async fn erase_key(
     let operator = admin.operator(&headers, OperatorRole::Officer)?;
     let who: Who = read(&body)?;
     let subject = Subject::read(&admin.gateway.policy(), who.domain.as_deref(), &who.id)?;
-    let (entry, was_erased) = match admin.cards.find(&subject.domain, subject.id.expose()).await {
+    let (mut entry, was_erased) = match admin.cards.find(&subject.domain, subject.id.expose()).await
+    {
         Ok(Some(card)) if card.status == SubjectStatus::Held => {
             admin.record(&operator, Kind::Key, "key_erasure_refused", about(&card)).await?;
             return Err(held());
@@ -183,7 +185,13 @@ pub(super) async fn erase_key(
     admin.record(&operator, Kind::Key, "key_erased", entry.clone()).await?;
     let request = ActorToken(admin.keys.owner_token(&operator.name)).to_string();
     match admin.cards.erase(&subject.domain, subject.id.expose(), &request).await {
-        Ok(done) => Ok(json(&erased(&done, admin.keys.provider(), was_erased))),
+        Ok(done) => {
+            // Before anybody is told, so that an older ledger is noticed from here on.
+            let tombstones = admin.keys.high_water().to_string();
+            entry.facts.insert(HighWater::FACT.into(), tombstones.into());
+            admin.record(&operator, Kind::Key, "key_erasure_done", entry).await?;
+            Ok(json(&erased(&done, admin.keys.provider(), was_erased)))
+        }
         Err(error) => {
             // Its entry came first, so that it failed is recorded too.
             admin.record(&operator, Kind::Key, "key_erasure_failed", entry).await?;

@@ -122,7 +122,7 @@ impl Parts {
         let keys = KeyRing::open(&config.keys, entropy.clone()).await?;
         let state = Engine::open(&config.state)?;
         let cards = Cards::open(keys.clone(), state.clone(), &SubjectsConfig::default());
-        let witness = Witness::new(state.clone(), &config.audit.dir);
+        let witness = Witness::new(state.clone(), keys.clone(), &config.audit.dir);
         witness.before_opening().await?;
         let log = open_log(&config.audit, &keys, &clock)?;
         witness.compare(&log).await?;

@@ -4,6 +4,9 @@
 //! The state keeps how far the log had come (its last published checkpoint); entries of the log
 //! say how far the state had come. Either may lag behind the other, because only what is durable
 //! is written down, but neither may be behind what the other remembers.
+//!
+//! Entries also say how far the ledger of tombstones had come. A log or a state that is older may
+//! be accepted; a ledger never is: people who were erased would come back.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -17,6 +20,9 @@ use crate::audit::Receipt;
 use crate::audit::SearchError;
 use crate::crypto::merkle::Hash;
 use crate::crypto::note::Checkpoint;
+use crate::keys::HighWater;
+use crate::keys::KeyRing;
+use crate::keys::KeysError;
 use crate::net::Drain;
 use crate::state::Engine;
 use crate::state::Expect;
@@ -73,6 +79,12 @@ pub enum HistoryError {
         /// The file that accepts it.
         accept: PathBuf,
     },
+    /// The ledger of tombstones is older than the log remembers. Nothing accepts that.
+    #[error("the ledger of tombstones is not the one that the audit log remembers")]
+    Ledger(#[source] KeysError),
+    /// What the log keeps about the ledger cannot be read.
+    #[error("what the audit log remembers about the ledger of tombstones cannot be read")]
+    Tombstones,
     /// What the state keeps about the log cannot be read.
     #[error("what the state remembers about the audit log cannot be read")]
     Kept,
@@ -88,16 +100,17 @@ pub enum HistoryError {
 #[derive(Clone, Debug)]
 pub(super) struct Witness {
     state: Engine,
+    keys: KeyRing,
     dir: PathBuf,
     accept: PathBuf,
 }
 
 impl Witness {
-    /// A witness of the log in `dir` and of `state`.
-    pub(super) fn new(state: Engine, dir: &Path) -> Self {
+    /// A witness of the log in `dir`, of `state`, and of the ledger of `keys`.
+    pub(super) fn new(state: Engine, keys: KeyRing, dir: &Path) -> Self {
         let mut accept = dir.as_os_str().to_owned();
         accept.push(".accept");
-        Self { state, dir: dir.to_owned(), accept: accept.into() }
+        Self { state, keys, dir: dir.to_owned(), accept: accept.into() }
     }
 
     /// The state it compares the log with.
@@ -115,11 +128,12 @@ impl Witness {
         Err(HistoryError::LogShort { dir, found: 0, kept, accept })
     }
 
-    /// Refuses a log or a state that is older than the other remembers.
+    /// Refuses a log, a state or a ledger that is older than another of them remembers.
     pub(super) async fn compare(&self, log: &Log) -> Result<(), HistoryError> {
         if matches!(self.state, Engine::Memory(_)) {
             return Ok(());
         }
+        self.compare_ledger(log)?;
         let kept = self.kept().await?;
         let root = match &kept {
             Some(kept) => log.root_at(kept.size)?,
@@ -136,6 +150,17 @@ impl Witness {
             }
             judged => judged,
         }
+    }
+
+    /// Whoever puts back older keys and an older state, which fit each other, brings back who was
+    /// erased since. The log tells.
+    fn compare_ledger(&self, log: &Log) -> Result<(), HistoryError> {
+        let newest = log.newest(|entry| entry.facts.contains_key(HighWater::FACT))?;
+        let Some(told) = newest.as_ref().and_then(|entry| entry.facts.get(HighWater::FACT)) else {
+            return Ok(());
+        };
+        let known: HighWater = told.parse().map_err(|()| HistoryError::Tombstones)?;
+        self.keys.require(known).map_err(HistoryError::Ledger)
     }
 
     fn judge(
@@ -167,6 +192,8 @@ impl Witness {
             // Only what is durable counts, so a crash never makes the state look older.
             let rev = self.state.rev().0.to_string();
             entry.facts.insert(REVISION.into(), rev.into());
+            let tombstones = self.keys.high_water().to_string();
+            entry.facts.insert(HighWater::FACT.into(), tombstones.into());
         }
         if self.accept.exists() {
             entry.facts.insert("history".into(), "accepted".into());
@@ -245,14 +272,18 @@ const HEARTBEAT: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::clock::SystemEntropy;
 
     fn judged(
         kept: Option<(u64, u8)>,
         (size, root): (u64, Option<u8>),
         revisions: (Option<u64>, u64),
     ) -> &'static str {
-        let witness = Witness::new(Engine::memory(), Path::new("data/audit"));
+        let keys = KeyRing::ephemeral(Engine::memory(), Arc::new(SystemEntropy)).unwrap();
+        let witness = Witness::new(Engine::memory(), keys, Path::new("data/audit"));
         let kept =
             kept.map(|(size, root)| Checkpoint { origin: "privet".into(), size, root: [root; 32] });
         let root = root.map(|byte| [byte; 32]);

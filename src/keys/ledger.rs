@@ -45,6 +45,9 @@ pub struct HighWater {
 }
 
 impl HighWater {
+    /// The fact under which entries of the audit log hold it.
+    pub const FACT: &'static str = "tombstones";
+
     /// Of a ledger without a tombstone.
     pub const NONE: Self = Self { count: 0, code: [0; 32] };
 

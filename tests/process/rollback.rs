@@ -90,6 +90,42 @@ fn what_is_older_than_the_other_remembers_is_refused_until_somebody_accepts_it()
 }
 
 #[test]
+fn older_keys_and_an_older_state_that_fit_each_other_bring_nobody_back() {
+    let (_store, site) = site();
+    let dir = site.dir();
+    run(&site, "c-1");
+    copy(&dir, "data", "old");
+    let gateway = site.serve();
+    site.reach(&gateway);
+    let erased = privet(&dir, &["subject", "erase-key", "c-1"]);
+    assert!(erased.status.success(), "{}", String::from_utf8_lossy(&erased.stderr));
+    // The moment it was acknowledged.
+    gateway.kill9();
+
+    copy(&dir, "data", "new");
+    for part in ["keys", "state", "state.marker"] {
+        copy(&dir, &format!("old/{part}"), &format!("data/{part}"));
+    }
+    for accepts in [false, true] {
+        if accepts {
+            std::fs::write(dir.join("data/audit.accept"), "").unwrap();
+        }
+        let out = privet(&dir, &["serve"]);
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!(out.status.code(), Some(1), "{said}");
+        assert!(said.contains("has 0 tombstones, but 1 are remembered"), "{said}");
+    }
+    // The newest ledger beside them is enough: it erases again what they have forgotten.
+    std::fs::copy(dir.join("new/keys/tombstones"), dir.join("data/keys/tombstones")).unwrap();
+    run(&site, "c-2");
+    let gateway = site.serve();
+    site.reach(&gateway);
+    let shown = privet(&dir, &["subject", "show", "c-1"]);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("\"erased\""), "{shown}");
+}
+
+#[test]
 fn a_crash_is_no_rollback() {
     let (_store, site) = site();
     for round in 0..5 {
