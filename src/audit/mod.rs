@@ -15,6 +15,7 @@ mod fields;
 mod frame;
 #[doc(hidden)]
 pub mod fuzz;
+mod gaps;
 mod history;
 mod journal;
 mod log;
@@ -36,6 +37,7 @@ pub use self::config::{AuditConfig, Durability};
 pub use self::entry::{Ending, Entry, Kind, MAX_ENTRY_BYTES, Shown, Strength, Verdict};
 pub use self::error::AuditError;
 pub use self::fields::{FieldView, FieldViews};
+pub use self::gaps::{Gap, GapSearch, Gaps, MAX_GAPS, gaps};
 pub use self::log::{IntentReceipt, Log, Receipt, ReleaseReceipt};
 pub use self::metrics::AuditMetrics;
 pub use self::proof::{

@@ -24,6 +24,7 @@ use crate::types::doc::closest;
 use super::args::{AuditCommand, AuditFolder, Rows, SearchArgs};
 use super::check;
 use super::exit::{Exit, Failure, data, tell};
+use super::gaps;
 use super::proof;
 use super::time;
 
@@ -33,6 +34,7 @@ pub(super) fn run(command: &AuditCommand) -> Result<(), Failure> {
         AuditCommand::Consistency { old, new, folder, output } => {
             proof::consistency(folder, (old, new.as_deref()), output.as_deref())
         }
+        AuditCommand::Gaps(wish) => gaps::run(wish),
         AuditCommand::Prove { index, folder, output } => {
             proof::prove(folder, *index, output.as_deref())
         }
@@ -159,7 +161,7 @@ fn tell_unknown(dir: &Path, wish: &SearchArgs) -> Result<(), Failure> {
 }
 
 /// The folder of the log.
-fn folder_of(folder: &AuditFolder) -> Result<PathBuf, Failure> {
+pub(super) fn folder_of(folder: &AuditFolder) -> Result<PathBuf, Failure> {
     let dir = match &folder.dir {
         Some(dir) => dir.clone(),
         None => check::load(&folder.config.config)?.config.audit.dir,

@@ -136,6 +136,35 @@ fn a_proof_is_checked_by_one_who_has_only_the_public_key() {
 }
 
 #[test]
+fn gaps_are_times_without_an_entry_and_without_a_stop() {
+    let site = site();
+    run(&site, 1, &["audit", "gaps"]);
+    day(&site);
+    day(&site);
+    assert!(run(&site, 0, &["audit", "gaps"]).contains("no gap"));
+    // Stopped in good order, it may be silent for as long as it likes.
+    assert!(run(&site, 0, &["audit", "gaps", "--until", "2199-01-01"]).contains("no gap"));
+    let gateway = site.serve();
+    calls(&site, &gateway);
+    gateway.kill9();
+    day(&site);
+    let told = run(&site, 5, &["audit", "gaps"]);
+    assert!(told.contains("started again without a stop, after entry"), "{told}");
+    let row = run(&site, 5, &["audit", "gaps", "--output", "jsonl"]);
+    let row: serde_json::Value = serde_json::from_str(row.lines().next().unwrap()).unwrap();
+    assert_eq!(row["kind"], "no_stop");
+    run(&site, 0, &["audit", "gaps", "--from", "2199-01-01", "--until", "2199-01-02"]);
+    // Killed and not started again, silence grows at the end.
+    let gateway = site.serve();
+    calls(&site, &gateway);
+    gateway.kill9();
+    // Opening it publishes what the kill left in the journal.
+    let told = run(&site, 5, &["audit", "gaps", "--until", "2199-01-01", "--output", "jsonl"]);
+    assert!(told.contains("silent_end") || told.contains("no_stop"), "{told}");
+    run(&site, 2, &["audit", "gaps", "--longest", "soon"]);
+}
+
+#[test]
 fn what_cannot_be_checked_is_not_a_broken_proof() {
     let site = site();
     let told = run(&site, 1, &["audit", "verify"]);

@@ -14,6 +14,7 @@ mod audit_cli;
 mod backfill;
 mod command_line;
 mod delivery;
+mod go_verifier;
 mod full_disk;
 mod harness;
 mod idle;

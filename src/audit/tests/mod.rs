@@ -7,6 +7,7 @@ mod proofs;
 mod proving;
 mod recovery;
 mod searching;
+mod tampering;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -45,6 +45,9 @@ pub(in crate::cli) enum AuditCommand {
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Lists times the log does not account for: silence without a stop, a start without a stop
+    /// before it, a clock that went back. Exit code 5 when there is one.
+    Gaps(GapArgs),
     /// Lists entries, the newest last.
     Search(SearchArgs),
 }
@@ -59,6 +62,25 @@ pub(in crate::cli) struct AuditFolder {
     /// The log's public key, or a file that holds it; needed with --dir.
     #[arg(long, value_name = "KEY")]
     pub(in crate::cli) key: Option<String>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(in crate::cli) struct GapArgs {
+    #[command(flatten)]
+    pub(in crate::cli) folder: AuditFolder,
+    /// Only what reaches into the time from here on, such as 2026-11-21T09:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub(in crate::cli) from: Option<String>,
+    /// Only what began before this time, now without. A log that ends earlier without a stop has a
+    /// gap until then.
+    #[arg(long, value_name = "TIME")]
+    pub(in crate::cli) until: Option<String>,
+    /// The longest silence that is no gap. A running gateway makes an entry every minute.
+    #[arg(long, default_value = "3m", value_name = "TIME")]
+    pub(in crate::cli) longest: String,
+    /// How to show them.
+    #[arg(long, value_enum, default_value_t = Rows::Table)]
+    pub(in crate::cli) output: Rows,
 }
 
 #[derive(Args, Clone, Debug)]
