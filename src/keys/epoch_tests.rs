@@ -300,7 +300,7 @@ async fn after_the_roll_no_file_holds_the_key_or_what_wrapped_it() {
     assert_eq!(found_in(&installation.config.dir, &[place]), Vec::<String>::new());
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

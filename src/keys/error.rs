@@ -21,6 +21,9 @@ pub enum KeysError {
     /// Whom to believe when connecting to the provider of the root key cannot be read.
     #[error("the authorities for the root key's provider cannot be used")]
     Authority(#[source] NetError),
+    /// Another process is replacing the root key, or its passphrase.
+    #[error("another process is changing the root key just now; try again")]
+    Busy,
     /// Others went on creating the same keys.
     #[error("the same subject keys were created from several sides again and again")]
     Contended,
@@ -130,6 +133,15 @@ pub enum KeysError {
         /// The file it stands in.
         path: PathBuf,
     },
+    /// Only a sealed file has a passphrase.
+    #[error("the root key is held by `{provider}`, where it has no passphrase")]
+    NoPassphrase {
+        /// The provider's word.
+        provider: &'static str,
+    },
+    /// There is no root key.
+    #[error("these keys are in memory alone, without a root key")]
+    NoRoot,
     /// The file of a PIN does not hold one.
     #[error("`{}` does not hold one line with a PIN", path.display())]
     Pin {
@@ -169,12 +181,30 @@ pub enum KeysError {
         #[source]
         source: RootFileError,
     },
+    /// The root key is being replaced.
+    #[error(
+        "`{}` is there: the root key is being replaced. Let `privet key rotate root` come to its \
+         end first", path.display()
+    )]
+    RootUnderWay {
+        /// The file of the next root key.
+        path: PathBuf,
+    },
     /// A primitive computes wrongly.
     #[error("cryptography does not work here")]
     SelfTest(#[source] SelfTestError),
     /// A slot does not open.
     #[error("`{}` is not a key of this root key and tenant, or was changed", path.display())]
     Slot {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file among the slots is of another release, or not Privet's.
+    #[error(
+        "`{}` is not a slot that this release knows: what it holds would be lost with the root \
+         key that wraps it", path.display()
+    )]
+    Stranger {
         /// The file.
         path: PathBuf,
     },

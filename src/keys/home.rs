@@ -47,6 +47,26 @@ impl Files {
         Arc::clone(&self.slots.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Has the slots opened by `slots` from now on.
+    pub(super) fn hold(&self, slots: Slots) {
+        *self.slots.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(slots);
+    }
+
+    /// Destroys what a kill has left of a root key that was being replaced, unless it is needed.
+    pub(super) fn settle(&self, entropy: &dyn Entropy) -> Result<(), KeysError> {
+        // Whoever has locked it is not done yet.
+        let Ok(_lock) = files::lock(&self.dir) else { return Ok(()) };
+        let slots = self.slots();
+        slots.sweep(entropy)?;
+        match slots.stored() {
+            Ok(stored) => slots.root().settle(&stored, entropy),
+            Err(error) => {
+                tracing::warn!(%error, "the root key could not be replaced as things stand");
+                Ok(())
+            }
+        }
+    }
+
     /// Writes down which epoch is in force from now on.
     fn set_current(&self, number: u32) -> Result<(), KeysError> {
         files::replace(&current_file(&self.dir), &line(number))
@@ -109,7 +129,7 @@ impl Home {
         slots.destroy(number).await?;
         // Last the files by whose names the epoch is found again.
         let slot = slots.path(Slot::Epoch, number);
-        for suffix in [".new", ".next", ""] {
+        for suffix in [".new", ""] {
             files::shred(&files::beside(&slot, suffix), entropy)?;
         }
         let folder = folder(&files.dir, number);

@@ -24,6 +24,7 @@ mod metrics;
 mod operators;
 mod pending;
 mod pseudonyms;
+mod renew;
 mod ring;
 mod roll;
 mod root;
@@ -37,6 +38,8 @@ mod values;
 mod attack_tests;
 #[cfg(test)]
 mod epoch_tests;
+#[cfg(test)]
+mod renew_tests;
 #[cfg(test)]
 mod hygiene;
 #[cfg(test)]
@@ -58,6 +61,7 @@ pub use self::metrics::KeysMetrics;
 pub use self::operators::OperatorSecrets;
 pub use self::pending::{Awaiting, Pending};
 pub use self::pseudonyms::PurposePseudonyms;
+pub use self::renew::Renewed;
 pub use self::ring::KeyRing;
 pub use self::roll::Rolled;
 pub use self::seals::{RecordSeals, SubjectKeys};

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::config::KeysConfig;
 use super::error::KeysError;
+use super::files;
 use super::ring::FIRST;
 use super::ring::KeyRing;
 use super::root;
@@ -25,6 +26,8 @@ pub struct OperatorSecrets(SealKey);
 impl OperatorSecrets {
     /// Opens the root key and one slot, and nothing that a running gateway holds.
     pub async fn read(config: &KeysConfig) -> Result<Self, KeysError> {
+        // The root key and the slot are of one time.
+        let _alone = files::lock(&config.dir)?;
         let slots = Slots::new(&config.dir, &config.tenant, root::open(&config.root).await?);
         let tokens = slots.open(Slot::Tokens, FIRST).await?;
         Ok(Self::derived(&Mac::new(&tokens)))

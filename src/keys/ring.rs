@@ -158,6 +158,7 @@ impl KeyRing {
         ring.0.home.note(number)?;
         // Only now: what is in force has been opened, so the rest is what nobody needs.
         ring.0.home.destroy_others(number, ring.0.entropy.as_ref()).await?;
+        ring.settle()?;
         ring.read_covered().await?;
         ring.replay().await?;
         ring.0.metrics.epoch.set(number.into());

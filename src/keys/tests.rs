@@ -56,6 +56,14 @@ impl Installation {
         KeyRing::open(&self.config, Arc::new(SystemEntropy)).await
     }
 
+    /// A copy of all its files, in a folder of its own.
+    pub(super) fn duplicate(&self) -> Self {
+        let mut copy = Self::new();
+        super::epoch_tests::copy(self.path(), copy.path());
+        copy.config.tenant.clone_from(&self.config.tenant);
+        copy
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.home.path()
     }

@@ -24,6 +24,7 @@ use super::tests::Site;
 use super::tests::ends_epochs;
 use super::tests::fault;
 use super::tests::keeps_places_apart;
+use super::tests::renews_its_root;
 use super::tests::serves_a_site;
 use super::tests::within;
 use super::tests::write;
@@ -146,6 +147,19 @@ async fn openbao_serves_a_site_with_the_rights_that_the_documents_name() {
 
     bao.admin(Method::POST, "sys/seal", json!({})).await;
     assert!(matches!(fault(root.destroy(2).await), ProviderFault::Sealed));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn openbao_replaces_a_root_key_with_the_rights_that_the_documents_name() {
+    let bao = Bao::start();
+    let site = bao.site(&bao.token().await);
+    site.init().await.unwrap();
+    let retire = async || {
+        let least = json!({ "min_decryption_version": 2 });
+        bao.admin(Method::POST, "transit/keys/shop/config", least).await;
+    };
+    let done = within(Box::pin(renews_its_root(&site.config, "vault:v2:", retire))).await;
+    assert_eq!(done.name, "2");
 }
 
 const ROOT: &str = "a-root-token-of-a-server-for-tests";

@@ -24,6 +24,7 @@ use self::pkcs11::Token;
 use super::config::RootProvider;
 use super::error::KeysError;
 use super::slots::Slot;
+use super::slots::Stored;
 use crate::clock::Entropy;
 use crate::crypto::KdfCost;
 use crate::crypto::Secret;
@@ -62,6 +63,44 @@ pub(super) trait Root: Send + Sync {
     /// Destroys the provider's own key of an epoch, for ever. What is gone already is no error,
     /// nor is a provider that has none.
     fn destroy(&self, epoch: u32) -> Answer<'_, ()>;
+
+    /// The name of the root key that is in force, among those before and after it. No secret.
+    fn name(&self, stored: &[Stored]) -> String;
+
+    /// Whether what [`Self::wrap`] made was made by the root key that it uses now. A key that an
+    /// epoch has for itself is no root key, and what it wraps is always new.
+    fn is_newest<'a>(&'a self, place: &'a Place, wrapped: &'a str) -> Answer<'a, bool>;
+
+    /// Makes the root key that follows the one named `change.from`, durably, unless an earlier
+    /// call got that far. What is given wraps by it, and opens what either wrapped. The one before
+    /// stays in force.
+    fn next<'a>(self: Arc<Self>, change: Change<'a>) -> Answer<'a, Arc<dyn Root>>;
+
+    /// Of what [`Self::next`] gave: puts it in force for every later start, and destroys the one
+    /// before where that is possible here. To be called when every slot is wrapped by it.
+    fn finish(self: Arc<Self>, entropy: &dyn Entropy) -> Answer<'_, Arc<dyn Root>>;
+
+    /// Destroys what a kill has left of another root key that no slot needs.
+    fn settle(&self, _stored: &[Stored], _entropy: &dyn Entropy) -> Result<(), KeysError> {
+        Ok(())
+    }
+
+    /// What is left to do at the provider to end older root keys, in words for an operator.
+    fn left_to_do(&self) -> Option<&'static str> {
+        None
+    }
+}
+
+/// A root key that is to be replaced.
+#[derive(Clone, Copy)]
+pub(super) struct Change<'a> {
+    /// Its name.
+    pub(super) from: &'a str,
+    /// What stands on disk, wrapped by it or by the next.
+    pub(super) stored: &'a [Stored],
+    /// What opening the next may cost where it is sealed by a passphrase.
+    pub(super) cost: KdfCost,
+    pub(super) entropy: &'a dyn Entropy,
 }
 
 impl Place {
@@ -94,6 +133,23 @@ pub(super) fn examine(provider: &RootProvider) -> Result<(), KeysError> {
         RootProvider::File { path, passphrase_file } => file::examine(path, passphrase_file),
         RootProvider::OpenBao(settings) => Transit::new(settings)?.examine(),
         RootProvider::Pkcs11(settings) => Token::new(settings).examine(),
+    }
+}
+
+/// Seals the root key by the passphrase in `new_file` instead. Whoever has the older file and the
+/// older passphrase still has the root key: that ends when the root key itself is replaced.
+pub(super) fn change_passphrase(
+    provider: &RootProvider,
+    new_file: &Path,
+    cost: KdfCost,
+    entropy: &dyn Entropy,
+) -> Result<(), KeysError> {
+    match provider {
+        RootProvider::File { path, passphrase_file } => {
+            file::change_passphrase(path, (passphrase_file, new_file), cost, entropy)
+        }
+        RootProvider::OpenBao(_) => Err(KeysError::NoPassphrase { provider: "openbao" }),
+        RootProvider::Pkcs11(_) => Err(KeysError::NoPassphrase { provider: "pkcs11" }),
     }
 }
 

@@ -2,9 +2,11 @@
 //! sent to be wrapped and unwrapped.
 //!
 //! Slots are wrapped by the configured key; the slot of an epoch by a key of its own,
-//! `KEY-epoch-N`, which is deleted when the epoch ends.
+//! `KEY-epoch-N`, which is deleted when the epoch ends. The root key is replaced by a new version
+//! of the configured key; older versions stay until the engine is told that they may not decrypt.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -22,15 +24,18 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::Answer;
+use super::Change;
 use super::Place;
 use super::Root;
 use super::bound;
+use crate::clock::Entropy;
 use crate::crypto;
 use crate::crypto::Secret;
 use crate::keys::config::OpenBao;
 use crate::keys::error::KeysError;
 use crate::keys::fault::ProviderFault;
 use crate::keys::files;
+use crate::keys::slots::Stored;
 use crate::net;
 use crate::net::ClientTls;
 use crate::net::Fetch;
@@ -59,6 +64,11 @@ impl KeyFacts {
         // What an engine does not know, it does not do.
         let off = |name: &&str| self.set.get(*name).is_none_or(|value| value == false);
         self.kind == KIND && never.iter().all(off)
+    }
+
+    /// The number of the version that seals.
+    fn version(&self) -> Option<u64> {
+        self.set.get("latest_version")?.as_u64()
     }
 }
 
@@ -159,6 +169,29 @@ impl Transit {
         self.must(self.post(&format!("keys/{key}"), &body).await?)?;
         // Whether it is there as asked for; a proxy in between might answer anything.
         if self.has_key(key).await? {
+            return Ok(());
+        }
+        Err(self.fault(ProviderFault::Garbage))
+    }
+
+    /// The version of the configured key that seals now.
+    async fn version(&self) -> Result<u64, KeysError> {
+        let facts = self.facts(&self.settings.key).await?;
+        let version = facts.and_then(|facts| facts.version());
+        version.ok_or_else(|| self.fault(ProviderFault::Garbage))
+    }
+
+    /// Adds a version to the configured key, unless there is one after `from`.
+    async fn add_version(&self, from: &str) -> Result<(), KeysError> {
+        let before = from.parse::<u64>().map_err(|_| self.fault(ProviderFault::Garbage))?;
+        self.require_key().await?;
+        if self.version().await? > before {
+            return Ok(());
+        }
+        let said = self.post(&format!("keys/{}/rotate", self.settings.key), &json!({})).await?;
+        self.must(said)?;
+        // Whether it is there; a proxy in between might answer anything.
+        if self.version().await? > before {
             return Ok(());
         }
         Err(self.fault(ProviderFault::Garbage))
@@ -321,7 +354,47 @@ impl Root for Transit {
     fn destroy(&self, epoch: u32) -> Answer<'_, ()> {
         Box::pin(async move { self.destroy_key(&self.epoch_key(epoch)).await })
     }
+
+    /// The oldest version that a slot needs.
+    fn name(&self, stored: &[Stored]) -> String {
+        let of_root = stored.iter().filter(|slot| slot.place.epoch().is_none());
+        let oldest = of_root.filter_map(|slot| version_of(&slot.wrapped)).min();
+        oldest.unwrap_or_default().to_string()
+    }
+
+    fn is_newest<'a>(&'a self, place: &'a Place, wrapped: &'a str) -> Answer<'a, bool> {
+        Box::pin(async move {
+            if place.epoch().is_some() {
+                return Ok(true);
+            }
+            let newest = self.version().await?;
+            Ok(version_of(wrapped).is_some_and(|version| version >= newest))
+        })
+    }
+
+    fn next<'a>(self: Arc<Self>, change: Change<'a>) -> Answer<'a, Arc<dyn Root>> {
+        Box::pin(async move {
+            self.add_version(change.from).await?;
+            Ok(self as Arc<dyn Root>)
+        })
+    }
+
+    fn finish(self: Arc<Self>, _: &dyn Entropy) -> Answer<'_, Arc<dyn Root>> {
+        Box::pin(async { Ok(self as Arc<dyn Root>) })
+    }
+
+    fn left_to_do(&self) -> Option<&'static str> {
+        Some(OLDER_VERSIONS)
+    }
 }
+
+/// The version of the key that wrapped this.
+fn version_of(wrapped: &str) -> Option<u64> {
+    wrapped.strip_prefix("vault:v")?.split_once(':')?.0.parse().ok()
+}
+
+const OLDER_VERSIONS: &str = "older versions of the key still open older copies of the slots: \
+     raise min_decryption_version of the key once no backup needs them";
 
 /// The one type whose seal takes associated data and that `destroy` and rotation are meant for.
 const KIND: &str = "aes256-gcm96";

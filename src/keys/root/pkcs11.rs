@@ -2,7 +2,8 @@
 //! keys of slots are encrypted and decrypted by the token with AES-256-GCM.
 //!
 //! Slots are wrapped by the configured key; the slot of an epoch by a key of its own,
-//! `KEY-epoch-N`, which is destroyed on the token when the epoch ends.
+//! `KEY-epoch-N`, which is destroyed on the token when the epoch ends. The root key is replaced by
+//! `KEY-root-2` and so on; who wants the one before gone destroys it on the token.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -33,15 +34,18 @@ use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use super::Answer;
+use super::Change;
 use super::Place;
 use super::Root;
 use super::bound;
+use crate::clock::Entropy;
 use crate::crypto;
 use crate::crypto::Secret;
 use crate::keys::config::HardwareToken;
 use crate::keys::error::KeysError;
 use crate::keys::fault::ProviderFault;
 use crate::keys::files;
+use crate::keys::slots::Stored;
 
 /// One token.
 pub(super) struct Token {
@@ -73,7 +77,7 @@ impl Token {
     /// Refuses a configured key that is not there, or that could leave the token.
     pub(super) async fn require_key(&self) -> Result<(), KeysError> {
         let label = self.settings.key_label.clone();
-        self.with(move |session| key(session, &label).map(drop)).await
+        self.with(move |session| newest(session, &label).map(drop)).await
     }
 
     /// Makes the configured key unless it is there. With `slots` there, its keys were wrapped by
@@ -82,10 +86,13 @@ impl Token {
         let (label, epoch) = (self.settings.key_label.clone(), self.epoch_key(FIRST));
         let work = move |session: &Session| {
             if slots {
-                return key(session, &label).map(drop);
+                return newest(session, &label).map(drop);
             }
-            if !all(session, &epoch)?.is_empty() {
-                return Err(ProviderFault::Taken { key: epoch.into() });
+            let second = root_label(&label, FIRST + 1);
+            for taken in [epoch, second] {
+                if !all(session, &taken)?.is_empty() {
+                    return Err(ProviderFault::Taken { key: taken.into() });
+                }
             }
             match key(session, &label) {
                 Err(ProviderFault::NoKey { .. }) => generate(session, &label).map(drop),
@@ -99,8 +106,23 @@ impl Token {
         format!("{}-epoch-{epoch}", self.settings.key_label)
     }
 
-    fn key_of(&self, place: &Place) -> String {
-        place.epoch().map_or_else(|| self.settings.key_label.clone(), |epoch| self.epoch_key(epoch))
+    /// Makes the root key after number `from`, unless there is one.
+    async fn make_next(&self, from: &str) -> Result<(), KeysError> {
+        let before = from.parse::<u32>().map_err(|_| self.fault(ProviderFault::Garbage))?;
+        let label = self.settings.key_label.clone();
+        let work = move |session: &Session| {
+            let next = root_label(&label, before.saturating_add(1));
+            match newest(session, &label)? {
+                (number, _) if number > before => Ok(()),
+                _ => generate(session, &next).map(drop),
+            }
+        };
+        self.with(work).await
+    }
+
+    async fn newest_number(&self) -> Result<u32, KeysError> {
+        let label = self.settings.key_label.clone();
+        self.with(move |session| newest(session, &label).map(|(number, _)| number)).await
     }
 
     async fn wrap_at(
@@ -109,26 +131,34 @@ impl Token {
         secret: &Secret,
         random: &[u8; 16],
     ) -> Result<String, KeysError> {
-        let (label, context) = (self.key_of(place), place.context.clone());
+        let (label, context) = (self.settings.key_label.clone(), place.context.clone());
+        let own = place.epoch().map(|epoch| self.epoch_key(epoch));
         let plain = bound::seal(place, secret);
         // Hedged as everywhere: random bytes that come again give a nonce that does so only for
         // the same key in the same place.
         let nonce = crypto::derive(secret, &[b"privet/slot-nonce/v1", random, &context]);
         let mut nonce = nonce.expose().first_chunk::<NONCE_LEN>().copied().unwrap_or_default();
-        let is_epoch = place.epoch().is_some();
         let sealed = self.with(move |session| {
-            let key = match key(session, &label) {
-                Err(ProviderFault::NoKey { .. }) if is_epoch => generate(session, &label),
-                found => found,
-            }?;
+            let (number, key) = match own {
+                Some(own) => (
+                    FIRST,
+                    match key(session, &own) {
+                        Err(ProviderFault::NoKey { .. }) => generate(session, &own)?,
+                        found => found?,
+                    },
+                ),
+                None => newest(session, &label)?,
+            };
             let mut given = nonce;
             let params = GcmParams::new(&mut given, &context, TAG_BITS.into()).map_err(token)?;
             let sealed = session.encrypt(&Mechanism::AesGcm(params), key, plain.as_slice());
             // Some tokens choose the nonce themselves and write it where ours stood.
             nonce = given;
-            sealed.map(|sealed| [nonce.as_slice(), &sealed].concat()).map_err(token)
+            let sealed = [nonce.as_slice(), &sealed.map_err(token)?].concat();
+            Ok((number, sealed))
         });
-        let wrapped = format!("{FORMAT}{}", URL_SAFE_NO_PAD.encode(sealed.await?));
+        let (number, sealed) = sealed.await?;
+        let wrapped = format!("{}{}", format_of(number), URL_SAFE_NO_PAD.encode(sealed));
         // What does not open now would not open at the next start, with the key lost by then.
         match self.unwrap_at(place, &wrapped).await? {
             Some(opened) if crypto::same(opened.expose(), secret.expose()) => Ok(wrapped),
@@ -137,12 +167,10 @@ impl Token {
     }
 
     async fn unwrap_at(&self, place: &Place, wrapped: &str) -> Result<Option<Secret>, KeysError> {
-        let sealed = wrapped.strip_prefix(FORMAT).and_then(|t| URL_SAFE_NO_PAD.decode(t).ok());
-        let Some(sealed) = sealed.filter(|sealed| sealed.len() == SEALED_LEN) else {
-            return Ok(None);
-        };
-        let (label, context) = (self.key_of(place), place.context.clone());
-        let is_epoch = place.epoch().is_some();
+        let Some((number, sealed)) = parse(wrapped) else { return Ok(None) };
+        let own = place.epoch().map(|epoch| self.epoch_key(epoch));
+        let (is_epoch, context) = (own.is_some(), place.context.clone());
+        let label = own.unwrap_or_else(|| root_label(&self.settings.key_label, number));
         let plain = self.with(move |session| {
             let key = match key(session, &label) {
                 Err(ProviderFault::NoKey { .. }) if is_epoch => return Ok(None),
@@ -260,7 +288,80 @@ impl Root for Token {
     fn destroy(&self, epoch: u32) -> Answer<'_, ()> {
         Box::pin(self.destroy_key(self.epoch_key(epoch)))
     }
+
+    /// The number of the oldest key that a slot needs.
+    fn name(&self, stored: &[Stored]) -> String {
+        let of_root = stored.iter().filter(|slot| slot.place.epoch().is_none());
+        let oldest = of_root.filter_map(|slot| Some(parse(&slot.wrapped)?.0)).min();
+        oldest.unwrap_or_default().to_string()
+    }
+
+    fn is_newest<'a>(&'a self, place: &'a Place, wrapped: &'a str) -> Answer<'a, bool> {
+        Box::pin(async move {
+            if place.epoch().is_some() {
+                return Ok(true);
+            }
+            let newest = self.newest_number().await?;
+            Ok(parse(wrapped).is_some_and(|(number, _)| number >= newest))
+        })
+    }
+
+    fn next<'a>(self: Arc<Self>, change: Change<'a>) -> Answer<'a, Arc<dyn Root>> {
+        Box::pin(async move {
+            self.make_next(change.from).await?;
+            Ok(self as Arc<dyn Root>)
+        })
+    }
+
+    fn finish(self: Arc<Self>, _: &dyn Entropy) -> Answer<'_, Arc<dyn Root>> {
+        Box::pin(async { Ok(self as Arc<dyn Root>) })
+    }
+
+    fn left_to_do(&self) -> Option<&'static str> {
+        Some(OLDER_KEYS)
+    }
 }
+
+/// The label of the root key `number` of an installation.
+fn root_label(label: &str, number: u32) -> String {
+    if number == FIRST { label.to_owned() } else { format!("{label}-root-{number}") }
+}
+
+/// The root key with the highest number, with that; refused as [`key`] does.
+fn newest(session: &Session, label: &str) -> Result<(u32, ObjectHandle), ProviderFault> {
+    let template = [Attribute::Class(ObjectClass::SECRET_KEY), Attribute::Token(true)];
+    let mut number = FIRST;
+    for found in session.find_objects(&template).map_err(token)? {
+        let about = session.get_attributes(found, &[AttributeType::Label]).map_err(token)?;
+        let Some(Attribute::Label(text)) = about.first() else { continue };
+        let text = str::from_utf8(text).unwrap_or_default();
+        let found = text.strip_prefix(label).and_then(|rest| rest.strip_prefix("-root-"));
+        let found = found.and_then(|digits| digits.parse().ok());
+        number = number.max(found.filter(|n| root_label(label, *n) == text).unwrap_or(FIRST));
+    }
+    Ok((number, key(session, &root_label(label, number))?))
+}
+
+/// What stands before a key wrapped by a token: the mechanism, this arrangement of it, and of all
+/// root keys but the first the number.
+fn format_of(number: u32) -> String {
+    if number == FIRST { format!("{FORMAT}:") } else { format!("{FORMAT}.{number}:") }
+}
+
+/// The number of the root key that wrapped this, and what it made.
+fn parse(wrapped: &str) -> Option<(u32, Vec<u8>)> {
+    let (before, text) = wrapped.split_once(':')?;
+    let number = match before.strip_prefix(FORMAT)? {
+        "" => FIRST,
+        rest => rest.strip_prefix('.')?.parse().ok()?,
+    };
+    let sealed = URL_SAFE_NO_PAD.decode(text).ok()?;
+    let exact = sealed.len() == SEALED_LEN && wrapped.starts_with(&format_of(number));
+    exact.then_some((number, sealed))
+}
+
+const OLDER_KEYS: &str = "the root key before is on the token still and opens older copies of \
+     the slots: destroy it with the tools of the token's maker once no backup needs it";
 
 fn fault_of(settings: &HardwareToken, fault: ProviderFault) -> KeysError {
     let at = format!("pkcs11 token `{}` of `{}`", settings.token_label, settings.module.display());
@@ -391,8 +492,7 @@ fn read_pin(path: &Path) -> Result<Zeroizing<String>, KeysError> {
     Ok(Zeroizing::new(pin.to_owned()))
 }
 
-/// What stands before a key wrapped by a token: the mechanism, and this arrangement of it.
-const FORMAT: &str = "aes-gcm.1:";
+const FORMAT: &str = "aes-gcm.1";
 const KEY_LEN: u64 = 32;
 const NONCE_LEN: usize = 12;
 const TAG_BITS: u64 = 128;

@@ -21,6 +21,7 @@ use super::tests::ends_epochs;
 use super::tests::fault;
 use super::tests::keeps_places_apart;
 use super::tests::place;
+use super::tests::renews_its_root;
 use super::tests::write;
 use super::*;
 use crate::clock::SystemEntropy;
@@ -177,6 +178,36 @@ fn what_a_token_wraps_opens_in_its_place_alone() {
         keeps_places_apart(&*root).await;
         ends_epochs(&*root).await;
         assert_eq!(labels(&administrator()), ["shop", "shop-epoch-1", "shop-epoch-2"]);
+    });
+}
+
+#[test]
+fn the_next_key_on_a_token_takes_the_place_of_the_one_before() {
+    on_a_token("the_next_key_on_a_token_takes_the_place_of_the_one_before", async || {
+        let site = Site::new();
+        site.init().await.unwrap();
+        let retire = async || {
+            let administrator = administrator();
+            for key in administrator.find_objects(&[Attribute::Label("shop".into())]).unwrap() {
+                administrator.destroy_object(key).unwrap();
+            }
+        };
+        let done = renews_its_root(&site.config, "aes-gcm.1.2:", retire).await;
+        assert_eq!(done.name, "2");
+        assert!(done.left_to_do.unwrap().contains("destroy it"));
+        assert_eq!(labels(&administrator()), ["shop-epoch-2", "shop-root-2"]);
+        // Killed once the next key was made and before a slot was wrapped by it: it is used.
+        make(&administrator(), "shop-root-3", false);
+        let ring = site.open().await.unwrap();
+        let done = ring.renew_root("2", KdfCost::FLOOR).await.unwrap();
+        assert_eq!((done.name.as_str(), done.slots), ("3", 6));
+        assert_eq!(labels(&administrator()), ["shop-epoch-2", "shop-root-2", "shop-root-3"]);
+        // A new site may not take them for its own, nor is one used that could leave.
+        let refused = fault(Site::new().init().await);
+        assert!(matches!(refused, ProviderFault::NoKey { .. } | ProviderFault::Taken { .. }));
+        make(&administrator(), "shop-root-4", true);
+        let refused = fault(ring.renew_root("3", KdfCost::FLOOR).await);
+        assert!(matches!(refused, ProviderFault::Exposed { .. }), "{refused}");
     });
 }
 

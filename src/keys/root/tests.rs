@@ -19,6 +19,7 @@ use crate::keys::KeyRing;
 use crate::keys::KeysConfig;
 use crate::keys::OpenBao;
 use crate::keys::ProviderFault;
+use crate::keys::Renewed;
 use crate::types::DomainId;
 use crate::types::told;
 
@@ -187,6 +188,72 @@ pub(super) async fn serves_a_site(site: impl Fn() -> Site) {
 
     let refused = fault(second.init().await);
     assert!(matches!(refused, ProviderFault::Taken { .. }), "{refused}");
+    assert!(site.open().await.is_ok());
+}
+
+/// What stands in every slot that the root key wraps, and not a key of its own.
+pub(super) fn wrapped_by_root(config: &KeysConfig) -> Vec<String> {
+    let slots = fs::read_dir(config.dir.join("slots")).unwrap().map(|entry| entry.unwrap().path());
+    let of_root = slots.filter(|path| !path.to_string_lossy().contains("epoch-"));
+    let text = of_root.map(|path| fs::read_to_string(path).unwrap());
+    text.map(|text| text.rsplit_once(' ').unwrap().1.to_owned()).collect()
+}
+
+/// The root key is replaced while the ring is open: every slot is wrapped by the next one then,
+/// and opens after a restart, also once `retire` has ended the one before; copies of before do not.
+pub(super) async fn renews_its_root(
+    config: &KeysConfig,
+    prefix: &str,
+    retire: impl AsyncFnOnce(),
+) -> Renewed {
+    let open = async || KeyRing::open(config, Arc::new(SystemEntropy)).await;
+    let ring = open().await.unwrap();
+    let (name, from) = (ring.owner_token("https://id|7"), ring.root_name().unwrap());
+    let old = fs::read(config.dir.join("slots/audit-1.key")).unwrap();
+    let done = ring.renew_root(&from, KdfCost::FLOOR).await.unwrap();
+    assert_eq!((done.slots, done.name != from, &done.name), (6, true, &ring.root_name().unwrap()));
+    let again = ring.renew_root(&from, KdfCost::FLOOR).await.unwrap();
+    assert_eq!((again.slots, &again.name), (0, &done.name), "what is done is not done again");
+    let slots = wrapped_by_root(config);
+    assert!(slots.iter().all(|wrapped| wrapped.starts_with(prefix)), "{prefix} {slots:?}");
+    ring.roll(|_| {}).await.unwrap();
+    drop(ring);
+    assert_eq!(open().await.unwrap().owner_token("https://id|7"), name);
+    retire().await;
+    assert_eq!(open().await.unwrap().owner_token("https://id|7"), name);
+    KeyRing::init(config, KdfCost::FLOOR, &SystemEntropy).await.unwrap();
+    let new = fs::read(config.dir.join("slots/audit-1.key")).unwrap();
+    fs::write(config.dir.join("slots/audit-1.key"), old).unwrap();
+    assert!(open().await.is_err(), "what the one before wrapped is refused");
+    fs::write(config.dir.join("slots/audit-1.key"), new).unwrap();
+    done
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_version_of_the_transit_key_takes_the_place_of_the_one_before() {
+    let server = TransitServer::start().await;
+    let site = Site::new(&server.url(), TOKEN);
+    site.init().await.unwrap();
+    let retire = async || server.retire("shop", 2);
+    let done = within(Box::pin(renews_its_root(&site.config, "vault:v2:", retire))).await;
+    assert_eq!((done.name.as_str(), server.versions("shop")), ("2", 2));
+    assert!(done.left_to_do.unwrap().contains("min_decryption_version"));
+    // One that somebody else has added is taken, and none is made.
+    server.rotate("shop");
+    let ring = site.open().await.unwrap();
+    let done = ring.renew_root("2", KdfCost::FLOOR).await.unwrap();
+    assert_eq!((done.name.as_str(), done.slots, server.versions("shop")), ("3", 6, 3));
+    // Nothing an unwell engine says gets further than it should.
+    for mood in [Mood::Sealed, Mood::Expired, Mood::Garbage, Mood::Parrot, Mood::Lying] {
+        server.is(mood);
+        let refused = within(ring.renew_root("3", KdfCost::FLOOR)).await;
+        assert!(refused.is_err(), "{mood:?}");
+        server.is(Mood::Well);
+        assert!(site.config.dir.join("slots/audit-1.key").exists());
+    }
+    let done = ring.renew_root("3", KdfCost::FLOOR).await.unwrap();
+    assert_eq!((done.name.as_str(), server.versions("shop")), ("4", 4), "one version, not five");
+    drop(ring);
     assert!(site.open().await.is_ok());
 }
 

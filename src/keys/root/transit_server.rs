@@ -59,6 +59,14 @@ struct Key {
     versions: Vec<[u8; 32]>,
     exportable: bool,
     deletion_allowed: bool,
+    min_decryption_version: usize,
+}
+
+impl Key {
+    fn new(exportable: bool) -> Self {
+        let versions = vec![random()];
+        Self { versions, exportable, deletion_allowed: false, min_decryption_version: 1 }
+    }
 }
 
 struct State {
@@ -119,13 +127,22 @@ impl TransitServer {
 
     /// Makes a key as an administrator would.
     pub(crate) fn make(&self, name: &str, exportable: bool) {
-        let key = Key { versions: vec![random()], exportable, deletion_allowed: false };
-        self.state.lock().unwrap().keys.insert(name.to_owned(), key);
+        self.state.lock().unwrap().keys.insert(name.to_owned(), Key::new(exportable));
     }
 
     /// Loses a key.
     pub(crate) fn lose(&self, name: &str) {
         self.state.lock().unwrap().keys.remove(name).unwrap();
+    }
+
+    /// Lets no version before `least` open anything.
+    pub(crate) fn retire(&self, name: &str, least: usize) {
+        self.state.lock().unwrap().keys.get_mut(name).unwrap().min_decryption_version = least;
+    }
+
+    /// How many versions a key has.
+    pub(crate) fn versions(&self, name: &str) -> usize {
+        self.state.lock().unwrap().keys[name].versions.len()
     }
 
     /// Adds a version to a key; what older ones wrapped still opens.
@@ -188,14 +205,17 @@ impl State {
         match (method.as_str(), words.as_slice()) {
             ("GET", ["keys", name]) => self.describe(name),
             ("POST", ["keys", name]) => {
-                let fresh = || Key {
-                    versions: vec![random()],
-                    exportable: body["exportable"] == true,
-                    deletion_allowed: false,
-                };
+                let fresh = || Key::new(body["exportable"] == true);
                 self.keys.entry((*name).to_owned()).or_insert_with(fresh);
                 self.describe(name)
             }
+            ("POST", ["keys", name, "rotate"]) => match self.keys.get_mut(*name) {
+                Some(key) => {
+                    key.versions.push(random());
+                    self.describe(name)
+                }
+                None => refused("no existing key found"),
+            },
             ("POST", ["keys", name, "config"]) => {
                 let Some(key) = self.keys.get_mut(*name) else {
                     return refused("no existing key found");
@@ -256,7 +276,11 @@ impl State {
         let opened = || {
             let text = body["ciphertext"].as_str()?.strip_prefix("vault:v")?;
             let (version, text) = text.split_once(':')?;
-            let version = key.versions.get(version.parse::<usize>().ok()?.checked_sub(1)?)?;
+            let number = version.parse::<usize>().ok()?;
+            let version = key.versions.get(number.checked_sub(1)?)?;
+            if number < key.min_decryption_version {
+                return None;
+            }
             let sealed = STANDARD.decode(text).ok()?;
             let (nonce, sealed) = sealed.split_first_chunk::<12>()?;
             let payload = Payload { msg: sealed, aad: &aad };
