@@ -17,6 +17,7 @@ pub use self::checks::Check;
 pub use self::jobs::job_entry;
 pub use self::mfa::Mfa;
 pub use self::operators::{Operator, OperatorRole, Operators, OperatorsError};
-pub use self::rotation::{ROTATE_EPOCH, ROTATE_SUBJECT, RotateEpoch, RotateSubject};
+pub use self::rotation::{ROTATE_EPOCH, ROTATE_ROOT, ROTATE_SUBJECT};
+pub use self::rotation::{RotateEpoch, RotateRoot, RotateSubject};
 pub use self::routes::{Admin, Gateway, Reloaded, router};
 pub use self::totp::{SECRET_LEN, otpauth};

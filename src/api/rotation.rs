@@ -1,4 +1,4 @@
-//! Replacing keys: the epoch that wraps everybody's, and one person's.
+//! Replacing keys: the root key, the epoch that wraps everybody's, and one person's.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,6 +14,7 @@ use http::HeaderMap;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::crypto::KdfCost;
 use crate::jobs::At;
 use crate::jobs::Progress;
 use crate::jobs::Step;
@@ -35,6 +36,8 @@ use super::routes::Admin;
 
 /// The kind of job that replaces the epoch in force by the next and destroys it.
 pub const ROTATE_EPOCH: &str = "rotate_epoch";
+/// The kind of job that replaces the root key by the next.
+pub const ROTATE_ROOT: &str = "rotate_root";
 /// The kind of job that makes a person's next key.
 pub const ROTATE_SUBJECT: &str = "rotate_subject_key";
 
@@ -46,6 +49,15 @@ pub(super) async fn epoch(
     let operator = admin.operator(&headers, OperatorRole::Admin)?;
     let args = json!({ "from": admin.keys.epoch() });
     admin.request_job(&operator, ROTATE_EPOCH, args, Some("epoch".to_owned())).await
+}
+
+/// Asks for the root key to be replaced. Another operator approves.
+pub(super) async fn root(
+    State(admin): State<Arc<Admin>>,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    let operator = admin.operator(&headers, OperatorRole::Admin)?;
+    admin.request_job(&operator, ROTATE_ROOT, json!({}), Some("root".to_owned())).await
 }
 
 /// Asks for a person's next key. An officer does that alone: nothing is destroyed by it.
@@ -125,6 +137,53 @@ impl Work for RotateEpoch {
     }
 }
 
+/// Replaces the root key. One step, which goes on where an earlier one was killed.
+#[derive(Debug)]
+pub struct RotateRoot {
+    keys: KeyRing,
+}
+
+impl RotateRoot {
+    /// Work on `keys`.
+    pub const fn new(keys: KeyRing) -> Self {
+        Self { keys }
+    }
+
+    async fn next(&self, at: At) -> Result<Step, StepError> {
+        let again = |error| {
+            tracing::error!(error = told(&error), "the root key was not replaced");
+            StepError::Again(NOT_RENEWED)
+        };
+        let Some(cursor) = at.cursor.as_deref() else {
+            // Which one is replaced stands on disk before it is: done again after a kill, the
+            // step knows that one from the next.
+            let cursor = json!(self.keys.root_name().map_err(again)?).to_string();
+            let progress = Progress::default();
+            return Ok(Step::More { cursor, progress, summary: None, report: Vec::new() });
+        };
+        let from: String =
+            serde_json::from_str(cursor).map_err(|_| StepError::Fatal(ROOT_CURSOR))?;
+        let renewed = self.keys.renew_root(&from, KdfCost::DEFAULT).await.map_err(again)?;
+        let slots = u64::from(renewed.slots);
+        let mut summary = json!({ "from": from, "to": renewed.name, "slots": slots });
+        if let (Some(left), Some(summary)) = (renewed.left_to_do, summary.as_object_mut()) {
+            summary.insert("left_to_do".into(), left.into());
+        }
+        let progress = Progress { done: slots, total: Some(slots) };
+        Ok(Step::Done { progress, summary: Some(summary), report: Vec::new() })
+    }
+}
+
+impl Work for RotateRoot {
+    fn needs_approval(&self, _: &Value) -> bool {
+        true
+    }
+
+    fn step(self: Arc<Self>, at: At) -> StepFuture {
+        Box::pin(async move { self.next(at).await })
+    }
+}
+
 /// Makes people's next keys. Who is meant stands in memory alone: no id of a person is in a row.
 pub struct RotateSubject {
     cards: Cards,
@@ -186,11 +245,13 @@ impl fmt::Debug for RotateSubject {
     }
 }
 
+const ROOT_CURSOR: &str = "the job's cursor names no root key";
 const CURSOR: &str = "the job's cursor names no epoch";
 const ERASED: &str = "the person was erased: there is no key left to replace";
 const FORGOTTEN: &str =
     "the gateway was started anew before the key was replaced, and keeps no ids; ask again";
 const NO_KEY: &str = "the person has no key";
+const NOT_RENEWED: &str = "the root key could not be replaced; the gateway's log says why";
 const NOT_ROLLED: &str = "the epoch could not be replaced; the gateway's log says why";
 const NOT_ROTATED: &str = "the person's key could not be replaced; the gateway's log says why";
 /// The most people that are expected; there are fewer unfinished jobs.

@@ -104,6 +104,7 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/jobs/{id}/approve", post(jobs::approve))
         .route("/api/v1/jobs/{id}/cancel", post(jobs::cancel))
         .route("/api/v1/keys/rotate/epoch", post(rotation::epoch))
+        .route("/api/v1/keys/rotate/root", post(rotation::root))
         .route("/api/v1/keys/rotate/subject", post(rotation::subject))
         .route("/api/v1/reidentifications", post(reidentify::request))
         .route("/api/v1/reidentifications/{id}/approve", post(reidentify::approve))

@@ -6,6 +6,7 @@ use tokio::task::JoinSet;
 
 use crate::api;
 use crate::api::RotateEpoch;
+use crate::api::RotateRoot;
 use crate::api::RotateSubject;
 use crate::audit::Log;
 use crate::backfill;
@@ -49,6 +50,7 @@ pub(super) fn open(
     let rotation = Arc::new(RotateSubject::new(cards.clone()));
     let kinds = kinds
         .with(api::ROTATE_EPOCH, Arc::new(RotateEpoch::new(keys.clone())))
+        .with(api::ROTATE_ROOT, Arc::new(RotateRoot::new(keys.clone())))
         .with(api::ROTATE_SUBJECT, Arc::clone(&rotation) as Arc<dyn Work>);
     let config = JobsConfig { alone: true, ..JobsConfig::default() };
     LongWork { jobs: Jobs::new(state, sources, kinds, config), rotation }

@@ -31,3 +31,18 @@ pub(super) fn init(config: &Path) -> Result<(), Failure> {
         keys.dir.display()
     ))
 }
+
+/// Seals the root key's file by the passphrase in `new_file`.
+pub(super) fn passphrase(config: &Path, new_file: &Path) -> Result<(), Failure> {
+    let keys = check::load(config)?.config.keys;
+    KeyRing::change_passphrase(&keys, new_file, KdfCost::DEFAULT, &SystemEntropy)
+        .map_err(|error| Failure::caused(Exit::Failed, &error))?;
+    let RootProvider::File { path, passphrase_file } = &keys.root else { return Ok(()) };
+    data(&format!(
+        "ok: `{}` opens with the new passphrase\nBefore the next start, put that into `{}`.\n\
+         Copies of the older file still open with the older passphrase: `privet key rotate root` \
+         makes them worthless.\n",
+        path.display(),
+        passphrase_file.display()
+    ))
+}

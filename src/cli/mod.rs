@@ -54,6 +54,9 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Init(wish) => init::run(&wish.dir),
         Command::Job(command) => job::run(command),
         Command::Key(KeyCommand::Init(at)) => key::init(&at.config),
+        Command::Key(KeyCommand::Passphrase { new_passphrase_file, config }) => {
+            key::passphrase(&config.config, &new_passphrase_file)
+        }
         Command::Key(KeyCommand::Rotate(command)) => rotate::run(command),
         Command::Man => pages::man(),
         Command::Operator(OperatorCommand::Add { name, role, totp, config }) => {

@@ -15,6 +15,9 @@ pub(super) fn run(command: RotateCommand) -> Result<(), Failure> {
         RotateCommand::Epoch { wait, output, admin } => {
             ask(&admin, "epoch", &json!({}), wait, output)
         }
+        RotateCommand::Root { wait, output, admin } => {
+            ask(&admin, "root", &json!({}), wait, output)
+        }
         RotateCommand::Subject { who, wait, output, admin } => {
             ask(&admin, "subject", &subject::body(&who, &json!({}))?, wait, output)
         }

@@ -155,15 +155,17 @@ fn path(node: &Node, faults: &mut Faults) -> Option<String> {
     node.mismatch("a path of names", help, faults)
 }
 
-/// Keys of epochs have the name with `-epoch-N` after it.
+/// Keys of epochs have the name with `-epoch-N` after it; later root keys of a token, `-root-N`.
 fn key_name(node: &Node, faults: &mut Faults) -> Option<String> {
     let text = node.text(faults)?;
-    let is_epochs = text.rsplit_once("-epoch-").is_some_and(|(_, number)| {
-        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
-    });
-    if is_epochs {
-        let help = "such keys are made and destroyed by the gateway; name the one before `-epoch-`";
-        return node.mismatch("a key of an installation", help, faults);
+    for word in ["-epoch-", "-root-"] {
+        let is_own = text.rsplit_once(word).is_some_and(|(_, number)| {
+            !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+        });
+        if is_own {
+            let help = format!("such keys are the gateway's own; name the one before `{word}`");
+            return node.mismatch("a key of an installation", &help, faults);
+        }
     }
     if text.len() <= MAX_NAME && is_name(text) {
         return Some(text.to_owned());

@@ -750,7 +750,7 @@ token_file = 7"#)), @r#"
     etc/privet.toml:16:7: `shop-epoch-3` is not a key of an installation
      16 | key = "shop-epoch-3"
         |       ^^^^^^^^^^^^^^
-      help: such keys are made and destroyed by the gateway; name the one before `-epoch-`
+      help: such keys are the gateway's own; name the one before `-epoch-`
     etc/privet.toml:17:14: expected text, found a number
      17 | token_file = 7
         |              ^
@@ -804,17 +804,17 @@ pin_file = "secrets/pin""#,
     assert_eq!(token.pin_file, Path::new("etc/secrets/pin"));
     insta::assert_snapshot!(faults_of(&with_token(r#"module = "m.so"
 token_label = "Privet "
-key_label = "shop-epoch-1"
+key_label = "shop-root-21"
 pin = "1234""#)), @r#"
     etc/privet.toml:12:1: `[keys.root]` needs `pin_file`
      12 | [keys.root]
         | ^^^^^^^^^^^
     etc/privet.toml:15:15: `Privet ` is not a label of a token
       help: it has 1 to 32 bytes; `pkcs11-tool -L` shows it
-    etc/privet.toml:16:13: `shop-epoch-1` is not a key of an installation
-     16 | key_label = "shop-epoch-1"
+    etc/privet.toml:16:13: `shop-root-21` is not a key of an installation
+     16 | key_label = "shop-root-21"
         |             ^^^^^^^^^^^^^^
-      help: such keys are made and destroyed by the gateway; name the one before `-epoch-`
+      help: such keys are the gateway's own; name the one before `-root-`
     etc/privet.toml:17:1: `[keys.root]` has no `pin`
       help: did you mean `pin_file`?
     "#);

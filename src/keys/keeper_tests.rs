@@ -11,10 +11,13 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::root::Answer;
+use super::root::Change;
 use super::root::Place;
 use super::root::Root;
+use super::slots::Stored;
 use super::tests::Installation;
 use super::*;
+use crate::clock::Entropy;
 use crate::clock::SystemEntropy;
 use crate::crypto::SealKey;
 use crate::crypto::Secret;
@@ -88,6 +91,22 @@ impl Root for Elsewhere {
 
     fn destroy(&self, _epoch: u32) -> Answer<'_, ()> {
         Box::pin(async { self.answer().await.map(drop) })
+    }
+
+    fn name(&self, _: &[Stored]) -> String {
+        "1".to_owned()
+    }
+
+    fn is_newest<'a>(&'a self, _: &'a Place, _: &'a str) -> Answer<'a, bool> {
+        Box::pin(async { Ok(true) })
+    }
+
+    fn next<'a>(self: Arc<Self>, _: Change<'a>) -> Answer<'a, Arc<dyn Root>> {
+        Box::pin(async { Ok(self as Arc<dyn Root>) })
+    }
+
+    fn finish(self: Arc<Self>, _: &dyn Entropy) -> Answer<'_, Arc<dyn Root>> {
+        Box::pin(async { Ok(self as Arc<dyn Root>) })
     }
 }
 

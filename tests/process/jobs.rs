@@ -115,6 +115,70 @@ fn an_epoch_is_replaced_once_another_operator_agrees_and_over_two_kills() {
 }
 
 #[test]
+fn the_root_key_is_replaced_under_traffic_and_over_kills_and_its_passphrase_after_it() {
+    let (_store, site, token) = eva();
+    let gateway = site.serve();
+    site.reach(&gateway);
+    assert_eq!(read(&gateway, &token), 200);
+    let (key, slot) =
+        (site.dir().join("data/root.key"), site.dir().join("data/keys/slots/audit-1.key"));
+    let (old_key, old_slot) = (fs::read(&key).unwrap(), fs::read(&slot).unwrap());
+    add(&site, &gateway, "ben", "ben.token");
+    let (status, said) = run(&site.dir(), &["key", "rotate", "root", "--token-file", "ben.token"]);
+    assert_eq!((status, said.contains("admin")), (Some(1), true), "{said}");
+    let asked = json(&site.dir(), &["key", "rotate", "root"]);
+    let id = asked["id"].as_str().unwrap().to_owned();
+    let (status, said) = run(&site.dir(), &["job", "approve", &id]);
+    assert_eq!((status, said.contains("you requested this job")), (Some(1), true), "{said}");
+    assert_eq!(fs::read(&key).unwrap(), old_key, "not before somebody else agrees");
+    let approved = json(&site.dir(), &["job", "approve", &id, "--token-file", "ben.token"]);
+    assert_eq!(approved["approved_by"], "ben");
+    // Killed as it begins: the work is done at one of the next starts, whole.
+    gateway.kill9();
+    let mut gateway = site.serve();
+    for pause_ms in [0, 150, 300] {
+        let until = std::time::Instant::now() + std::time::Duration::from_millis(pause_ms);
+        while std::time::Instant::now() < until {
+            assert_eq!(read(&gateway, &token), 200);
+        }
+        gateway.kill9();
+        gateway = site.serve();
+    }
+    assert_eq!(read(&gateway, &token), 200);
+    let (status, said) = run(&site.dir(), &["job", "watch", &id]);
+    assert_eq!((status, said.contains("done")), (Some(0), true), "{said}");
+    assert_eq!(read(&gateway, &token), 200);
+    assert_ne!(fs::read(&key).unwrap(), old_key);
+    assert_ne!(fs::read(&slot).unwrap(), old_slot);
+    assert!(!site.dir().join("data/root.key.next").exists());
+
+    // The passphrase, beside the running gateway.
+    let root = fs::read_to_string(site.dir().join("privet.toml")).unwrap();
+    let now = root.lines().find_map(|line| line.strip_prefix("passphrase_file = \"")).unwrap();
+    let now = site.dir().join(now.trim_end_matches('"'));
+    let new = site.dir().join("new-passphrase");
+    fs::copy(&now, &new).unwrap();
+    fs::write(&new, "another passphrase of enough letters\n").unwrap();
+    let change = ["key", "passphrase", "--new-passphrase-file", "new-passphrase"];
+    let (status, said) = run(&site.dir(), &change);
+    assert_eq!((status, said.contains("Before the next start")), (Some(0), true), "{said}");
+    let (status, said) = run(&site.dir(), &change);
+    assert_eq!(status, Some(0), "done again: {said}");
+    assert_eq!(read(&gateway, &token), 200);
+    gateway.kill9();
+    let (status, said) = run(&site.dir(), &["serve"]);
+    assert_eq!((status, said.contains("cannot open the root key")), (Some(1), true), "{said}");
+    fs::copy(&new, &now).unwrap();
+    let gateway = site.serve();
+    assert_eq!(read(&gateway, &token), 200);
+    gateway.kill9();
+    // What was kept of before opens nothing.
+    fs::write(&key, old_key).unwrap();
+    let (status, said) = run(&site.dir(), &["serve"]);
+    assert_eq!((status, said.contains("root key")), (Some(1), true), "{said}");
+}
+
+#[test]
 fn a_persons_next_key_takes_one_officer_and_writes_no_id_down() {
     let (_store, site, token) = eva();
     let gateway = site.serve();
