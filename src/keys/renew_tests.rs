@@ -223,7 +223,7 @@ async fn what_could_be_lost_is_refused_before_anything_is_made() {
     assert!(matches!(renew(&ring, &from).await, Err(KeysError::Busy)));
     drop(busy);
     assert_eq!(names(&installation), before);
-    let memory = super::epoch_tests::ephemeral().0;
+    let memory = epoch_tests::ephemeral().0;
     assert!(matches!(renew(&memory, "x").await, Err(KeysError::NoRoot)));
     drop(ring);
     // A root key beside the one in force that its passphrase does not open is not ignored.

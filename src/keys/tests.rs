@@ -59,7 +59,7 @@ impl Installation {
     /// A copy of all its files, in a folder of its own.
     pub(super) fn duplicate(&self) -> Self {
         let mut copy = Self::new();
-        super::epoch_tests::copy(self.path(), copy.path());
+        epoch_tests::copy(self.path(), copy.path());
         copy.config.tenant.clone_from(&self.config.tenant);
         copy
     }
