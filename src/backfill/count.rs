@@ -21,6 +21,8 @@ pub(super) struct Count {
     pub(super) to_do: u64,
     /// Indexes that are set or removed.
     pub(super) indexed: u64,
+    /// Values that are sealed with an older key of their person, and records with one.
+    older: (u64, u64),
     /// Values, by field and what becomes of them.
     fields: BTreeMap<(FieldIx, Fate), u64>,
     /// Records, by what is said of their people.
@@ -54,6 +56,8 @@ impl Count {
         self.records += 1;
         self.to_do += u64::from(converted.changes);
         self.indexed += u64::from(converted.indexed);
+        self.older.0 += u64::from(converted.older);
+        self.older.1 += u64::from(converted.older > 0);
         for (field, fate) in &converted.values {
             *self.fields.entry((*field, *fate)).or_default() += 1;
             if Fate::TROUBLES.contains(fate) {
@@ -74,6 +78,8 @@ impl Count {
         self.indexed += part.indexed;
         part.fields.into_iter().for_each(|(key, n)| *self.fields.entry(key).or_default() += n);
         part.people.into_iter().for_each(|(word, n)| *self.people.entry(word).or_default() += n);
+        self.older.0 += part.older.0;
+        self.older.1 += part.older.1;
         self.offenders_lost += part.offenders_lost;
         part.offenders.into_iter().for_each(|offender| self.offend(offender));
         for (field, groups) in part.indexes {
@@ -102,6 +108,7 @@ impl Count {
             "records": self.records,
             "to_change": self.to_do,
             "indexes_to_set": self.indexed,
+            "older_keys": { "values": self.older.0, "records": self.older.1 },
             "people": self.people,
             "offenders_not_listed": self.offenders_lost,
         })];

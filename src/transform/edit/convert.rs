@@ -284,6 +284,7 @@ impl Mover<'_> {
         self.known(field, (kind, &plain));
         let is_newest = matches!((holder, Envelope::parse(text)),
             (Holder::Known(newest), Ok(envelope)) if envelope.kid() == newest);
+        self.done.older += u32::from(!is_newest);
         match self.it.way {
             Move::Decrypt if sealing.mode == SealMode::Strict => {
                 self.unknown(field);

@@ -117,6 +117,8 @@ pub struct Converted {
     pub indexes: Vec<(FieldIx, u64)>,
     /// How many indexes are set anew or removed.
     pub indexed: u32,
+    /// How many values are sealed with an older key of their person.
+    pub older: u32,
     /// Whether the record changes.
     pub changes: bool,
 }
