@@ -16,6 +16,7 @@ use crate::types::doc::closest;
 use super::DataSet;
 use super::Field;
 use super::category;
+use super::sealing::Above;
 use super::sealing::Words;
 
 /// Reads the map of fields. A field that could not be classified counts as critical.
@@ -53,8 +54,8 @@ struct Class {
     level: Level,
     flags: Flags,
     text: bool,
-    /// Whether it is sealed at rest.
-    sealed: bool,
+    /// Whether and how it is sealed at rest.
+    sealed: Above,
 }
 
 fn path(entry: &Entry, parent: Option<&FieldPath>, faults: &mut Faults) -> Option<FieldPath> {
@@ -88,8 +89,7 @@ fn field(
         found.push(Field { path, category, level, flags, whole, text, at_rest, place });
         return;
     };
-    words.refuse_on_container(faults);
-    let class = Class { sealed: words.is_sealed(class.sealed), ..class };
+    let class = Class { sealed: words.below(class.sealed, faults), ..class };
     if whole {
         let what = format!("`{path}` has children and is whole");
         faults.error(&entry.key_place, what, "leave out one of them");
@@ -117,7 +117,7 @@ fn class(
         // A child of a container that was raised stays raised, whatever it is called.
         (Some(node), _) => known_category(node, faults).map(|own| Class {
             level: parent.map_or(own.level, |parent| own.level.max(parent.level)),
-            sealed: parent.is_some_and(|parent| parent.sealed),
+            sealed: parent.map_or_else(Above::default, |parent| parent.sealed),
             ..own
         }),
         (None, Some(parent)) => Some(parent.clone()),
@@ -131,7 +131,7 @@ fn class(
             level: Level::Critical,
             flags: Flags::PERSONAL,
             text: false,
-            sealed: false,
+            sealed: Above::default(),
         })
     };
     let mut class = own.or_else(unknown)?;
@@ -167,7 +167,7 @@ fn known_category(node: &Node, faults: &mut Faults) -> Option<Class> {
             level: found.level,
             flags: found.flags,
             text: false,
-            sealed: false,
+            sealed: Above::default(),
         })
     };
     node.word("category", parse, &known, faults)

@@ -19,6 +19,14 @@ use super::Route;
 use super::SealMode;
 use super::Sealing;
 
+/// What a field is told by the container it stands in.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Above {
+    is_sealed: bool,
+    mode: Option<SealMode>,
+    max_length: Option<usize>,
+}
+
 /// The words of one field, as nodes: what they mean depends on whether it is sealed at all.
 pub(super) struct Words<'a> {
     index: Option<&'a Node>,
@@ -44,13 +52,21 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// Whether the field is sealed: its own word, else that of the container it stands in.
-    pub(super) fn is_sealed(&self, above: bool) -> bool {
-        self.at_rest.unwrap_or(above)
+    /// What a container hands down to its children: its own words, else those of the container it
+    /// stands in. Reports words that only a leaf can have.
+    pub(super) fn below(&self, above: Above, faults: &mut Faults) -> Above {
+        self.refuse_on_container(faults);
+        let is_sealed = self.at_rest.unwrap_or(above.is_sealed);
+        if !is_sealed {
+            let own = [(self.encryption, "encryption"), (self.max_length, "max_length")];
+            refuse_without_sealing(&own, faults);
+            return Above::default();
+        }
+        let mode = self.mode(faults).or(above.mode);
+        Above { is_sealed, mode, max_length: self.max_length(faults).or(above.max_length) }
     }
 
-    /// Reports words that only a leaf can have.
-    pub(super) fn refuse_on_container(&self, faults: &mut Faults) {
+    fn refuse_on_container(&self, faults: &mut Faults) {
         for (node, word) in [(self.index, "index"), (self.seal_as, "seal_as")] {
             if let Some(node) = node {
                 let what = format!("`{word}` stands on a field with children");
@@ -63,11 +79,17 @@ impl<'a> Words<'a> {
     pub(super) fn read(
         &self,
         (set, path, category): (&DataSetId, &FieldPath, &CategoryId),
-        above: bool,
+        above: Above,
         faults: &mut Faults,
     ) -> Option<Arc<Sealing>> {
-        if !self.is_sealed(above) {
-            self.refuse_without_sealing(faults);
+        if !self.at_rest.unwrap_or(above.is_sealed) {
+            let own = [
+                (self.index, "index"),
+                (self.seal_as, "seal_as"),
+                (self.encryption, "encryption"),
+                (self.max_length, "max_length"),
+            ];
+            refuse_without_sealing(&own, faults);
             return None;
         }
         let name = self.seal_as.and_then(|node| {
@@ -80,31 +102,30 @@ impl<'a> Words<'a> {
             None
         });
         let index = self.index.and_then(|node| index(node, category, faults));
-        let mode = self
-            .encryption
-            .and_then(|node| node.word("way of sealing", mode, &["strict", "migrating"], faults));
-        let max_length = self.max_length.and_then(|node| node.whole(SHORTEST..=LONGEST, faults));
         Some(Arc::new(Sealing {
             name: name.unwrap_or_else(|| format!("{set}.{path}").into()),
             index,
-            mode: mode.unwrap_or_default(),
-            max_length: max_length.and_then(|bytes| usize::try_from(bytes).ok()),
+            mode: self.mode(faults).or(above.mode).unwrap_or_default(),
+            max_length: self.max_length(faults).or(above.max_length),
         }))
     }
 
-    fn refuse_without_sealing(&self, faults: &mut Faults) {
-        let words = [
-            (self.index, "index"),
-            (self.seal_as, "seal_as"),
-            (self.encryption, "encryption"),
-            (self.max_length, "max_length"),
-        ];
-        for (node, word) in words {
-            if let Some(node) = node {
-                let what = format!("`{word}` has no meaning on a field that is not sealed");
-                let help = "write `at_rest: encrypt` beside it, or leave it out";
-                faults.error(&node.place.first_line(), what, help);
-            }
+    fn mode(&self, faults: &mut Faults) -> Option<SealMode> {
+        self.encryption?.word("way of sealing", mode, &["strict", "migrating"], faults)
+    }
+
+    fn max_length(&self, faults: &mut Faults) -> Option<usize> {
+        usize::try_from(self.max_length?.whole(SHORTEST..=LONGEST, faults)?).ok()
+    }
+}
+
+/// Reports words that stand on a field that is not sealed.
+fn refuse_without_sealing(words: &[(Option<&Node>, &str)], faults: &mut Faults) {
+    for (node, word) in words {
+        if let Some(node) = node {
+            let what = format!("`{word}` has no meaning on a field that is not sealed");
+            let help = "write `at_rest: encrypt` beside it, or leave it out";
+            faults.error(&node.place.first_line(), what, help);
         }
     }
 }

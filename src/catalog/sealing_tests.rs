@@ -100,6 +100,32 @@ fn children_are_sealed_as_their_container_is() {
 }
 
 #[test]
+fn children_are_sealed_in_the_way_and_length_their_container_says() {
+    let home = |words: &str, street: &str| {
+        let child = format!("children: {{ street: {{ {street} }} }}");
+        let home =
+            format!("home: {{ category: user.contact.address{words}, {child} }}\n    email: {{");
+        with("{ category: user.contact.email }").replace("email: {", &home)
+    };
+    let sealed = ", at_rest: encrypt, encryption: migrating, max_length: 100";
+    for (street, mode, max_length) in [
+        ("", SealMode::Migrating, Some(100)),
+        ("encryption: strict", SealMode::Strict, Some(100)),
+        ("max_length: 200", SealMode::Migrating, Some(200)),
+    ] {
+        let found = sealing(&home(sealed, street), "home.street");
+        assert_eq!((found.mode, found.max_length), (mode, max_length), "{street}");
+    }
+    // A child that is plain says nothing of it and hears nothing of it.
+    let sets = good(&home(sealed, "at_rest: plain"));
+    assert!(sets[0].fields.iter().all(|field| field.at_rest.is_none()));
+    for words in [", encryption: migrating", ", at_rest: plain, max_length: 100"] {
+        let errors = errors_of(&home(words, "at_rest: encrypt"));
+        assert!(errors.contains("has no meaning on a field that is not sealed"), "{errors}");
+    }
+}
+
+#[test]
 fn the_form_of_an_index_follows_the_category() {
     let forms = [
         ("user.contact.email", NormalForm::Email),

@@ -1,8 +1,17 @@
 //! A client such as an ORM reads a record, changes one field and sends the whole object back,
 //! whatever views it sees the record through. It never destroys a value it did not see.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use serde_json::json;
+
+use privet::keys::RecordSeals;
+use privet::transform::Conversion;
+use privet::transform::Holder;
+use privet::transform::Move;
+use privet::transform::Shape;
+use privet::transform::convert;
 
 use crate::harness::Gateway;
 use crate::harness::Patching;
@@ -10,6 +19,7 @@ use crate::harness::Reply;
 use crate::harness::Setup;
 use crate::harness::Shelf;
 use crate::harness::exchange;
+use crate::harness::person;
 
 /// Every view of every kind of field, a policy each. `nickname` is always shown and may be written.
 const SIGHTS: &[(&str, &str)] = &[
@@ -33,8 +43,11 @@ const SIGHTS: &[(&str, &str)] = &[
     ("nothing", ""),
 ];
 
-/// What agents see is what `SIGHTS` says under `sight`.
-fn policy(sight: &str) -> String {
+/// How what may be sealed is kept: in clear, or sealed with what is said of the rest.
+const KEPT: [&str; 3] = ["", "migrating", "strict"];
+
+/// What agents see is what `SIGHTS` says under `sight`, of fields that are `kept` so.
+fn policy(sight: &str, kept: &str) -> String {
     let (_, fields) = SIGHTS.iter().find(|(name, _)| *name == sight).unwrap();
     let comma = if fields.is_empty() { "" } else { ", " };
     let head = r#"
@@ -60,17 +73,17 @@ data:
     fields:
       id: { category: user.unique_id }
       nickname: { category: user.account.username, level: general }
-      name: { category: user.name }
-      email: { category: user.contact.email }
-      born: { category: user.demographic.date_of_birth }
-      income: { category: user.financial }
-      address: { category: user.contact.address, children: { street: {}, city: {}, geo: { children: { lat: {}, lon: {} } } } }
-      "cards[*].pan": { category: user.financial.credit_card }
-      "cards[*].label": { category: user.financial.credit_card }
-      "items[*].sku": { category: user.behavior.purchase_history }
-      "items[*].lots[*].n": { category: user.behavior.purchase_history }
-      tags: { category: user.behavior }
-      prefs: { category: user.behavior, whole: true }
+      name: { category: user.name AT_REST }
+      email: { category: user.contact.email AT_REST INDEX }
+      born: { category: user.demographic.date_of_birth AT_REST }
+      income: { category: user.financial AT_REST }
+      address: { category: user.contact.address AT_REST, children: { street: {}, city: {}, geo: { children: { lat: {}, lon: {} } } } }
+      "cards[*].pan": { category: user.financial.credit_card AT_REST }
+      "cards[*].label": { category: user.financial.credit_card AT_REST }
+      "items[*].sku": { category: user.behavior.purchase_history AT_REST }
+      "items[*].lots[*].n": { category: user.behavior.purchase_history AT_REST }
+      tags: { category: user.behavior AT_REST }
+      prefs: { category: user.behavior, whole: true AT_REST }
 roles:
   agent: { claim: roles, has: agent }
 grants:
@@ -82,6 +95,11 @@ grants:
     find_by: [id]
     writes: [nickname, name, email, born, income, address, cards, items, tags, prefs]
 "#;
+    let (at_rest, index) = match kept {
+        "" => (String::new(), ""),
+        mode => (format!(", at_rest: encrypt, encryption: {mode}"), ", index: email_index"),
+    };
+    let head = head.replace(" AT_REST", &at_rest).replace(" INDEX", index);
     format!("{head}    fields: {{ id: show, nickname: show{comma}{fields} }}\n")
 }
 
@@ -126,58 +144,143 @@ fn with(record: &str, name: &str, value: &str) -> Vec<(String, String)> {
 
 async fn start(patching: Patching) -> (Shelf, Gateway) {
     let store = Shelf::start(patching).await;
-    let gateway = Gateway::start(Setup::at(&policy("clear"), store.address()));
+    let gateway = Gateway::start(Setup::at(&policy("clear", ""), store.address()));
     (store, gateway)
 }
 
 /// A token of an agent, with what agents see put in force.
 fn agent(gateway: &Gateway, sight: &str) -> String {
-    gateway.reload(&policy(sight));
+    agent_of(gateway, sight, "")
+}
+
+fn agent_of(gateway: &Gateway, sight: &str, kept: &str) -> String {
+    gateway.reload(&policy(sight, kept));
     gateway.token(&["agent"], &["care"])
+}
+
+/// The record as the store has it once it was moved: sealed where a field can be.
+async fn moved(gateway: &Gateway, record: &str, kept: &str) -> String {
+    if kept.is_empty() {
+        return record.to_owned();
+    }
+    gateway.reload(&policy("clear", "migrating"));
+    let set = Arc::clone(&gateway.shared.policy().sets()[0]);
+    let mut cards = Vec::new();
+    gateway.cards.cards(&[(&person(), "c-1")], &mut cards).await.unwrap();
+    let keys = [cards[0].as_ref().unwrap().keys.clone()];
+    let newest = keys[0].as_ref().unwrap().sealing().unwrap();
+    let conversion = Conversion {
+        set: &set,
+        shape: &Shape::new(&set),
+        stored: record,
+        seals: &RecordSeals::new(&gateway.keys, &set, &keys),
+        people: &[Holder::Known(newest)],
+        way: Move::Encrypt,
+        is_trial: false,
+    };
+    let (mut patch, mut whole) = (Vec::new(), Vec::new());
+    let done = convert(&conversion, &mut patch, &mut whole).unwrap();
+    if done.changes { String::from_utf8(whole).unwrap() } else { record.to_owned() }
+}
+
+/// Reads the record, sends it back as it is and then with another nickname.
+async fn send_back(
+    (store, gateway): (&Shelf, &Gateway),
+    (sight, kept, method): (&str, &str, &str),
+    record: &str,
+) {
+    let token = agent_of(gateway, sight, kept);
+    store.put("c-1", record);
+    let read = call(gateway, "GET", &token, "").await;
+    assert_eq!(read.status, 200, "{sight} {record} {}", read.text());
+    // As a client does: numbers become doubles, strings lose their own escapes.
+    let mut object = read.json();
+    let back = call(gateway, method, &token, &object.to_string()).await;
+    assert_eq!(back.status, 200, "{sight} {kept} {method} {object} {}", back.text());
+    assert_eq!(back.json(), read.json(), "the answer of a write is a read");
+    assert_eq!(store.record("c-1").as_deref(), Some(record));
+    assert!(store.written().is_empty(), "nothing changed, so nothing is written");
+
+    object["nickname"] = json!("new \"name\"");
+    let back = call(gateway, method, &token, &object.to_string()).await;
+    assert_eq!(back.status, 200, "{sight} {kept} {method} {object} {}", back.text());
+    assert_eq!(back.json()["nickname"], "new \"name\"");
+    let after = store.record("c-1").unwrap();
+    let wanted = with(record, "nickname", r#""new \"name\"""#);
+    assert_eq!(members(&after), wanted, "{sight} {kept} {method}");
 }
 
 #[tokio::test]
 async fn one_changed_field_and_the_whole_object_sent_back_change_that_field_alone() {
-    let mut seen = 0;
-    for patching in [Patching::Assigns, Patching::Merges] {
+    for (patching, kept) in [Patching::Assigns, Patching::Merges]
+        .into_iter()
+        .flat_map(|patching| KEPT.map(|kept| (patching, kept)))
+    {
         let (store, gateway) = start(patching).await;
-        for ((sight, _), record) in
-            SIGHTS.iter().flat_map(|sight| RECORDS.iter().map(move |r| (sight, r)))
-        {
-            let token = agent(&gateway, sight);
-            for method in ["PUT", "PATCH"] {
-                store.put("c-1", record);
-                let read = call(&gateway, "GET", &token, "").await;
-                assert_eq!(read.status, 200, "{sight} {record} {}", read.text());
-                // As a client does: numbers become doubles, strings lose their own escapes.
-                let mut object = read.json();
-                let back = call(&gateway, method, &token, &object.to_string()).await;
-                assert_eq!(back.status, 200, "{sight} {method} {object} {}", back.text());
-                assert_eq!(back.json(), read.json(), "the answer of a write is a read");
-                assert_eq!(store.record("c-1").as_deref(), Some(*record));
-                assert!(store.written().is_empty(), "nothing changed, so nothing is written");
-
-                object["nickname"] = json!("new \"name\"");
-                let back = call(&gateway, method, &token, &object.to_string()).await;
-                assert_eq!(back.status, 200, "{sight} {method} {object} {}", back.text());
-                assert_eq!(back.json()["nickname"], "new \"name\"");
-                let after = store.record("c-1").unwrap();
-                let wanted = with(record, "nickname", r#""new \"name\"""#);
-                assert_eq!(members(&after), wanted, "{sight} {method} {patching:?}");
-                seen += 1;
+        for record in RECORDS {
+            let record = moved(&gateway, record, kept).await;
+            for (sight, _) in SIGHTS {
+                for method in ["PUT", "PATCH"] {
+                    send_back((&store, &gateway), (sight, kept, method), &record).await;
+                }
             }
         }
     }
-    assert_eq!(seen, 2 * SIGHTS.len() * RECORDS.len() * 2);
+}
+
+#[tokio::test]
+async fn a_sealed_record_is_the_plain_one_to_a_client_and_keeps_every_envelope_but_one() {
+    let (store, gateway) = start(Patching::Merges).await;
+    for kept in ["migrating", "strict"] {
+        let sealed = moved(&gateway, RECORDS[0], kept).await;
+        let was_sealed =
+            |name: &str| members(&sealed).into_iter().find(|it| it.0 == name).unwrap().1;
+        for name in
+            ["name", "email", "born", "income", "address", "cards", "items", "tags", "prefs"]
+        {
+            assert!(was_sealed(name).contains("pvt1_"), "{name} of {sealed}");
+        }
+        for (sight, field, full) in [
+            ("clear", "income", json!(61234.5)),
+            ("clear", "prefs", json!({ "a": 1 })),
+            ("clear", "tags", json!(["x", "y"])),
+            ("hints", "email", json!("new@mail.example")),
+            ("months", "born", json!("1990-01-02")),
+            ("tokens", "name", json!("Bo")),
+            ("nothing", "name", json!("Bo")),
+        ] {
+            store.put("c-1", RECORDS[0]);
+            let plain = agent_of(&gateway, sight, "");
+            let mut object = call(&gateway, "GET", &plain, "").await.json();
+            let token = agent_of(&gateway, sight, kept);
+            store.put("c-1", &sealed);
+            assert_eq!(call(&gateway, "GET", &token, "").await.json(), object, "{sight} {kept}");
+
+            object[field] = full.clone();
+            let taken = call(&gateway, "PUT", &token, &object.to_string()).await;
+            assert_eq!(taken.status, 200, "{sight} {field} {}", taken.text());
+            let after = store.record("c-1").unwrap();
+            for (name, value) in members(&after) {
+                let changes = name == field || (field, name.as_str()) == ("email", "email_index");
+                assert_eq!(value != was_sealed(&name), changes, "{sight} {field}: {name}");
+                assert!(!changes || value.contains("pvt1_") || value.contains("bi1_"), "{value}");
+            }
+            assert_eq!(members(&after).len(), members(&sealed).len());
+            let all = agent_of(&gateway, "clear", kept);
+            assert_eq!(call(&gateway, "GET", &all, "").await.json()[field], full, "{sight}");
+        }
+    }
 }
 
 #[tokio::test]
 async fn a_typed_client_that_sends_null_for_what_it_was_not_shown_removes_nothing() {
     let (store, gateway) = start(Patching::Merges).await;
-    for (sight, _) in SIGHTS {
-        let token = agent(&gateway, sight);
+    let sights = SIGHTS.iter().flat_map(|(sight, _)| KEPT.map(|kept| (sight, kept)));
+    for (sight, kept) in sights {
+        let record = moved(&gateway, RECORDS[0], kept).await;
+        let token = agent_of(&gateway, sight, kept);
         for method in ["PUT", "PATCH"] {
-            store.put("c-1", RECORDS[0]);
+            store.put("c-1", &record);
             let mut object = call(&gateway, "GET", &token, "").await.json();
             for name in
                 ["name", "email", "born", "income", "address", "cards", "items", "tags", "prefs"]
@@ -190,7 +293,7 @@ async fn a_typed_client_that_sends_null_for_what_it_was_not_shown_removes_nothin
             let back = call(&gateway, method, &token, &object.to_string()).await;
             assert_eq!(back.status, 200, "{sight} {method} {object} {}", back.text());
             let after = store.record("c-1").unwrap();
-            assert_eq!(members(&after), with(RECORDS[0], "nickname", "\"new\""), "{sight}");
+            assert_eq!(members(&after), with(&record, "nickname", "\"new\""), "{sight} {kept}");
         }
     }
 }
