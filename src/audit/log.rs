@@ -157,6 +157,11 @@ impl Log {
         held(&self.handle.shared.checkpoint).clone()
     }
 
+    /// Its name, in every checkpoint.
+    pub(super) fn origin(&self) -> &str {
+        &self.handle.shared.config.origin
+    }
+
     /// The folder it is in.
     pub(super) fn dir(&self) -> &Path {
         &self.handle.shared.config.dir

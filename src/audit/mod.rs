@@ -10,6 +10,7 @@ mod derive;
 mod disk;
 mod entry;
 mod error;
+mod export;
 mod folder;
 mod fields;
 mod frame;
@@ -36,6 +37,10 @@ mod tests;
 pub use self::config::{AuditConfig, Durability};
 pub use self::entry::{Ending, Entry, Kind, MAX_ENTRY_BYTES, Shown, Strength, Verdict};
 pub use self::error::AuditError;
+pub use self::export::{
+    Confirm, ExportConfig, ExportError, ExportMetrics, ExportStatus, Exporter, Format, Receiver,
+    Writer, examine as examine_export,
+};
 pub use self::fields::{FieldView, FieldViews};
 pub use self::gaps::{Gap, GapSearch, Gaps, MAX_GAPS, gaps};
 pub use self::log::{IntentReceipt, Log, Receipt, ReleaseReceipt};

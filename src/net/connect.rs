@@ -66,6 +66,14 @@ impl ClientTls {
         Ok(Self::of(config))
     }
 
+    /// The same for servers that speak something else than HTTP.
+    #[must_use]
+    pub fn without_alpn(self) -> Self {
+        let mut config = Arc::unwrap_or_clone(self.0);
+        config.alpn_protocols.clear();
+        Self(Arc::new(config))
+    }
+
     fn of(mut config: ClientConfig) -> Self {
         config.alpn_protocols = vec![server_tls::ALPN_HTTP1.to_vec()];
         Self(Arc::new(config))
