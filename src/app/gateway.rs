@@ -22,6 +22,7 @@ use crate::authn::AuthnMetrics;
 use crate::authn::NextSettings;
 use crate::catalog::DataSet;
 use crate::clock::Clock;
+use crate::clock::Entropy;
 use crate::clock::SystemClock;
 use crate::clock::SystemEntropy;
 use crate::config::Config;
@@ -44,6 +45,7 @@ use crate::upstream::Store;
 use crate::upstream::UpstreamMetrics;
 
 use super::checks;
+use super::exports::Exports;
 use super::jobs;
 use super::load::Loaded;
 use super::open_log::open_log;
@@ -70,6 +72,7 @@ pub(super) struct Parts {
     registry: Registry,
     clock: Arc<dyn Clock>,
     telemetry: Telemetry,
+    exports: Exports,
 }
 
 /// A running gateway as operators see it.
@@ -81,6 +84,7 @@ pub(super) struct Site {
     jobs: jobs::LongWork,
     keys: KeyRing,
     log: Log,
+    exports: Exports,
     witness: Witness,
     stores: Vec<Arc<Store>>,
     registry: Registry,
@@ -116,7 +120,7 @@ impl Parts {
         let config = &loaded.config;
         refuse_demo_key(&config.keys, trust)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let entropy = Arc::new(SystemEntropy);
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let mut registry = Registry::default();
 
         let keys = KeyRing::open(&config.keys, entropy.clone()).await?;
@@ -162,7 +166,8 @@ impl Parts {
             spans: telemetry.spans(),
         })?;
 
-        let sources = (Arc::clone(&clock), entropy as Arc<_>);
+        let exports = Exports::new(config, &log, (&clock, &entropy), &mut registry)?;
+        let sources = (Arc::clone(&clock), entropy);
         let jobs = jobs::open(state.clone(), sources, (&keys, &cards), jobs::kinds(&shared));
 
         net.register(&mut registry);
@@ -186,6 +191,7 @@ impl Parts {
             registry,
             clock,
             telemetry,
+            exports,
         })
     }
 
@@ -205,7 +211,7 @@ impl Parts {
     /// Starts what runs beside the traffic: health of stores, fresh key sets, jobs,
     /// the end of epochs.
     pub(super) fn watch(
-        &self,
+        &mut self,
         shred_within: Duration,
         tasks: &mut JoinSet<()>,
         drain: &Drain,
@@ -217,6 +223,7 @@ impl Parts {
             tasks.spawn(Arc::clone(store).watch());
         }
         tasks.spawn(self.cards.clone().keep_keys());
+        self.exports.start(tasks);
         let (authenticator, drain) = (self.authenticator.clone(), drain.clone());
         tasks.spawn(async move { authenticator.keep_fresh(drain).await });
         Ok(())
@@ -236,6 +243,7 @@ impl Parts {
             jobs,
             keys,
             log,
+            exports,
             witness,
             stores,
             registry,
@@ -249,6 +257,7 @@ impl Parts {
             jobs,
             keys,
             log,
+            exports,
             witness,
             stores,
             registry,
@@ -413,6 +422,7 @@ impl api::Gateway for Site {
         } else {
             Check::failed("clock", "it shows a time before this program was made")
         });
+        checks.extend(self.exports.checks());
         for issuer in self.authenticator.status() {
             // Tokens of an issuer without keys are refused; those of the others are not.
             checks.push(if issuer.keys == 0 {

@@ -3,6 +3,7 @@
 mod admin;
 mod agreement;
 mod checks;
+mod exports;
 mod files;
 mod fill;
 mod gateway;

@@ -13,6 +13,7 @@ use crate::types::Faults;
 use crate::types::told;
 use crate::upstream;
 
+use super::exports;
 use super::harden;
 use super::load::Loaded;
 use super::root_key;
@@ -30,6 +31,7 @@ impl Loaded {
         root_key::examine(config, &mut faults);
         issuers(config, &mut faults);
         stores(config, &mut faults);
+        exports::examine(config, &mut faults);
         if let Some(files) = &config.gateway.tls
             && let Err(error) = ServerTls::load(files.clone(), Arc::new(SystemClock))
         {

@@ -3,6 +3,7 @@
 //! A [`Config`] that exists is valid. Relative paths are relative to the file. Secrets come only
 //! through `*_file` keys.
 
+mod audit;
 mod auth;
 mod issuer;
 mod keys;
@@ -10,6 +11,8 @@ mod listen;
 mod paths;
 mod store;
 mod telemetry;
+#[cfg(test)]
+mod audit_tests;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +24,7 @@ use std::time::Duration;
 
 use crate::audit::AuditConfig;
 use crate::audit::Durability;
+use crate::audit::ExportConfig;
 use crate::authn::AuthnConfig;
 use crate::keys::KeysConfig;
 use crate::keys::RootProvider;
@@ -54,6 +58,8 @@ pub struct Config {
     pub state: StateConfig,
     /// The log.
     pub audit: AuditConfig,
+    /// Who gets copies of its entries.
+    pub exports: Vec<ExportConfig>,
     /// The keys.
     pub keys: KeysConfig,
     /// How long an older copy of the files may hold the key of somebody who was erased.
@@ -169,8 +175,8 @@ impl Config {
     }
 
     /// Without the log's name, which follows from the tenant.
-    fn audit_settings(&self) -> (&Path, Durability) {
-        (&self.audit.dir, self.audit.durability)
+    fn audit_settings(&self) -> (&Path, Durability, &[ExportConfig]) {
+        (&self.audit.dir, self.audit.durability, &self.exports)
     }
 }
 
@@ -192,7 +198,7 @@ fn read_root(root: &Node, paths: &Paths, faults: &mut Faults) -> Option<Config> 
     }
     let state = map.required("state", faults).and_then(|n| state(n, paths, faults));
     let keys = map.required("keys", faults).and_then(|n| keys::read(n, paths, faults));
-    let audit = map.required("audit", faults).and_then(|n| audit(n, paths, faults));
+    let audit = map.required("audit", faults).and_then(|n| audit::read(n, paths, faults));
     let issuers = map.optional("issuer").map_or_else(Vec::new, |n| issuer::all(n, paths, faults));
     let certificates =
         map.optional("certificate").map_or_else(Vec::new, |n| issuer::certificates(n, faults));
@@ -216,7 +222,8 @@ fn read_root(root: &Node, paths: &Paths, faults: &mut Faults) -> Option<Config> 
 
     let tenant = tenant?;
     let (keys, dir) = (keys?, state.as_ref().map(|(_, dir)| dir.clone())?);
-    let audit = AuditConfig { durability: audit.as_ref()?.1, ..log_config(&audit?.0, &tenant) };
+    let section = audit?;
+    let audit = AuditConfig { durability: section.durability, ..log_config(&section.dir, &tenant) };
     Some(Config {
         policies: policies?,
         organisation: organisation.unwrap_or_default(),
@@ -224,6 +231,7 @@ fn read_root(root: &Node, paths: &Paths, faults: &mut Faults) -> Option<Config> 
         admin: admin?,
         state: state?.0,
         audit,
+        exports: section.exports,
         shred_within: keys.shred_within,
         keys: keys.into_config(dir, tenant),
         authn: AuthnConfig { issuers, certificates },
@@ -272,16 +280,6 @@ fn state(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<(StateConfig
     let folder = paths.join(folder);
     let keys = folder.parent().unwrap_or(Path::new("")).join("keys");
     Some((StateConfig::Sled { path: folder }, keys))
-}
-
-fn audit(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<(PathBuf, Durability)> {
-    let mut map = MapReader::new(node, "`[audit]`", faults)?;
-    let dir = map.required("dir", faults).and_then(|n| paths.read(n, faults));
-    let durability = map.optional("durability").map_or(Some(Durability::Strict), |n| {
-        n.word("durability", Durability::parse, &["strict", "batched"], faults)
-    });
-    map.finish(faults);
-    Some((dir?, durability?))
 }
 
 /// The log's name is in every checkpoint, for ever the same.

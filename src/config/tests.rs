@@ -15,7 +15,7 @@ use crate::net::ClientIdentity;
 use crate::upstream::Bearer;
 
 /// The smallest file that works.
-const GOOD: &str = r#"privet = "config/v1"
+pub(super) const GOOD: &str = r#"privet = "config/v1"
 policies = "policies"
 tenant = "shop-example"
 [gateway]
@@ -42,14 +42,14 @@ kind = "http"
 urls = ["http://127.0.0.1:7001"]
 "#;
 
-fn read(text: &str) -> (Option<Config>, Faults) {
+pub(super) fn read(text: &str) -> (Option<Config>, Faults) {
     let mut faults = Faults::new();
     let file = Arc::new(SourceFile { name: "etc/privet.toml".into(), text: text.into() });
     let config = Config::read(&file, &mut faults);
     (config, faults)
 }
 
-fn faults_of(text: &str) -> String {
+pub(super) fn faults_of(text: &str) -> String {
     let (config, faults) = read(text);
     assert_eq!(config.is_none(), faults.has_errors());
     faults.into_sorted().iter().fold(String::new(), |mut out, fault| {
