@@ -24,6 +24,7 @@ use crate::types::doc::closest;
 use super::args::{AuditCommand, AuditFolder, Rows, SearchArgs};
 use super::check;
 use super::exit::{Exit, Failure, data, tell};
+use super::export;
 use super::gaps;
 use super::proof;
 use super::time;
@@ -35,6 +36,7 @@ pub(super) fn run(command: &AuditCommand) -> Result<(), Failure> {
             proof::consistency(folder, (old, new.as_deref()), output.as_deref())
         }
         AuditCommand::Gaps(wish) => gaps::run(wish),
+        AuditCommand::Export(wish) => export::run(wish),
         AuditCommand::Prove { index, folder, output } => {
             proof::prove(folder, *index, output.as_deref())
         }

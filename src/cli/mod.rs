@@ -7,6 +7,7 @@ mod audit;
 mod check;
 mod demo;
 mod exit;
+mod export;
 mod gaps;
 mod init;
 mod job;

@@ -15,6 +15,7 @@ mod backfill;
 mod command_line;
 mod delivery;
 mod go_verifier;
+mod exports;
 mod full_disk;
 mod harness;
 mod idle;

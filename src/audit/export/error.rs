@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::audit::SearchError;
 use crate::net::NetError;
 
 /// Why an export does not come on. It tries again by itself.
@@ -61,6 +62,12 @@ pub enum ExportError {
     /// The connection broke.
     #[error("the connection to the receiver broke")]
     Broken(#[source] io::Error),
+    /// The log could not be read.
+    #[error(transparent)]
+    Search(#[from] SearchError),
+    /// What was exported could not be written.
+    #[error("the entries could not be written")]
+    Write(#[source] io::Error),
     /// A thread of the export was ended.
     #[error("the task of the export was ended")]
     Ended,
@@ -70,8 +77,8 @@ impl ExportError {
     /// What happened, without names of hosts and files: for pages that anybody may read.
     pub(super) fn word(&self) -> String {
         let word = match self {
-            Self::Damaged { .. } => "an entry cannot be read",
-            Self::File { .. } => "a file cannot be written",
+            Self::Damaged { .. } | Self::Search(_) => "an entry cannot be read",
+            Self::File { .. } | Self::Write(_) => "a file cannot be written",
             Self::Place { .. } => "its place is damaged",
             Self::Shorter { .. } => "the log is shorter than what was exported",
             Self::Net(_) => "the receiver cannot be reached",

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::audit::Format;
+
 use super::ConfigArgs;
 
 #[derive(Debug, Subcommand)]
@@ -48,6 +50,8 @@ pub(in crate::cli) enum AuditCommand {
     /// Lists times the log does not account for: silence without a stop, a start without a stop
     /// before it, a clock that went back. Exit code 5 when there is one.
     Gaps(GapArgs),
+    /// Writes entries for other programs, from the folder alone: JSONL, CSV or OCSF.
+    Export(ExportArgs),
     /// Lists entries, the newest last.
     Search(SearchArgs),
 }
@@ -127,4 +131,42 @@ pub(in crate::cli) enum Rows {
     Json,
     /// One JSON object a line.
     Jsonl,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(in crate::cli) struct ExportArgs {
+    #[command(flatten)]
+    pub(in crate::cli) folder: AuditFolder,
+    /// How to write them.
+    #[arg(long, value_enum, default_value_t = ExportFormat::Jsonl)]
+    pub(in crate::cli) format: ExportFormat,
+    /// Only entries at or after this time, such as 2026-11-21T09:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub(in crate::cli) from: Option<String>,
+    /// Only entries before this time.
+    #[arg(long, value_name = "TIME")]
+    pub(in crate::cli) until: Option<String>,
+    /// The file to write; standard output without.
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(in crate::cli) enum ExportFormat {
+    /// A JSON object a line: the entry as the log has it, and its index.
+    Jsonl,
+    /// A line of values, safe to open in a spreadsheet.
+    Csv,
+    /// An OCSF event a line, of the class API Activity (6003).
+    Ocsf,
+}
+
+impl From<ExportFormat> for Format {
+    fn from(format: ExportFormat) -> Self {
+        match format {
+            ExportFormat::Jsonl => Self::Jsonl,
+            ExportFormat::Csv => Self::Csv,
+            ExportFormat::Ocsf => Self::Ocsf,
+        }
+    }
 }

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(super) use self::audit::{AuditCommand, AuditFolder, GapArgs, Rows, SearchArgs};
+pub(super) use self::audit::{AuditCommand, AuditFolder, ExportArgs, GapArgs, Rows, SearchArgs};
 pub(super) use self::job::JobCommand;
 pub(super) use self::key::{KeyCommand, RotateCommand};
 pub(super) use self::operator::OperatorCommand;
