@@ -5,6 +5,7 @@ mod cards;
 mod checks;
 mod host;
 mod jobs;
+mod key_status;
 mod mfa;
 mod operators;
 mod reidentify;
@@ -15,6 +16,7 @@ mod totp;
 
 pub use self::checks::Check;
 pub use self::jobs::job_entry;
+pub use self::key_status::keys_page;
 pub use self::mfa::Mfa;
 pub use self::operators::{Operator, OperatorRole, Operators, OperatorsError};
 pub use self::rotation::{ROTATE_EPOCH, ROTATE_ROOT, ROTATE_SUBJECT};

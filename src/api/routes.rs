@@ -1,6 +1,7 @@
 //! The paths of the admin listener and who may use them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -39,6 +40,7 @@ use super::cards;
 use super::checks;
 use super::host;
 use super::jobs;
+use super::key_status;
 use super::mfa;
 use super::mfa::Mfa;
 use super::reidentify;
@@ -81,6 +83,8 @@ pub struct Admin {
     pub keys: KeyRing,
     /// Whose keys are to be replaced.
     pub rotation: Arc<RotateSubject>,
+    /// How soon an erasure must be beyond recall.
+    pub shred_within: Duration,
     /// The second factors of operators.
     pub mfa: Mfa,
     /// Every change is recorded before it is made.
@@ -103,6 +107,7 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/jobs/{id}/report", get(jobs::report))
         .route("/api/v1/jobs/{id}/approve", post(jobs::approve))
         .route("/api/v1/jobs/{id}/cancel", post(jobs::cancel))
+        .route("/api/v1/keys", get(key_status::show))
         .route("/api/v1/keys/rotate/epoch", post(rotation::epoch))
         .route("/api/v1/keys/rotate/root", post(rotation::root))
         .route("/api/v1/keys/rotate/subject", post(rotation::subject))

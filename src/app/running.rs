@@ -99,7 +99,7 @@ impl Running {
         let site = parts.into_site(&loaded, operators, tls, (&drain, handed_over));
         let admin_drain = Drain::new();
         let sockets = admin_sockets(&config.admin.listen, inherited)?;
-        let admin = serve_admin(sockets, &site, &admin_drain, &mut tasks)?;
+        let admin = serve_admin(sockets, (&site, config.shred_within), &admin_drain, &mut tasks)?;
         let addresses = Addresses { gateway, admin };
         let log = site.log().clone();
         let witness = site.witness();
@@ -219,7 +219,7 @@ async fn start_workers(
 
 fn serve_admin(
     sockets: Vec<Bound>,
-    site: &Arc<Site>,
+    (site, shred_within): (&Arc<Site>, Duration),
     drain: &Drain,
     tasks: &mut JoinSet<()>,
 ) -> Result<SocketAddr, StartError> {
@@ -228,6 +228,7 @@ fn serve_admin(
         cards: site.cards().clone(),
         jobs: site.jobs().jobs.clone(),
         rotation: Arc::clone(&site.jobs().rotation),
+        shred_within,
         mfa: site.mfa(),
         keys: site.keys().clone(),
         log: site.log().clone(),

@@ -338,7 +338,7 @@ fn progress(job: &Value) -> String {
 }
 
 /// `45s`, `12m 05s`, `3h 20m`.
-fn span(seconds: u64) -> String {
+pub(super) fn span(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds}s"),
         60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),

@@ -12,6 +12,7 @@ mod gaps;
 mod init;
 mod job;
 mod key;
+mod key_status;
 mod log;
 mod operator;
 mod pages;
@@ -57,6 +58,9 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Key(KeyCommand::Init(at)) => key::init(&at.config),
         Command::Key(KeyCommand::Passphrase { new_passphrase_file, config }) => {
             key::passphrase(&config.config, &new_passphrase_file)
+        }
+        Command::Key(KeyCommand::Status { offline, output, admin }) => {
+            key_status::run(offline, output, &admin)
         }
         Command::Key(KeyCommand::Rotate(command)) => rotate::run(command),
         Command::Man => pages::man(),

@@ -41,6 +41,17 @@ pub enum RootProvider {
     Pkcs11(HardwareToken),
 }
 
+impl RootProvider {
+    /// Its word in privet.toml.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::File { .. } => "file",
+            Self::OpenBao(_) => "openbao",
+            Self::Pkcs11(_) => "pkcs11",
+        }
+    }
+}
+
 /// Where a transit engine is, and its key.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct OpenBao {

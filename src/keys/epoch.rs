@@ -156,6 +156,10 @@ pub(super) struct Epochs {
     closed: AtomicBool,
     /// One roll at a time.
     pub(super) rolling: Mutex<()>,
+    /// How many rows it has copied.
+    pub(super) copied: AtomicU64,
+    /// One count of all rows at a time.
+    pub(super) counting: Mutex<()>,
 }
 
 /// The epoch in force, for as long as this is held.
@@ -185,6 +189,8 @@ impl Epochs {
             changes: Gate::new(()),
             closed: AtomicBool::new(false),
             rolling: Mutex::new(()),
+            copied: AtomicU64::new(0),
+            counting: Mutex::new(()),
         }
     }
 

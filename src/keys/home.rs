@@ -217,7 +217,7 @@ fn numbers(dir: &Path) -> Result<Vec<u32>, KeysError> {
 }
 
 /// The file that names the epoch in force.
-fn current_file(dir: &Path) -> PathBuf {
+pub(super) fn current_file(dir: &Path) -> PathBuf {
     dir.join("current")
 }
 

@@ -24,7 +24,7 @@ use crate::crypto::Secret;
 use crate::types::DomainId;
 use crate::types::SubjectToken;
 
-#[derive(Clone, Copy, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Mood {
     Well,
     Sealed,
@@ -211,6 +211,8 @@ async fn keys_lock_when_there_is_no_word_and_open_again_when_there_is() {
             let refused = kept.name(id).await.unwrap_err();
             assert!(matches!(refused, KeysError::Unavailable), "{refused}");
         }
+        let told = kept.ring.status().await.unwrap();
+        assert!(told.locked && told.fault.is_some(), "{mood:?}");
         at(Instant::now(), 3 * CACHED).await;
         assert!(kept.is_wiped(), "however long it takes");
         if mood == Mood::Silent {
@@ -220,6 +222,8 @@ async fn keys_lock_when_there_is_no_word_and_open_again_when_there_is() {
         kept.root.is(Mood::Well);
         at(Instant::now(), Duration::from_secs(6)).await;
         assert!(kept.ring.is_usable() && !kept.is_wiped());
+        let told = kept.ring.status().await.unwrap();
+        assert!(!told.locked && told.fault.is_none(), "{mood:?}");
         assert_eq!(kept.changes(), [LockChange::Locked, LockChange::Unlocking]);
         assert_eq!(kept.ring.metrics().locked.get(), 0);
         assert_eq!(kept.name("a").await.unwrap(), name);

@@ -31,6 +31,7 @@ mod root;
 mod rotate;
 mod seals;
 mod slots;
+mod status;
 mod subject_keys;
 mod values;
 
@@ -49,6 +50,8 @@ mod row_tests;
 #[cfg(test)]
 mod shape_tests;
 #[cfg(test)]
+mod status_tests;
+#[cfg(test)]
 pub(crate) mod tests;
 
 pub use self::config::{HardwareToken, KeysConfig, OpenBao, RootProvider};
@@ -65,4 +68,5 @@ pub use self::renew::Renewed;
 pub use self::ring::KeyRing;
 pub use self::roll::Rolled;
 pub use self::seals::{RecordSeals, SubjectKeys};
+pub use self::status::{KeyCounts, KeysStatus, LedgerStatus};
 pub use self::subject_keys::{Held, RecordKey, Subject};

@@ -281,7 +281,7 @@ impl fmt::Debug for KeyRing {
 }
 
 /// The ledger of tombstones, outside the folders of epochs.
-fn ledger_file(config: &KeysConfig) -> PathBuf {
+pub(super) fn ledger_file(config: &KeysConfig) -> PathBuf {
     config.dir.join("tombstones")
 }
 

@@ -75,6 +75,7 @@ impl KeyRing {
         let (entropy, home) = (self.0.entropy.as_ref(), &self.0.home);
         let old = self.0.epochs.current();
         let number = old.number.checked_add(1).ok_or(KeysError::Epoch { epoch: old.number })?;
+        self.0.epochs.copied.store(0, Ordering::SeqCst);
         // What an earlier roll could not destroy.
         home.destroy_others(old.number, entropy).await?;
         let mut copy = Copy { ring: self, old: &old, copied: 0, progress };
@@ -112,14 +113,20 @@ impl KeyRing {
     /// the one before it has been destroyed.
     pub(super) async fn read_covered(&self) -> Result<(), KeysError> {
         let epoch = self.0.epochs.current();
-        let found = epoch.engine.get(COVERED).await.map_err(KeysError::State)?;
-        let covered = match found {
-            Some(found) => found.value.as_slice().try_into().map_err(|_| KeysError::Row)?,
-            None => [0; 8],
-        };
-        epoch.covered.store(u64::from_be_bytes(covered), Ordering::SeqCst);
+        let covered = covered(&epoch.engine).await?;
+        epoch.covered.store(covered, Ordering::SeqCst);
         Ok(())
     }
+}
+
+/// How many tombstones these subject keys are beyond.
+pub(super) async fn covered(engine: &Engine) -> Result<u64, KeysError> {
+    let found = engine.get(COVERED).await.map_err(KeysError::State)?;
+    let count = match found {
+        Some(found) => found.value.as_slice().try_into().map_err(|_| KeysError::Row)?,
+        None => [0; 8],
+    };
+    Ok(u64::from_be_bytes(count))
 }
 
 /// A roll under way.
@@ -180,6 +187,7 @@ impl Copy<'_> {
             put(&new.engine, tx).await?;
             ring.0.steps.done().await;
             self.copied += u64::try_from(page.items.len()).unwrap_or(0);
+            ring.0.epochs.copied.store(self.copied, Ordering::SeqCst);
             (self.progress)(self.copied);
             // After each page, so that the list of changes never grows beyond what is kept of it.
             seen = self.catch_up(new, seen).await?;

@@ -8,24 +8,25 @@ use serde_json::Value;
 
 use crate::command_line::post;
 use crate::harness::{Gateway, Site, Store, get, privet};
+use crate::keys::wait;
 
 const ID: &str = "eva-4711-unmistakable";
 
 /// Runs a command to its end: its exit code, and all it said.
-fn run(dir: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+pub(crate) fn run(dir: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     let out = privet(dir, arguments);
     let said = [out.stdout, out.stderr].concat();
     (out.status.code(), String::from_utf8(said).unwrap())
 }
 
-fn json(dir: &Path, arguments: &[&str]) -> Value {
+pub(crate) fn json(dir: &Path, arguments: &[&str]) -> Value {
     let out = privet(dir, &[arguments, &["--output", "json"]].concat());
     assert!(out.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
     serde_json::from_slice(&out.stdout).unwrap()
 }
 
 /// Adds an operator, keeps their token in a file, and has the gateway read its operators.
-fn add(site: &Site, gateway: &Gateway, name: &str, file: &str) {
+pub(crate) fn add(site: &Site, gateway: &Gateway, name: &str, file: &str) {
     let out = privet(&site.dir(), &["operator", "add", name, "--role", "officer"]);
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let path = site.dir().join(file);
@@ -104,6 +105,9 @@ fn an_epoch_is_replaced_once_another_operator_agrees_and_over_two_kills() {
     let folder = |name: &str| site.dir().join("data/keys").join(name).exists();
     assert_eq!((folder("epoch-1"), folder("epoch-2")), (false, true));
     assert_eq!(read(&gateway, &token), 200);
+    // The log is searched as far as its last checkpoint.
+    let is_done = |(reason, _): &(String, Value)| reason == "job_done";
+    wait("the end of the job in the log", || noted(&site, id).iter().any(is_done));
     let noted = noted(&site, id);
     let reasons: Vec<&str> = noted.iter().map(|(reason, _)| reason.as_str()).collect();
     assert_eq!(&reasons[..2], ["job_requested", "job_approved"], "{reasons:?}");

@@ -20,6 +20,7 @@ mod full_disk;
 mod harness;
 mod idle;
 mod jobs;
+mod keys;
 mod kill9;
 mod memory;
 mod operation;

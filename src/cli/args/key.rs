@@ -19,6 +19,18 @@ pub(in crate::cli) enum KeyCommand {
         #[command(flatten)]
         config: ConfigArgs,
     },
+    /// Shows what keys there are, their epoch, and what is done with them; no key and no person.
+    /// Exit code 1 when the root key opens nothing.
+    Status {
+        /// Read the folder of keys of a gateway that does not run, instead of asking one.
+        #[arg(long, conflicts_with_all = ["token_file", "totp"])]
+        offline: bool,
+        /// How to show it.
+        #[arg(long, value_enum, default_value_t = Shape::Table)]
+        output: Shape,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
     /// Puts a new key in the place of one that the running gateway uses.
     #[command(subcommand)]
     Rotate(RotateCommand),

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use serde_json::Value;
@@ -60,6 +61,7 @@ pub(super) async fn start(gateway: &Gateway, operators: &str, clock: Arc<dyn Clo
         jobs: Jobs::new(state.clone(), sources, Kinds::default(), JobsConfig::default()),
         keys: gateway.keys.clone(),
         rotation: Arc::new(RotateSubject::new(gateway.cards.clone())),
+        shred_within: Duration::from_secs(3_600),
         mfa: Mfa::new(state, clock),
         log: gateway.log.clone(),
         operators: Arc::new(ArcSwap::from_pointee(Operators::parse(operators).unwrap())),
