@@ -168,11 +168,13 @@ impl Admin {
     }
 }
 
-/// An entry about a job, which names the operators by their tokens.
+/// An entry about a job: what it is to do, and the operators by their tokens.
 pub fn job_entry(keys: &KeyRing, job: &Job) -> Entry {
     let mut entry = Entry::new(Kind::Admin);
     entry.facts.insert("job".into(), job.id.as_str().into());
     entry.facts.insert("kind".into(), Arc::clone(&job.kind));
+    // What was asked for is what was approved and what was done: arguments hold no value and no id.
+    entry.facts.insert("args".into(), job.args.to_string().into());
     let people = [
         ("requested_by", Some(&job.requested_by)),
         ("approved_by", job.approved_by.as_ref()),

@@ -194,7 +194,8 @@ impl KeyRing {
         }
     }
 
-    fn is_dead(&self, pending: &PendingKey) -> bool {
+    /// Whether nobody may claim it any more.
+    pub(super) fn is_dead(&self, pending: &PendingKey) -> bool {
         self.0.clock.now().ms_since(Timestamp::from_unix_ms(pending.made_ms)) >= PENDING_MS
     }
 }

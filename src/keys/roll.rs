@@ -237,7 +237,7 @@ impl Copy<'_> {
         let carried = if let Some(record) = person(key) {
             self.is_alive(&record).then(|| self.subject(new, &record, value)).transpose()?
         } else if let Some(kid) = kid_of(key) {
-            Some(self.pending(new, kid, value)?)
+            self.pending(new, kid, value)?
         } else if key.starts_with(KIDS) {
             let owner = owner(value).ok_or(KeysError::Row)?;
             self.is_alive(&owner).then(|| value.to_vec())
@@ -298,13 +298,18 @@ impl Copy<'_> {
         self.old.domains().into_iter().find(opens).ok_or(KeysError::Record(RecordFault::Unsealable))
     }
 
+    /// A key that waits for its person, wrapped by the new epoch; nothing of one that has died:
+    /// it ends with the old one.
     fn pending(
         &self,
         new: &Epoch,
         kid: crate::crypto::Kid,
         value: &[u8],
-    ) -> Result<Vec<u8>, KeysError> {
+    ) -> Result<Option<Vec<u8>>, KeysError> {
         let pending = PendingKey::decode(value).map_err(KeysError::Record)?;
+        if self.ring.is_dead(&pending) {
+            return Ok(None);
+        }
         if pending.epoch != self.old.number {
             return Err(KeysError::Epoch { epoch: pending.epoch });
         }
@@ -314,7 +319,7 @@ impl Copy<'_> {
         let place = (new.number, pending.made_ms, pending.set.as_str());
         let wrapped =
             PendingKey::wrap(&key, place, (&*new.pending()?, tenant), &self.ring.hedge()?);
-        Ok(wrapped.map_err(KeysError::Record)?.encode())
+        Ok(Some(wrapped.map_err(KeysError::Record)?.encode()))
     }
 }
 

@@ -60,6 +60,20 @@ async fn a_pending_key_is_linked_once() {
     assert!(ring.link(living, &b).await.unwrap());
 }
 
+#[tokio::test]
+async fn a_dead_key_ends_with_its_epoch_and_a_living_one_does_not() {
+    let (ring, clock) = ephemeral();
+    let domain = person();
+    ring.pending_create("s", 1).await.unwrap();
+    clock.advance_ms(24 * 3_600 * 1_000);
+    let living = ring.pending_create("s", 1).await.unwrap()[0].kid;
+    assert_eq!(counts(&ring).await.1, 2, "nobody has swept");
+    ring.roll(|_| {}).await.unwrap();
+    assert_eq!(counts(&ring).await.1, 1, "the next epoch never held the dead one");
+    assert_eq!(ring.sweep_pending().await.unwrap(), 0);
+    assert!(ring.link(living, &ring.subject(&domain, "a")).await.unwrap());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_many_who_claim_one_key_one_has_it() {
     let (ring, _) = ephemeral();

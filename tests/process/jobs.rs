@@ -113,6 +113,8 @@ fn an_epoch_is_replaced_once_another_operator_agrees_and_over_two_kills() {
     assert_eq!(&reasons[..2], ["job_requested", "job_approved"], "{reasons:?}");
     assert_eq!(reasons.iter().filter(|reason| **reason == "job_done").count(), 1, "{reasons:?}");
     assert_eq!(reasons.last(), Some(&"job_done"), "{reasons:?}");
+    // Each says what it was that was asked for, approved and done.
+    assert!(noted.iter().all(|(_, facts)| facts["args"] == r#"{"from":1}"#), "{noted:?}");
     let facts = &noted.last().unwrap().1;
     assert_eq!(facts["requested_by"].as_str().unwrap().len(), 32);
     assert_ne!(facts["requested_by"], facts["approved_by"]);
