@@ -70,9 +70,9 @@ struct SetOptOut {
 }
 
 /// A person, read from a body.
-struct Subject {
-    domain: DomainId,
-    id: SubjectId,
+pub(super) struct Subject {
+    pub(super) domain: DomainId,
+    pub(super) id: SubjectId,
 }
 
 /// Shows a card. Asking makes none: nothing is known of a person who was never met.
@@ -202,7 +202,11 @@ pub(super) async fn erase_key(
 
 impl Subject {
     /// The domain may be left out where the policy has but one.
-    fn read(policy: &PolicySet, domain: Option<&str>, id: &str) -> Result<Self, Refused> {
+    pub(super) fn read(
+        policy: &PolicySet,
+        domain: Option<&str>,
+        id: &str,
+    ) -> Result<Self, Refused> {
         let domains = policy.domains();
         let domain = match (domain, domains.first()) {
             (Some(domain), _) => known("domain", "no data set uses it", domain, &domains)?,
@@ -263,7 +267,7 @@ impl Admin {
     }
 }
 
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refused> {
+pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refused> {
     // serde's text names members and types of our own, and a value only where it is not a string.
     serde_json::from_slice(body).map_err(|e| match e.classify() {
         serde_json::error::Category::Data => wrong("the body lacks a member, or has a wrong one"),
@@ -295,11 +299,11 @@ fn listed(names: &BTreeSet<&str>) -> String {
     if names.is_empty() { "it has none".to_owned() } else { format!("known: {}", names.join(", ")) }
 }
 
-fn wrong(detail: impl Into<String>) -> Refused {
+pub(super) fn wrong(detail: impl Into<String>) -> Refused {
     Refused::new(ProblemKind::BadRequest, detail)
 }
 
-fn state(error: &SubjectsError) -> Refused {
+pub(super) fn state(error: &SubjectsError) -> Refused {
     if error.is_locked() {
         return Refused::locked();
     }
@@ -329,7 +333,7 @@ fn erased(done: &Destroyed, provider: &str, was_erased: bool) -> Value {
     page
 }
 
-fn about(card: &Card) -> Entry {
+pub(super) fn about(card: &Card) -> Entry {
     let mut entry = Entry::new(Kind::Admin);
     entry.subjects.push(card.token);
     entry
@@ -360,5 +364,5 @@ fn page(card: &Card) -> Value {
     })
 }
 
-const UNKNOWN: &str = "nothing is known about that id";
+pub(super) const UNKNOWN: &str = "nothing is known about that id";
 const LONGEST_NAME: usize = 64;

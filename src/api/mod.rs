@@ -1,6 +1,8 @@
 //! Admin listener: operators, health, readiness, metrics, subject cards, jobs, reload.
 
+mod accesses;
 mod answer;
+mod audit;
 mod cards;
 mod checks;
 mod host;

@@ -34,8 +34,10 @@ use super::Check;
 use super::Operator;
 use super::OperatorRole;
 use super::Operators;
+use super::accesses;
 use super::answer::Refused;
 use super::answer::json;
+use super::audit;
 use super::cards;
 use super::checks;
 use super::host;
@@ -101,6 +103,7 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(status))
         .route("/api/v1/reload", post(reload))
+        .route("/api/v1/audit", get(audit::search))
         .route("/api/v1/operator/verify", post(mfa::verify))
         .route("/api/v1/jobs", get(jobs::list))
         .route("/api/v1/jobs/{id}", get(jobs::show))
@@ -116,6 +119,7 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/reidentifications/{id}/show", post(reidentify::show))
         .route("/api/v1/stores/backfill", post(stores::backfill))
         .route("/api/v1/subjects/show", post(cards::show))
+        .route("/api/v1/subjects/accesses", post(accesses::list))
         .route("/api/v1/subjects/status", post(cards::set_status))
         .route("/api/v1/subjects/consent", post(cards::set_consent))
         .route("/api/v1/subjects/opt-out", post(cards::set_opt_out))

@@ -219,6 +219,7 @@ impl Parts {
         jobs::run(&self.jobs.jobs, (&self.keys, &self.log), tasks, drain)?;
         let shredder = Shredder::new(self.keys.clone(), self.clock(), shred_within);
         tasks.spawn(shredder.run());
+        tasks.spawn(self.log.clone().keep_index());
         for store in &self.stores {
             tasks.spawn(Arc::clone(store).watch());
         }

@@ -255,6 +255,12 @@ impl Entry {
         }
     }
 
+    /// Whether records left and nobody is named: statistics, files, and data sets whose people are
+    /// not told apart.
+    pub fn is_nameless_release(&self) -> bool {
+        self.kind == Kind::Release && self.subjects.is_empty() && self.records != Some(0)
+    }
+
     /// The one written form: JSON without spaces, names in order, at most [`MAX_ENTRY_BYTES`].
     pub fn to_bytes(&self) -> Result<Vec<u8>, AuditError> {
         let mut bytes =

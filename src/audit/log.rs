@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
 
+use tokio::sync::Semaphore;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -165,6 +166,28 @@ impl Log {
     /// The folder it is in.
     pub(super) fn dir(&self) -> &Path {
         &self.handle.shared.config.dir
+    }
+
+    /// Bytes of the disk that it leaves free.
+    pub(super) fn min_free_bytes(&self) -> u64 {
+        self.handle.shared.config.min_free_bytes
+    }
+
+    /// Reads what is published, away from the threads that answer, two at a time. `None` when the
+    /// work was lost.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Path) -> T + Send + 'static,
+    ) -> Option<T> {
+        static READERS: Semaphore = Semaphore::const_new(2);
+        let reader = READERS.acquire().await.ok()?;
+        let dir = self.dir().to_owned();
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work(&dir);
+            drop(reader);
+            done
+        });
+        done.await.ok()
     }
 
     /// Waits until everything recorded so far is on disk and under a published checkpoint.

@@ -28,6 +28,10 @@ pub struct AuditMetrics {
     pub size: Gauge<i64, AtomicI64>,
     /// Entries under the last published checkpoint.
     pub checkpoint_size: Gauge<i64, AtomicI64>,
+    /// Entries that have an index.
+    pub indexed: Gauge<i64, AtomicI64>,
+    /// Times the index could not be made.
+    pub index_failures: Counter<u64, AtomicU64>,
     /// When the last checkpoint was published, in seconds since the Unix epoch.
     pub checkpoint_time: Gauge<i64, AtomicI64>,
     /// 1 when entries are accepted, else 0.
@@ -47,6 +51,8 @@ impl AuditMetrics {
             size: Gauge::default(),
             checkpoint_size: Gauge::default(),
             checkpoint_time: Gauge::default(),
+            indexed: Gauge::default(),
+            index_failures: Counter::default(),
             writable: Gauge::default(),
         }
     }
@@ -66,6 +72,9 @@ impl AuditMetrics {
         to.register("checkpoint_size", help, self.checkpoint_size.clone());
         let help = "Unix time of the last published checkpoint";
         to.register("checkpoint_timestamp_seconds", help, self.checkpoint_time.clone());
+        to.register("indexed", "Audit entries that have an index", self.indexed.clone());
+        let help = "Times the index of the audit log could not be made";
+        to.register("index_failures", help, self.index_failures.clone());
         to.register("writable", "Whether audit entries are accepted", self.writable.clone());
     }
 }

@@ -6,6 +6,7 @@
 
 mod committer;
 mod config;
+mod cursor;
 mod derive;
 mod disk;
 mod entry;
@@ -18,12 +19,15 @@ mod frame;
 pub mod fuzz;
 mod gaps;
 mod history;
+mod index;
 mod journal;
 mod log;
 mod metrics;
 mod open;
+mod page;
 mod proof;
 mod publisher;
+mod query;
 mod search;
 mod shared;
 mod token;
@@ -35,6 +39,7 @@ mod words;
 mod tests;
 
 pub use self::config::{AuditConfig, Durability};
+pub use self::cursor::{CursorError, Order, cursor_behind};
 pub use self::entry::{Ending, Entry, Kind, MAX_ENTRY_BYTES, Shown, Strength, Verdict};
 pub use self::error::AuditError;
 pub use self::export::{
@@ -43,11 +48,14 @@ pub use self::export::{
 };
 pub use self::fields::{FieldView, FieldViews};
 pub use self::gaps::{Gap, GapSearch, Gaps, MAX_GAPS, gaps};
+pub use self::index::{IndexError, ReindexError, Reindexed, reindex};
 pub use self::log::{IntentReceipt, Log, Receipt, ReleaseReceipt};
 pub use self::metrics::AuditMetrics;
+pub use self::page::{MOST_ROWS, Page, Wish, page};
 pub use self::proof::{
     ProofError, Proven, check_consistency, check_inclusion, prove, prove_consistency,
 };
+pub use self::query::{FILTER_NAMES, FilterError, moment};
 pub use self::search::{Filter, Search, SearchError, search};
 pub use self::token::{ActorToken, parse_subject_token};
 pub use self::verify::{Verified, VerifyError, verify};

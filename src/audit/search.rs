@@ -7,7 +7,9 @@ use std::sync::Arc;
 use crate::crypto::note::Checkpoint;
 use crate::protocol::tlog;
 use crate::protocol::tlog::Tile;
+use crate::types::CategoryId;
 use crate::types::DataSetId;
+use crate::types::Level;
 use crate::types::PurposeId;
 use crate::types::RoleId;
 use crate::types::StoreId;
@@ -15,8 +17,11 @@ use crate::types::SubjectToken;
 use crate::types::Timestamp;
 
 use super::ActorToken;
+use super::CursorError;
 use super::Entry;
+use super::FieldView;
 use super::Kind;
+use super::Shown;
 use super::Verdict;
 use super::folder::Folder;
 use super::token::with_hex;
@@ -40,12 +45,20 @@ pub struct Filter {
     pub store: Option<StoreId>,
     /// From this data set.
     pub data_set: Option<DataSetId>,
+    /// With a field of this category.
+    pub category: Option<CategoryId>,
+    /// With a field of this level; when a category is asked for as well, the same field.
+    pub level: Option<Level>,
+    /// With a field in this form; when a category or a level is asked for as well, the same field.
+    pub view: Option<Shown>,
     /// With this decision.
     pub decision: Option<Verdict>,
     /// Of the call with this id, or with this decision id.
     pub request_id: Option<String>,
     /// About this subject, perhaps among others.
     pub subject: Option<SubjectToken>,
+    /// Records left and nobody is named.
+    pub nameless: bool,
 }
 
 impl Filter {
@@ -66,13 +79,25 @@ impl Filter {
             && is(self.purpose.as_ref(), entry.purpose.as_ref())
             && is(self.store.as_ref(), entry.store.as_ref())
             && is(self.data_set.as_ref(), entry.data_set.as_ref())
+            && self.matches_fields(entry)
+            && (!self.nameless || entry.is_nameless_release())
             && is(self.decision.as_ref(), entry.decision.as_ref())
             && self.request_id.as_ref().is_none_or(id)
             && self.subject.is_none_or(|subject| entry.subjects.contains(&subject))
     }
 
+    fn matches_fields(&self, entry: &Entry) -> bool {
+        let is_wanted = |field: &FieldView| {
+            self.category.as_ref().is_none_or(|category| field.category == *category)
+                && self.level.is_none_or(|level| field.level == level)
+                && self.view.is_none_or(|view| field.view == view)
+        };
+        let asks = self.category.is_some() || self.level.is_some() || self.view.is_some();
+        !asks || entry.fields.iter().any(is_wanted)
+    }
+
     /// Texts an entry cannot lack if it matches: they are looked for before it is read.
-    fn needles(&self) -> Vec<memchr::memmem::Finder<'static>> {
+    pub(super) fn needles(&self) -> Vec<memchr::memmem::Finder<'static>> {
         let hex = |bytes: &[u8; 16]| with_hex(bytes, |text| text.as_bytes().to_vec());
         let tokens = [self.subject.map(|token| token.0), self.actor.map(|token| token.0)];
         let mut texts: Vec<Vec<u8>> = tokens.iter().flatten().map(hex).collect();
@@ -82,6 +107,9 @@ impl Filter {
         let words = [
             self.purpose.as_ref().map(PurposeId::as_str),
             self.data_set.as_ref().map(DataSetId::as_str),
+            self.role.as_ref().map(RoleId::as_str),
+            self.category.as_ref().map(CategoryId::as_str),
+            self.kind.map(Kind::as_str),
             self.request_id.as_deref().filter(plain),
         ];
         texts.extend(words.iter().flatten().map(|word| word.as_bytes().to_vec()));
@@ -92,6 +120,9 @@ impl Filter {
 /// Why entries could not be searched.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SearchError {
+    /// The cursor does not fit.
+    #[error(transparent)]
+    Cursor(CursorError),
     /// A bundle is missing or not in its format; `verify` says more.
     #[error("entry {index} cannot be read; check the log with `privet audit verify`")]
     Damaged {
@@ -129,11 +160,7 @@ pub struct Search {
 /// Proves nothing: `verify` does.
 pub fn search(dir: &Path, filter: &Filter, start: u64) -> Result<Search, SearchError> {
     let folder = Folder::new(dir);
-    let note = folder.checkpoint().map_err(io_error)?.ok_or(SearchError::NoCheckpoint)?;
-    // The size only bounds the scan, so the signature is not asked for.
-    let text = note.split_inclusive("\n\n").next().and_then(|text| text.strip_suffix('\n'));
-    let checkpoint = text.and_then(|text| Checkpoint::parse(text).ok());
-    let size = checkpoint.ok_or(SearchError::NoCheckpoint)?.size;
+    let size = published(&folder)?;
     Ok(Search {
         folder,
         filter: filter.clone(),
@@ -143,6 +170,15 @@ pub fn search(dir: &Path, filter: &Filter, start: u64) -> Result<Search, SearchE
         bundle: Vec::new(),
         at: 0,
     })
+}
+
+/// Entries of the published checkpoint. They only bound a search, so the signature is not asked
+/// for.
+pub(super) fn published(folder: &Folder) -> Result<u64, SearchError> {
+    let note = folder.checkpoint().map_err(io_error)?.ok_or(SearchError::NoCheckpoint)?;
+    let text = note.split_inclusive("\n\n").next().and_then(|text| text.strip_suffix('\n'));
+    let checkpoint = text.and_then(|text| Checkpoint::parse(text).ok());
+    Ok(checkpoint.ok_or(SearchError::NoCheckpoint)?.size)
 }
 
 impl Search {

@@ -122,8 +122,10 @@ fn ask(address: SocketAddr, request: Request<Full<Bytes>>) -> Result<(StatusCode
         let driver = tokio::spawn(connection);
         let answer = sender.send_request(request).await.map_err(|e| broken(&e))?;
         let status = answer.status();
-        let body =
-            Limited::new(answer.into_body(), 1 << 20).collect().await.map_err(|e| broken(&*e))?;
+        let body = Limited::new(answer.into_body(), LONGEST_ANSWER)
+            .collect()
+            .await
+            .map_err(|e| broken(&*e))?;
         driver.abort();
         Ok((status, body.to_bytes()))
     })
@@ -137,3 +139,6 @@ fn token(at: &AdminArgs) -> Result<String, Failure> {
     let first = std::str::from_utf8(&bytes).unwrap_or_default().lines().next().unwrap_or_default();
     Ok(first.trim().to_owned())
 }
+
+/// The longest answer: a page of the audit log.
+const LONGEST_ANSWER: usize = 16 << 20;

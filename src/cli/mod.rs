@@ -1,6 +1,7 @@
 //! The command line: parse arguments, run a command, choose the exit code.
 
 mod access;
+mod accesses;
 mod admin;
 mod args;
 mod audit;
@@ -20,6 +21,7 @@ mod policy;
 mod proof;
 mod reidentify;
 mod rotate;
+mod search;
 mod serve;
 mod store;
 mod subject;

@@ -5,6 +5,7 @@ use std::io::Read;
 use serde_json::Value;
 use serde_json::json;
 
+use super::accesses;
 use super::admin;
 use super::args::{AdminArgs, Answer, SubjectCommand, WhoArgs};
 use super::exit::{Exit, Failure, data};
@@ -31,6 +32,7 @@ pub(super) fn run(command: SubjectCommand) -> Result<(), Failure> {
         SubjectCommand::OptOut { who, name, undo, admin } => {
             send(&who, &admin, "opt-out", &json!({ "name": name, "out": !undo }))
         }
+        SubjectCommand::Report(wish) => accesses::run(&wish),
         SubjectCommand::EraseKey { who, admin } => send(&who, &admin, "erase-key", &json!({})),
     }
 }

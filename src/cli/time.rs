@@ -1,20 +1,16 @@
 //! Times and spans as people type them.
 
-use jiff::tz::TimeZone;
-
+use crate::audit;
 use crate::types::Timestamp;
 
 use super::exit::{Exit, Failure};
 
 /// Reads `2026-11-21T09:00:00Z` or `2026-11-21`.
 pub(super) fn moment(text: &str) -> Result<Timestamp, Failure> {
-    let date = || text.parse::<jiff::civil::Date>().ok()?.to_zoned(TimeZone::UTC).ok();
-    let time = text.parse::<jiff::Timestamp>().ok().or_else(|| date().map(|d| d.timestamp()));
-    let ms = time.and_then(|time| u64::try_from(time.as_millisecond()).ok());
     let wrong = || {
         Failure::new(Exit::Usage, format_args!("`{text}` is no time; write 2026-11-21T09:00:00Z"))
     };
-    ms.map(Timestamp::from_unix_ms).ok_or_else(wrong)
+    audit::moment(text).ok_or_else(wrong)
 }
 
 /// Reads `90s`, `30m`, `1h` or `2d`, in seconds.

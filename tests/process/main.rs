@@ -10,7 +10,9 @@
     reason = "clippy's exemptions for tests do not reach the functions beside them"
 )]
 
+mod accesses;
 mod audit_cli;
+mod audit_search;
 mod backfill;
 mod command_line;
 mod delivery;

@@ -2,7 +2,9 @@
 
 mod entries;
 mod faults;
+mod indexing;
 mod kill;
+mod paging;
 mod proofs;
 mod proving;
 mod recovery;

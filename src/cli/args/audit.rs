@@ -52,6 +52,9 @@ pub(in crate::cli) enum AuditCommand {
     Gaps(GapArgs),
     /// Writes entries for other programs, from the folder alone: JSONL, CSV or OCSF.
     Export(ExportArgs),
+    /// Makes the index of the log anew, which searches use. Works beside a running gateway, which
+    /// keeps the index up to date by itself.
+    Reindex(AuditFolder),
     /// Lists entries, the newest last.
     Search(SearchArgs),
 }
@@ -100,15 +103,35 @@ pub(in crate::cli) struct SearchArgs {
     /// Only this kind: release, outcome, refusal, admin, …
     #[arg(long, value_name = "KIND")]
     pub(in crate::cli) kind: Option<String>,
+    /// Only this caller or whom they acted for, by the token that the log shows.
+    #[arg(long, value_name = "TOKEN")]
+    pub(in crate::cli) actor: Option<String>,
     /// Only callers who spoke for this role, as the log shows it.
     #[arg(long, value_name = "ROLE")]
     pub(in crate::cli) role: Option<String>,
     /// Only this purpose.
     #[arg(long, value_name = "PURPOSE")]
     pub(in crate::cli) purpose: Option<String>,
+    /// Only this store.
+    #[arg(long, value_name = "STORE")]
+    pub(in crate::cli) store: Option<String>,
     /// Only this data set, such as shop.customers.
     #[arg(long, value_name = "SET")]
     pub(in crate::cli) data_set: Option<String>,
+    /// Only entries with a field of this category, such as user.contact.email.
+    #[arg(long, value_name = "CATEGORY")]
+    pub(in crate::cli) category: Option<String>,
+    /// Only entries with a field of this level: general, sensitive, critical. With --category or
+    /// --view, the same field.
+    #[arg(long, value_name = "LEVEL")]
+    pub(in crate::cli) level: Option<String>,
+    /// Only entries with a field in this form: show, generalize, mask, pseudonymize, ciphertext,
+    /// drop.
+    #[arg(long, value_name = "VIEW")]
+    pub(in crate::cli) view: Option<String>,
+    /// Only this decision: permit, refuse.
+    #[arg(long, value_name = "DECISION")]
+    pub(in crate::cli) decision: Option<String>,
     /// Only the call with this request or decision id.
     #[arg(long, value_name = "ID")]
     pub(in crate::cli) request: Option<String>,
@@ -118,6 +141,15 @@ pub(in crate::cli) struct SearchArgs {
     /// At most this many entries, the newest; 0 for all.
     #[arg(long, default_value_t = 100, value_name = "N")]
     pub(in crate::cli) limit: usize,
+    /// All entries, the oldest first, shown as they are found.
+    #[arg(long, conflicts_with = "cursor")]
+    pub(in crate::cli) all: bool,
+    /// Go on where a search for the same ended, by what it printed.
+    #[arg(long, value_name = "CURSOR")]
+    pub(in crate::cli) cursor: Option<String>,
+    /// Look at every entry, as if there were no index.
+    #[arg(long)]
+    pub(in crate::cli) scan: bool,
     /// How to show them.
     #[arg(long, value_enum, default_value_t = Rows::Table)]
     pub(in crate::cli) output: Rows,

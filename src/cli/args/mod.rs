@@ -19,7 +19,7 @@ pub(super) use self::key::{KeyCommand, RotateCommand};
 pub(super) use self::operator::OperatorCommand;
 pub(super) use self::reidentify::ReidentifyCommand;
 pub(super) use self::store::{BackfillArgs, StoreCommand};
-pub(super) use self::subject::{Answer, SubjectCommand, WhoArgs};
+pub(super) use self::subject::{Answer, ReportArgs, SubjectCommand, WhoArgs};
 pub(super) use self::token::{MintArgs, TokenCommand};
 
 /// A privacy and data-governance gateway.

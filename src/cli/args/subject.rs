@@ -1,8 +1,10 @@
 //! Arguments of `privet subject`, and how a person is named.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::AdminArgs;
+use super::{AdminArgs, Rows};
 
 /// Whom a command is about. The id is read from standard input when it is `-`.
 #[derive(Args, Clone, Debug)]
@@ -15,6 +17,27 @@ pub(in crate::cli) struct WhoArgs {
     pub(in crate::cli) id: String,
 }
 
+#[derive(Args, Clone, Debug)]
+pub(in crate::cli) struct ReportArgs {
+    #[command(flatten)]
+    pub(in crate::cli) who: WhoArgs,
+    /// Only entries at or after this time, such as 2026-11-21T09:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub(in crate::cli) from: Option<String>,
+    /// Only entries before this time.
+    #[arg(long, value_name = "TIME")]
+    pub(in crate::cli) until: Option<String>,
+    /// Write the proof of each entry into this folder; it is checked with `privet audit verify
+    /// --proof`. Needs the log's folder to be on this machine.
+    #[arg(long, value_name = "DIR")]
+    pub(in crate::cli) proofs: Option<PathBuf>,
+    /// How to show it.
+    #[arg(long, value_enum, default_value_t = Rows::Table)]
+    pub(in crate::cli) output: Rows,
+    #[command(flatten)]
+    pub(in crate::cli) admin: AdminArgs,
+}
+
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum SubjectCommand {
     /// Shows a person's card.
@@ -24,6 +47,9 @@ pub(in crate::cli) enum SubjectCommand {
         #[command(flatten)]
         admin: AdminArgs,
     },
+    /// Lists who saw a person's data: every entry of the log that names them, and what left
+    /// without naming anybody. That it was asked for is recorded.
+    Report(ReportArgs),
     /// Sets the status: active, restricted, objected, held, minor, deceased.
     Status {
         #[command(flatten)]

@@ -1,0 +1,150 @@
+//! Search of the audit log, a page at a time. What was asked is recorded before a page leaves.
+
+use std::sync::Arc;
+
+use axum::extract::RawQuery;
+use axum::extract::State;
+use axum::response::Response;
+use http::HeaderMap;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::audit;
+use crate::audit::Entry;
+use crate::audit::Filter;
+use crate::audit::Kind;
+use crate::audit::Log;
+use crate::audit::Order;
+use crate::audit::Page;
+use crate::audit::SearchError;
+use crate::audit::Wish;
+use crate::protocol::http::ProblemKind;
+use crate::types::told;
+
+use super::OperatorRole;
+use super::answer::Refused;
+use super::answer::json;
+use super::routes::Admin;
+
+/// What a query asks for.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) filter: Filter,
+    pub(super) order: Order,
+    pub(super) cursor: Option<String>,
+    pub(super) limit: usize,
+    scan: bool,
+}
+
+/// Lists entries, the newest first.
+pub(super) async fn search(
+    State(admin): State<Arc<Admin>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    let operator = admin.operator(&headers, OperatorRole::Auditor)?;
+    let asked = Asked::read(query.as_deref().unwrap_or_default())?;
+    let filter = asked.filter.clone();
+    let page = look(&admin.log, asked).await?;
+    admin.record(&operator, Kind::Admin, "audit_searched", searched(&filter, &page)).await?;
+    let rows: Result<Vec<Value>, _> = page.rows.iter().map(|row| with_index(row)).collect();
+    let rows = rows.map_err(|_| Refused::new(ProblemKind::Internal, "an entry has no JSON"))?;
+    Ok(json(&json!({
+        "rows": rows,
+        "next": page.next,
+        "size": page.size,
+        "unpublished": page.unpublished,
+        "unindexed": page.unindexed,
+        "damaged": page.damaged,
+    })))
+}
+
+/// Reads a page, away from the threads that answer.
+pub(super) async fn look(log: &Log, asked: Asked) -> Result<Page, Refused> {
+    let page = log.read(move |dir| {
+        let Asked { filter, order, cursor, limit, scan } = &asked;
+        let cursor = cursor.as_deref();
+        let wish = Wish { filter, order: *order, cursor, limit: *limit, scan: *scan };
+        audit::page(dir, &wish)
+    });
+    match page.await {
+        Some(Ok(page)) => Ok(page),
+        Some(Err(SearchError::Cursor(error))) => {
+            Err(Refused::new(ProblemKind::BadRequest, error.to_string()))
+        }
+        Some(Err(error)) => {
+            tracing::error!(error = told(&error), "the audit log cannot be searched");
+            Err(Refused::new(ProblemKind::Unavailable, "the audit log cannot be read now"))
+        }
+        None => Err(Refused::new(ProblemKind::Internal, "the search did not finish")),
+    }
+}
+
+impl Asked {
+    /// For everything that matches, the newest first.
+    pub(super) fn newest(filter: Filter, cursor: Option<String>, limit: usize) -> Self {
+        Self { filter, order: Order::NewestFirst, cursor, limit, scan: false }
+    }
+
+    fn read(query: &str) -> Result<Self, Refused> {
+        let wrong = |detail: String| Refused::new(ProblemKind::BadRequest, detail);
+        let mut asked = Self::newest(Filter::default(), None, USUAL_ROWS);
+        let mut seen = std::collections::BTreeSet::new();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            if !seen.insert(name.to_string()) {
+                return Err(wrong("each parameter may be there once".to_owned()));
+            }
+            match (&*name, &*value) {
+                ("cursor", text) => asked.cursor = Some(text.to_owned()),
+                ("order", "newest") => asked.order = Order::NewestFirst,
+                ("order", "oldest") => asked.order = Order::OldestFirst,
+                ("order", _) => return Err(wrong("`order` is newest or oldest".to_owned())),
+                ("scan", "true") => asked.scan = true,
+                ("scan", _) => return Err(wrong("`scan` is true, or left out".to_owned())),
+                ("limit", number) => {
+                    let number = number.parse().ok();
+                    let most = audit::MOST_ROWS;
+                    asked.limit = number
+                        .filter(|number| (1..=most).contains(number))
+                        .ok_or_else(|| wrong(format!("`limit` is a number from 1 to {most}")))?;
+                }
+                (name, value) => {
+                    asked.filter.set(name, value).map_err(|error| wrong(error.to_string()))?;
+                }
+            }
+        }
+        Ok(asked)
+    }
+}
+
+/// What was searched. Its words are written down when entries were found by them: those are in the
+/// log already. Anything else that somebody may type is not.
+fn searched(filter: &Filter, page: &Page) -> Entry {
+    let mut entry = Entry::new(Kind::Admin);
+    let has_rows = !page.rows.is_empty();
+    let asked: Vec<String> = filter
+        .asked()
+        .into_iter()
+        .map(|(name, value)| {
+            let is_told = has_rows && name != "subject";
+            if is_told { format!("{name}={value}") } else { name.to_owned() }
+        })
+        .collect();
+    entry.facts.insert("filter".into(), asked.join(" ").into());
+    entry.facts.insert("rows".into(), page.rows.len().to_string().into());
+    if has_rows {
+        entry.subjects.extend(filter.subject);
+    }
+    entry
+}
+
+fn with_index((index, entry): &(u64, Entry)) -> Result<Value, serde_json::Error> {
+    let mut value = serde_json::to_value(entry)?;
+    if let Some(object) = value.as_object_mut() {
+        object.shift_insert(0, "index".into(), (*index).into());
+    }
+    Ok(value)
+}
+
+/// Entries of a page where nothing else is said.
+const USUAL_ROWS: usize = 100;
