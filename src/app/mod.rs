@@ -2,6 +2,7 @@
 
 mod admin;
 mod agreement;
+mod cosigner;
 mod checks;
 mod exports;
 mod files;
@@ -26,6 +27,7 @@ mod too_open;
 mod witness;
 mod worker;
 
+pub use self::cosigner::{CosignerError, CosignerSetup, RunningCosigner, init as init_cosigner};
 pub use self::files::ReadError;
 pub use self::fill::{FillError, Filling};
 pub use self::init::{InitError, Plan, init, random_token};

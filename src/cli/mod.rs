@@ -27,6 +27,7 @@ mod store;
 mod subject;
 mod time;
 mod token;
+mod witness;
 
 use std::process::ExitCode;
 
@@ -79,5 +80,6 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Subject(command) => subject::run(command),
         Command::Token(TokenCommand::Explain(at)) => token::explain(&at.config),
         Command::Token(TokenCommand::Mint(wish)) => token::mint(&wish),
+        Command::Witness(command) => witness::run(command),
     }
 }

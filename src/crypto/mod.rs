@@ -2,6 +2,7 @@
 //!
 //! Randomness is always an argument: who calls owns the source, and tests own the caller.
 
+pub mod cosignature;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod merkle;

@@ -93,38 +93,13 @@ pub struct VerifierKey {
 impl VerifierKey {
     /// Names a public key.
     pub fn new(name: &str, public: [u8; 32]) -> Result<Self, NoteError> {
-        let plain = |c: char| !c.is_whitespace() && !c.is_control() && c != '+';
-        if name.is_empty() || !name.chars().all(plain) {
-            return Err(NoteError::Name { name: name.to_owned() });
-        }
-        let hash: Hash = Sha256::new()
-            .chain_update(name)
-            .chain_update(b"\n\x01")
-            .chain_update(public)
-            .finalize()
-            .into();
-        let [a, b, c, d, ..] = hash;
-        Ok(Self { name: name.into(), id: [a, b, c, d], public })
+        Ok(Self { name: name.into(), id: key_id(name, ALGORITHM, &public)?, public })
     }
 
     /// Reads `name+hash+base64`.
     pub fn parse(text: &str) -> Result<Self, NoteError> {
-        let wrong = |what| NoteError::Key { what };
-        let mut parts = text.trim_end().splitn(3, '+');
-        let (Some(name), Some(id), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(wrong("it has the form `name+hash+key`"));
-        };
-        let bytes = STANDARD.decode(key).map_err(|_| wrong("the key is not base64"))?;
-        let [ALGORITHM, public @ ..] = bytes.as_slice() else {
-            return Err(wrong("it is not an Ed25519 key"));
-        };
-        let public = public.try_into().map_err(|_| wrong("the key is not 32 bytes long"))?;
-        let key = Self::new(name, public)?;
-        let hash_is = u32::from_str_radix(id, 16).ok().filter(|_| id.len() == 8);
-        if hash_is != Some(u32::from_be_bytes(key.id)) {
-            return Err(wrong("its hash does not fit its name and key"));
-        }
-        Ok(key)
+        let (name, public) = parse_key(text, ALGORITHM)?;
+        Self::new(name, public)
     }
 
     /// The name under which the key signs.
@@ -134,30 +109,11 @@ impl VerifierKey {
 
     /// The text of a note this key signed; signatures of other keys are passed over.
     pub fn open<'a>(&self, note: &'a str) -> Result<&'a str, NoteError> {
-        let wrong = |what| NoteError::Malformed { what };
-        if note.len() > MAX_NOTE_BYTES {
-            return Err(wrong("it is longer than 1 MiB"));
-        }
-        if note.chars().any(|c| c.is_ascii_control() && c != '\n') {
-            return Err(wrong("it has a control character"));
-        }
-        let end = note.rfind("\n\n").ok_or_else(|| wrong("no blank line before signatures"))? + 1;
-        let (Some(text), Some(lines)) = (note.get(..end), note.get(end + 1..)) else {
-            return Err(wrong("no signatures"));
-        };
-        let lines = lines.strip_suffix('\n').ok_or_else(|| wrong("its last line has no end"))?;
+        let (text, signatures) = split(note)?;
         let mut found = false;
-        for line in lines.split('\n') {
-            let parts = line.strip_prefix("\u{2014} ").and_then(|rest| rest.split_once(' '));
-            let (name, signature) =
-                parts.ok_or_else(|| wrong("a signature line has another form"))?;
-            let bytes =
-                STANDARD.decode(signature).map_err(|_| wrong("a signature is not base64"))?;
-            let Some((id, signature)) = bytes.split_at_checked(4) else {
-                return Err(wrong("a signature is too short"));
-            };
-            if name == &*self.name && id == self.id && !found {
-                self.check(text, signature)?;
+        for Signature { name, id, bytes } in &signatures {
+            if *name == &*self.name && *id == self.id && !found {
+                self.check(text, bytes)?;
                 found = true;
             }
         }
@@ -175,10 +131,91 @@ impl VerifierKey {
 
 impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut key = vec![ALGORITHM];
-        key.extend(self.public);
-        write!(f, "{}+{:08x}+{}", self.name, u32::from_be_bytes(self.id), STANDARD.encode(key))
+        write_key(f, (&self.name, self.id), ALGORITHM, &self.public)
     }
+}
+
+/// The four bytes that tell keys of one name apart.
+pub(super) fn key_id(name: &str, algorithm: u8, public: &[u8; 32]) -> Result<[u8; 4], NoteError> {
+    let plain = |c: char| !c.is_whitespace() && !c.is_control() && c != '+';
+    if name.is_empty() || !name.chars().all(plain) {
+        return Err(NoteError::Name { name: name.to_owned() });
+    }
+    let hash: Hash = Sha256::new()
+        .chain_update(name)
+        .chain_update([b'\n', algorithm])
+        .chain_update(public)
+        .finalize()
+        .into();
+    let [a, b, c, d, ..] = hash;
+    Ok([a, b, c, d])
+}
+
+/// Reads `name+hash+base64` as the name and the key.
+pub(super) fn parse_key(text: &str, algorithm: u8) -> Result<(&str, [u8; 32]), NoteError> {
+    let wrong = |what| NoteError::Key { what };
+    let mut parts = text.trim_end().splitn(3, '+');
+    let (Some(name), Some(id), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(wrong("it has the form `name+hash+key`"));
+    };
+    let bytes = STANDARD.decode(key).map_err(|_| wrong("the key is not base64"))?;
+    let public = match bytes.split_first() {
+        Some((first, public)) if *first == algorithm => public,
+        Some((&COSIGNATURE, _)) => return Err(wrong("it is the key of a witness, not of a log")),
+        Some((&ALGORITHM, _)) => return Err(wrong("it is the key of a log, not of a witness")),
+        _ => return Err(wrong("it is not an Ed25519 key")),
+    };
+    let public = public.try_into().map_err(|_| wrong("the key is not 32 bytes long"))?;
+    let hash_is = u32::from_str_radix(id, 16).ok().filter(|_| id.len() == 8);
+    if hash_is != Some(u32::from_be_bytes(key_id(name, algorithm, &public)?)) {
+        return Err(wrong("its hash does not fit its name and key"));
+    }
+    Ok((name, public))
+}
+
+pub(super) fn write_key(
+    f: &mut fmt::Formatter<'_>,
+    (name, id): (&str, [u8; 4]),
+    algorithm: u8,
+    public: &[u8; 32],
+) -> fmt::Result {
+    let mut key = vec![algorithm];
+    key.extend(public);
+    write!(f, "{name}+{:08x}+{}", u32::from_be_bytes(id), STANDARD.encode(key))
+}
+
+/// One signature of a note.
+pub(super) struct Signature<'a> {
+    pub(super) name: &'a str,
+    pub(super) id: [u8; 4],
+    pub(super) bytes: Vec<u8>,
+}
+
+/// The text of a note, and what stands under it.
+pub(super) fn split(note: &str) -> Result<(&str, Vec<Signature<'_>>), NoteError> {
+    let wrong = |what| NoteError::Malformed { what };
+    if note.len() > MAX_NOTE_BYTES {
+        return Err(wrong("it is longer than 1 MiB"));
+    }
+    if note.chars().any(|c| c.is_ascii_control() && c != '\n') {
+        return Err(wrong("it has a control character"));
+    }
+    let end = note.rfind("\n\n").ok_or_else(|| wrong("no blank line before signatures"))? + 1;
+    let (Some(text), Some(lines)) = (note.get(..end), note.get(end + 1..)) else {
+        return Err(wrong("no signatures"));
+    };
+    let lines = lines.strip_suffix('\n').ok_or_else(|| wrong("its last line has no end"))?;
+    Ok((text, lines.split('\n').map(signature).collect::<Result<_, _>>()?))
+}
+
+/// Reads `— name base64`.
+pub(super) fn signature(line: &str) -> Result<Signature<'_>, NoteError> {
+    let wrong = |what| NoteError::Malformed { what };
+    let parts = line.strip_prefix("\u{2014} ").and_then(|rest| rest.split_once(' '));
+    let (name, signature) = parts.ok_or_else(|| wrong("a signature line has another form"))?;
+    let bytes = STANDARD.decode(signature).map_err(|_| wrong("a signature is not base64"))?;
+    let (id, bytes) = bytes.split_first_chunk().ok_or_else(|| wrong("a signature is too short"))?;
+    Ok(Signature { name, id: *id, bytes: bytes.to_vec() })
 }
 
 /// A state of a log.
@@ -223,6 +260,9 @@ impl fmt::Display for Checkpoint {
 
 /// Ed25519 in a verifier key (signed-note v1.0).
 const ALGORITHM: u8 = 1;
+
+/// Ed25519 of a witness (tlog-cosignature v1).
+pub(super) const COSIGNATURE: u8 = 4;
 
 const MAX_NOTE_BYTES: usize = 1 << 20;
 

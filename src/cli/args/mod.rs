@@ -8,6 +8,7 @@ mod reidentify;
 mod store;
 mod subject;
 mod token;
+mod witness;
 
 use std::path::PathBuf;
 
@@ -21,6 +22,7 @@ pub(super) use self::reidentify::ReidentifyCommand;
 pub(super) use self::store::{BackfillArgs, StoreCommand};
 pub(super) use self::subject::{Answer, ReportArgs, SubjectCommand, WhoArgs};
 pub(super) use self::token::{MintArgs, TokenCommand};
+pub(super) use self::witness::WitnessCommand;
 
 /// A privacy and data-governance gateway.
 #[derive(Debug, Parser)]
@@ -54,9 +56,12 @@ pub(super) enum Command {
     /// Makes and reads tokens.
     #[command(subcommand)]
     Token(TokenCommand),
-    /// Checks and searches the audit log.
+    /// Checks and searches the audit log, and proves what is in it.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Co-signs the checkpoints of audit logs, as their witness under other control.
+    #[command(subcommand)]
+    Witness(WitnessCommand),
     /// Sets what stands in a person's card (status, consents, opt-outs), or destroys their key.
     #[command(subcommand)]
     Subject(SubjectCommand),
