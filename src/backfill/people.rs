@@ -17,6 +17,8 @@ use crate::types::SubjectStatus;
 use crate::types::SubjectToken;
 use crate::types::told;
 
+use super::page::NO_KEYS;
+
 /// The people of a batch of records, `per_record` for each.
 #[derive(Debug)]
 pub(super) struct People {
@@ -80,6 +82,14 @@ impl People {
             let mut made = Vec::new();
             cards.cards(&wanted, &mut made).await.map_err(failed)?;
             found.extend(made.into_iter().map(|card| card.map(Person::Known)));
+        }
+        // Without their keys they would look like people who were erased, and be passed over.
+        let is_locked = |person: &Person| match person {
+            Person::Known(card) => card.keys.as_ref().is_some_and(|keys| keys.is_locked()),
+            _ => false,
+        };
+        if found.iter().flatten().any(is_locked) {
+            return Err(StepError::Again(NO_KEYS));
         }
         Ok(Self { per_record: set.subjects.len(), found })
     }

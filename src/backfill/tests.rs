@@ -10,7 +10,6 @@ use serde_json::json;
 use super::place::Paging;
 use super::place::Place;
 use crate::catalog::DataSet;
-use crate::clock::SystemEntropy;
 use crate::keys::KeyRing;
 use crate::keys::RecordSeals;
 use crate::keys::SubjectKeys;
@@ -110,7 +109,7 @@ impl Became {
 impl Bench {
     fn new(mode: &str) -> Self {
         let set = Arc::clone(&policy(&text(mode, "")).sets()[0]);
-        let ring = KeyRing::ephemeral(Engine::memory(), Arc::new(SystemEntropy)).unwrap();
+        let ring = KeyRing::locking(Engine::memory());
         let cards = Cards::open(ring.clone(), Engine::memory(), &SubjectsConfig::default());
         Self { shape: Shape::new(&set), set, ring, cards }
     }
@@ -204,6 +203,20 @@ fn every_kind_of_value_is_sealed_and_comes_back() {
     assert_eq!(back.as_object_mut().unwrap().remove("email_index"), Some(Value::Null));
     assert_eq!(back, serde_json::from_str::<Value>(ANA).unwrap());
     assert!(opened.whole.contains(r#""age":41.50,"#), "digits stay: {}", opened.whole);
+}
+
+#[test]
+fn nothing_is_moved_with_keys_that_locked_meanwhile() {
+    let bench = Bench::new("migrating");
+    let sealed = bench.of("c-1", Move::Encrypt, ANA).whole;
+    let keys = bench.keys("c-1");
+    let holder = Holder::Known(keys.sealing().unwrap());
+    bench.ring.lock_now();
+    for (way, record) in [(Move::Encrypt, ANA), (Move::Decrypt, &sealed), (Move::Reindex, &sealed)]
+    {
+        let moved = bench.by((Some(Arc::clone(&keys)), holder), (way, false), record);
+        assert!(matches!(moved, Err(ConvertError::Unavailable)), "{way:?}");
+    }
 }
 
 #[test]

@@ -17,11 +17,14 @@ use super::root::Root;
 use super::slots::Stored;
 use super::tests::Installation;
 use super::*;
+use crate::catalog::BlindIndex;
 use crate::clock::Entropy;
 use crate::clock::SystemEntropy;
+use crate::crypto::NormalForm;
 use crate::crypto::SealKey;
 use crate::crypto::Secret;
 use crate::types::DomainId;
+use crate::types::PurposeId;
 use crate::types::SubjectToken;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -169,8 +172,16 @@ impl Kept {
         Ok(self.ring.create(&[subject]).await?.unwrap()[0].token)
     }
 
+    /// The blind index of a value.
+    fn index(&self) -> Option<Vec<u8>> {
+        let index = BlindIndex { member: "i".into(), form: NormalForm::Email, bytes: 16 };
+        let mut out = Vec::new();
+        self.ring.blind_index("shop.people.email", &index, "a@x.example", &mut out).ok()?;
+        Some(out)
+    }
+
     fn is_wiped(&self) -> bool {
-        self.ring.0.epochs.current().is_locked()
+        self.ring.0.epochs.current().is_locked() && self.ring.0.values.is_locked()
     }
 }
 
@@ -180,6 +191,10 @@ impl Drop for Kept {
             keeper.abort();
         }
     }
+}
+
+fn purpose() -> PurposeId {
+    PurposeId::parse("care").unwrap()
 }
 
 /// Sleeps until `time` after `start`, and lets others run.
@@ -193,7 +208,8 @@ async fn at(start: Instant, time: Duration) {
 #[tokio::test(start_paused = true)]
 async fn keys_lock_when_there_is_no_word_and_open_again_when_there_is() {
     let kept = Kept::open().await.keep();
-    let name = kept.name("a").await.unwrap();
+    let (name, index) = (kept.name("a").await.unwrap(), kept.index());
+    assert!(index.is_some() && kept.ring.pseudonyms(&purpose()).is_ok());
     for mood in [Mood::Sealed, Mood::Lying, Mood::Silent] {
         kept.changes.lock().unwrap().clear();
         // Confirmed again and again, whatever time goes by.
@@ -205,6 +221,7 @@ async fn keys_lock_when_there_is_no_word_and_open_again_when_there_is() {
         assert_eq!(kept.name("a").await.unwrap(), name, "until the last moment");
         at(until, Duration::from_millis(2)).await;
         assert!(!kept.ring.is_usable() && kept.is_wiped());
+        assert!(kept.index().is_none() && kept.ring.pseudonyms(&purpose()).is_err());
         assert_eq!(kept.changes(), [LockChange::Locked]);
         assert_eq!(kept.ring.metrics().locked.get(), 1);
         for id in ["a", "new"] {
@@ -227,7 +244,41 @@ async fn keys_lock_when_there_is_no_word_and_open_again_when_there_is() {
         assert_eq!(kept.changes(), [LockChange::Locked, LockChange::Unlocking]);
         assert_eq!(kept.ring.metrics().locked.get(), 0);
         assert_eq!(kept.name("a").await.unwrap(), name);
+        assert_eq!(kept.index(), index);
+        assert!(kept.ring.pseudonyms(&purpose()).is_ok());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_epoch_that_begins_while_keys_are_locked_opens_nothing() {
+    let kept = Kept::open().await.keep();
+    kept.root.is(Mood::Sealed);
+    at(Instant::now(), 2 * CACHED).await;
+    assert!(kept.is_wiped());
+    // Nobody has a key yet, so nothing of the old epoch is needed for it; the provider is back, and
+    // was not asked again yet.
+    kept.root.is(Mood::Well);
+    kept.ring.roll(|_| {}).await.unwrap();
+    assert!(matches!(kept.name("a").await, Err(KeysError::Unavailable)));
+    assert!(kept.index().is_none());
+    at(Instant::now(), Duration::from_secs(6)).await;
+    assert!(kept.name("a").await.is_ok() && kept.index().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn people_who_are_known_keep_their_epoch_while_keys_are_locked() {
+    let kept = Kept::open().await.keep();
+    let name = kept.name("a").await.unwrap();
+    kept.root.is(Mood::Sealed);
+    at(Instant::now(), 2 * CACHED).await;
+    kept.root.is(Mood::Well);
+    let number = kept.ring.epoch();
+    assert!(matches!(kept.ring.roll(|_| {}).await, Err(KeysError::Unavailable)));
+    assert_eq!(kept.ring.epoch(), number);
+    at(Instant::now(), Duration::from_secs(6)).await;
+    assert_eq!(kept.name("a").await.unwrap(), name);
+    kept.ring.roll(|_| {}).await.unwrap();
+    assert_eq!(kept.name("a").await.unwrap(), name);
 }
 
 #[tokio::test(start_paused = true)]

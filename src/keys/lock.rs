@@ -43,6 +43,11 @@ impl Lock {
         self.start + Duration::from_millis(self.until.load(Ordering::SeqCst))
     }
 
+    #[cfg(test)]
+    pub(super) fn close(&self) {
+        self.until.store(0, Ordering::SeqCst);
+    }
+
     /// There was word. `asked` is when it was asked for: the answer may have been long on its way.
     pub(super) fn confirm(&self, asked: Instant) {
         let until = asked + self.cached.unwrap_or_default();

@@ -309,6 +309,23 @@ pub(super) const FIRST: u32 = 1;
 
 #[cfg(test)]
 impl KeyRing {
+    /// A ring that locks, but for [`Self::lock_now`] only after an hour.
+    pub(crate) fn locking(subjects: Engine) -> Self {
+        let mut ring = Self::ephemeral(subjects, Arc::new(crate::clock::SystemEntropy)).unwrap();
+        Arc::get_mut(&mut ring.0).unwrap().lock = Lock::with(std::time::Duration::from_secs(3_600));
+        ring
+    }
+
+    /// As when there was no word for too long, and nobody has wiped a key yet.
+    pub(crate) fn lock_now(&self) {
+        self.0.lock.close();
+    }
+
+    /// As when there was word.
+    pub(crate) fn confirm_now(&self) {
+        self.0.lock.confirm(tokio::time::Instant::now());
+    }
+
     /// Every key that a file must not hold in the clear.
     pub(super) fn secrets(&self) -> Vec<Vec<u8>> {
         let epoch = self.0.epochs.current().secret();

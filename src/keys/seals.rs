@@ -27,11 +27,23 @@ use super::ring::KeyRing;
 pub struct SubjectKeys {
     tenant: Arc<str>,
     generations: Vec<(Kid, KeyState, SubjectKey)>,
+    is_locked: bool,
 }
 
 impl SubjectKeys {
     pub(super) fn new(tenant: Arc<str>, generations: Vec<(Kid, KeyState, SubjectKey)>) -> Self {
-        Self { tenant, generations }
+        Self { tenant, generations, is_locked: false }
+    }
+
+    /// In the place of keys that were let go of because the ring is locked: they are not
+    /// destroyed, so nobody may take the person for erased.
+    pub(crate) fn locked() -> Self {
+        Self { tenant: "".into(), generations: Vec::new(), is_locked: true }
+    }
+
+    /// Whether they were let go of: what needs them can be done once the ring is open again.
+    pub fn is_locked(&self) -> bool {
+        self.is_locked
     }
 
     /// Opens an envelope that one of these keys made for `name`.
@@ -45,6 +57,9 @@ impl SubjectKeys {
 
     /// The key that opens what the key called `kid` sealed for `name`.
     fn opening(&self, name: &str, kid: Kid) -> Result<FieldKey, Unopened> {
+        if self.is_locked {
+            return Err(Unopened::Unavailable);
+        }
         let (kid, state, key) = self.find(kid).ok_or(Unopened::Foreign)?;
         if *state == KeyState::Disabled {
             return Err(Unopened::Destroyed);
@@ -60,6 +75,9 @@ impl SubjectKeys {
         entropy: &dyn Entropy,
         out: &mut Vec<u8>,
     ) -> Result<(), Unsealed> {
+        if self.is_locked {
+            return Err(Unsealed::Unavailable);
+        }
         let (kid, key) = self.newest().ok_or(Unsealed::NoKey)?;
         let mut random = [0; 16];
         entropy.fill(&mut random).map_err(|_| Unsealed::Unavailable)?;
@@ -78,9 +96,9 @@ impl SubjectKeys {
         Some((found.0, &found.2))
     }
 
-    /// Whether one of them has this id.
+    /// Whether one of them has this id, or may have it.
     pub fn knows(&self, kid: Kid) -> bool {
-        self.find(kid).is_some()
+        self.is_locked || self.find(kid).is_some()
     }
 
     fn find(&self, kid: Kid) -> Option<&(Kid, KeyState, SubjectKey)> {

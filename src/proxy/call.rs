@@ -45,6 +45,7 @@ use super::plan::Question;
 use super::respond;
 use super::route;
 use super::seek;
+use super::sets;
 use super::shared::Snapshot;
 use super::trail::Trail;
 use super::worker::Worker;
@@ -179,6 +180,7 @@ fn decide(
     if question.routed.route.opaque.is_none() {
         let keys = &inbound.worker.shared().keys;
         opening::may_open(keys, &permit)?;
+        sets::may_open(inbound.worker.shared(), (&question, &permit), &snapshot)?;
         let routed = &question.routed;
         question.routed.sought = seek::sought(keys, (&routed.set, &routed.route), &target)?;
     }

@@ -362,6 +362,26 @@ impl Side {
     }
 }
 
+/// Refuses what other data sets of the answer cannot be shown without keys, before a store is asked.
+///
+/// # Errors
+/// When keys cannot be used just now and one of them needs some.
+pub(super) fn may_open(
+    shared: &Shared,
+    (question, permit): (&Question, &Permit),
+    snapshot: &Snapshot,
+) -> Result<(), CallError> {
+    if shared.keys.is_usable() {
+        return Ok(());
+    }
+    for beside in &question.routed.route.beside {
+        let asked = beside_question(question, permit, snapshot, &beside.set);
+        let permit = asked.and_then(|asked| asked.ask(snapshot, shared.clock.now()).ok());
+        permit.map_or(Ok(()), |permit| opening::may_open(&shared.keys, &permit))?;
+    }
+    Ok(())
+}
+
 /// The question about records that stand beside the route's own: of the same caller, for the same
 /// purpose.
 fn beside_question(

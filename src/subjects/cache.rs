@@ -13,6 +13,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
 use super::card::Card;
+use crate::keys::SubjectKeys;
 use crate::types::DomainId;
 
 /// The cards at hand. A look-up takes the read lock of one of many shards and no other.
@@ -89,10 +90,12 @@ impl Cache {
 
     /// Lets go of the keys of all cards, and of what is being read just now.
     pub(super) fn forget_keys(&self) {
+        let locked = Arc::new(SubjectKeys::locked());
         self.each_shard(|shard| {
             for half in [&mut shard.new, &mut shard.old] {
                 for card in half.values_mut().flat_map(HashMap::values_mut) {
-                    *card = Arc::new(Card { keys: None, ..Card::clone(card) });
+                    let keys = card.keys.as_ref().map(|_| Arc::clone(&locked));
+                    *card = Arc::new(Card { keys, ..Card::clone(card) });
                 }
             }
         });
@@ -196,6 +199,26 @@ mod tests {
         let ticket = cache.ticket("a");
         cache.loaded(&domain, "a", &card(2), ticket);
         assert_eq!(cache.get(&domain, "a").map(|card| card.version), Some(2));
+    }
+
+    #[test]
+    fn what_was_found_before_keys_locked_or_opened_does_not_count_after() {
+        let (cache, domain) = (Cache::new(1_000), DomainId::parse("person").unwrap());
+        for (change, is_kept) in
+            [(Cache::forget_keys as fn(&Cache), true), (Cache::forget_all, false)]
+        {
+            cache.loaded(&domain, "a", &card(1), cache.ticket("a"));
+            let (ticket, changes) = (cache.ticket("b"), cache.changes());
+            change(&cache);
+            assert_ne!(cache.changes(), changes, "whoever holds cards looks again");
+            cache.loaded(&domain, "b", &card(1), ticket);
+            assert_eq!(
+                cache.get(&domain, "b"),
+                None,
+                "read before, so it may hold keys or lack them"
+            );
+            assert_eq!(cache.get(&domain, "a").is_some(), is_kept);
+        }
     }
 
     #[test]

@@ -21,7 +21,8 @@ use crate::types::Timestamp;
 pub struct Card {
     /// The person's name in the audit log; zeros once the key is destroyed.
     pub token: SubjectToken,
-    /// What opens and seals their values; nothing once it is destroyed.
+    /// What opens and seals their values; nothing once it is destroyed. While the ring is locked it
+    /// opens and seals nothing.
     pub keys: Option<Arc<SubjectKeys>>,
     /// What stands against the use of their data.
     pub status: SubjectStatus,

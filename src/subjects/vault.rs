@@ -27,6 +27,7 @@ use crate::state::MAX_VALUE_BYTES;
 use crate::state::StateError;
 use crate::state::StateStore;
 use crate::state::Tx;
+use crate::transform::Unsealed;
 use crate::types::DomainId;
 use crate::types::PurposeId;
 use crate::types::SubjectStatus;
@@ -166,7 +167,10 @@ impl Cards {
             self.0.keys.entropy(),
             &mut text,
         )
-        .map_err(|_| SubjectsError::Erased)?;
+        .map_err(|error| match error {
+            Unsealed::NoKey => SubjectsError::Erased,
+            Unsealed::Unavailable => SubjectsError::Keys(KeysError::Unavailable),
+        })?;
         let sealed = String::from_utf8(text).map_err(|_| SubjectsError::Damaged)?;
         let row = Row { v: VERSION, domain: of.domain.as_str().to_owned(), sealed };
         let row = serde_json::to_vec(&row).map_err(|_| SubjectsError::Damaged)?;

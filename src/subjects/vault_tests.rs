@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::clock::SystemEntropy;
 use crate::keys::KeyRing;
 use crate::state::Engine;
 use crate::state::Expect;
@@ -30,8 +29,8 @@ fn purpose(name: &str) -> PurposeId {
 
 impl Bench {
     fn new() -> Self {
-        let (state, entropy) = (Engine::memory(), Arc::new(SystemEntropy));
-        let ring = KeyRing::ephemeral(Engine::memory(), entropy).unwrap();
+        let state = Engine::memory();
+        let ring = KeyRing::locking(Engine::memory());
         let cards = Cards::open(ring.clone(), state.clone(), &SubjectsConfig::default());
         Self { cards, ring, state, domain: DomainId::parse("person").unwrap() }
     }
@@ -227,6 +226,45 @@ async fn two_people_open_tokens_once() {
         cards.may_approve_meanings(&id, ("ben", NOW)).await,
         Err(ReidentifyError::Shown)
     ));
+}
+
+#[tokio::test]
+async fn tokens_are_neither_made_nor_opened_while_keys_are_locked() {
+    let bench = Bench::new();
+    bench.keep("1", "a@x.example").await;
+    let (cards, purpose) = (&bench.cards, purpose("p"));
+    let request = bench.wish(&[bench.text("p", "a@x.example")]).unwrap();
+    let id = cards.request_meanings(&request).await.unwrap();
+    let ticket = cards.may_approve_meanings(&id, ("ben", NOW)).await.unwrap();
+    cards.settle(&ticket).await.unwrap();
+    // What a worker may still hold from before: a card with its keys, and what makes tokens.
+    let (card, made) = (bench.card("1").await, bench.ring.pseudonyms(&purpose).unwrap());
+    let new = Tokenized {
+        purpose: &purpose,
+        token: bench.token("p", "other"),
+        kind: "k",
+        set: "shop.people",
+        field: "mail",
+        domain: &bench.domain,
+        id: "1",
+        value: "other",
+    };
+    let known = Tokenized { token: bench.token("p", "a@x.example"), value: "a@x.example", ..new };
+    let token = known.token;
+
+    bench.ring.lock_now();
+    assert!(card.keys.is_some());
+    for of in [&new, &known] {
+        assert!(cards.tokenize(&card, of).is_err_and(|error| error.is_locked()));
+    }
+    let meant = cards.meaning(&purpose, &made, &token).await;
+    assert!(meant.is_err_and(|error| error.is_locked()));
+    let taken = cards.take_meanings(&id, ("ada", NOW)).await.map(drop);
+    assert!(matches!(taken, Err(ReidentifyError::Subjects(error)) if error.is_locked()));
+
+    bench.ring.confirm_now();
+    let (_, found) = cards.take_meanings(&id, ("ada", NOW)).await.unwrap();
+    assert!(matches!(&found[0].1, Meaning::Value { value, .. } if value.as_str() == "a@x.example"));
 }
 
 #[tokio::test]

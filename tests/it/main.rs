@@ -3,6 +3,9 @@
 //! The modules say `cfg(test)` so that clippy knows them for tests.
 
 #[cfg(test)]
+use privet::clock;
+
+#[cfg(test)]
 mod attacks;
 #[cfg(test)]
 mod backfill;
@@ -37,6 +40,11 @@ mod slow;
 #[cfg(test)]
 #[cfg(feature = "otel")]
 mod telemetry;
+/// The transit engine that the tests of the library talk to as well.
+#[cfg(test)]
+#[expect(dead_code, reason = "it can be unwell in more ways than are of interest here")]
+#[path = "../../src/keys/root/transit_server.rs"]
+mod transit_server;
 #[cfg(test)]
 mod uploads;
 #[cfg(test)]

@@ -28,11 +28,13 @@ use super::tests::renews_its_root;
 use super::tests::serves_a_site;
 use super::tests::within;
 use super::tests::write;
+use crate::keys::KeysError;
 use crate::keys::ProviderFault;
 use crate::net;
 use crate::net::ClientTls;
 use crate::net::Fetch;
 use crate::net::Question;
+use crate::types::DomainId;
 
 /// A server in development mode; killed when dropped.
 struct Bao {
@@ -71,6 +73,12 @@ impl Bao {
         });
         ready.recv().expect("the server ended before it was ready");
         Self { child, home, url: format!("https://{free}") }
+    }
+
+    /// `-STOP`: it holds its connections and says nothing. `-CONT`: it goes on.
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
     }
 
     fn ca(&self) -> PathBuf {
@@ -160,6 +168,37 @@ async fn openbao_replaces_a_root_key_with_the_rights_that_the_documents_name() {
     };
     let done = within(Box::pin(renews_its_root(&site.config, "vault:v2:", retire))).await;
     assert_eq!(done.name, "2");
+}
+
+#[tokio::test]
+async fn keys_lock_while_openbao_says_nothing_and_open_when_it_goes_on() {
+    let bao = Bao::start();
+    let token = bao.token().await;
+    let mut site = bao.site(&token);
+    site.config.cached = Duration::from_secs(3);
+    site.init().await.unwrap();
+    let ring = site.open().await.unwrap();
+    let keeper = tokio::spawn(ring.clone().keep(|_| {}));
+    let domain = DomainId::parse("person").unwrap();
+    let subject = ring.subject(&domain, "c-1");
+    ring.create(&[subject]).await.unwrap().unwrap();
+    let until = async |is_locked: i64| {
+        let metrics = ring.metrics();
+        within(async {
+            while metrics.locked.get() != is_locked {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    };
+    bao.signal("-STOP");
+    until(1).await;
+    assert!(!ring.is_usable());
+    assert!(matches!(ring.held(&subject).await, Err(KeysError::Unavailable)));
+    bao.signal("-CONT");
+    until(0).await;
+    assert!(ring.is_usable() && ring.held(&subject).await.unwrap().is_some());
+    keeper.abort();
 }
 
 const ROOT: &str = "a-root-token-of-a-server-for-tests";

@@ -45,7 +45,7 @@ use crate::harness::Step;
 use crate::harness::Table;
 use crate::harness::Versions;
 
-const POLICY: &str = r#"
+pub(crate) const POLICY: &str = r#"
 privet: policy/v1
 purposes:
   care: { title: { en: Care }, basis: contract }
@@ -83,10 +83,10 @@ impl Ledger for NoLedger {
 }
 
 /// A gateway with jobs.
-struct Site {
-    gateway: Gateway,
+pub(crate) struct Site {
+    pub(crate) gateway: Gateway,
     jobs: Jobs,
-    work: Arc<Backfill>,
+    pub(crate) work: Arc<Backfill>,
 }
 
 /// How a job ended.
@@ -111,7 +111,11 @@ const MOST: u64 = 5_000;
 
 impl Site {
     fn new(policy: &str, store: &FakeStore) -> Self {
-        let gateway = Gateway::start(Setup::new(policy, store));
+        Self::of(Setup::new(policy, store))
+    }
+
+    pub(crate) fn of(setup: Setup) -> Self {
+        let gateway = Gateway::start(setup);
         let work = Arc::new(Backfill::new(Arc::clone(&gateway.shared), MOST));
         let kinds = Kinds::default().with(KIND, Arc::clone(&work) as Arc<dyn Work>);
         let sources = (Arc::new(SystemClock) as _, Arc::new(SystemEntropy) as _);
@@ -170,7 +174,7 @@ impl Site {
     }
 
     /// A dry run, a request, its approval.
-    async fn agreed(&self, way: &str) -> Job {
+    pub(crate) async fn agreed(&self, way: &str) -> Job {
         self.try_it(way).await;
         let job = self.ask(way, false).await.unwrap();
         self.approve(&job, "ben").await.unwrap()
@@ -191,17 +195,17 @@ impl Site {
 }
 
 /// Steps of a job, one by one, by whatever process is there.
-struct Steps {
+pub(crate) struct Steps {
     job: Job,
     cursor: Option<Arc<str>>,
 }
 
 impl Steps {
-    fn of(job: Job) -> Self {
+    pub(crate) fn of(job: Job) -> Self {
         Self { cursor: job.cursor.clone(), job }
     }
 
-    async fn one(&mut self, work: &Arc<Backfill>) -> Result<bool, StepError> {
+    pub(crate) async fn one(&mut self, work: &Arc<Backfill>) -> Result<bool, StepError> {
         let at = At {
             job: Arc::new(self.job.clone()),
             cursor: self.cursor.clone(),

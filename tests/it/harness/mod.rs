@@ -112,6 +112,8 @@ pub(crate) struct Setup {
     /// Where the keys of people are kept, and their cards.
     pub(crate) key_rows: MemoryStore,
     pub(crate) card_rows: MemoryStore,
+    /// The keys, where they are not to be of this process alone.
+    pub(crate) keys: Option<KeyRing>,
 }
 
 impl Setup {
@@ -132,6 +134,7 @@ impl Setup {
             spans: None,
             key_rows: MemoryStore::default(),
             card_rows: MemoryStore::default(),
+            keys: None,
         }
     }
 }
@@ -148,9 +151,12 @@ impl Gateway {
             AuthnConfig { issuers: vec![issuer_config.clone()], certificates: setup.certificates };
         let authenticator =
             Authenticator::new(authn, Arc::clone(&clock), AuthnMetrics::default()).unwrap();
-        let keys = KeyRing::ephemeral(Engine::Memory(setup.key_rows), entropy.clone()).unwrap();
+        let rows = Engine::Memory(setup.key_rows);
+        let own = || KeyRing::ephemeral(rows, entropy.clone()).unwrap();
+        let keys = setup.keys.unwrap_or_else(own);
         let state = Engine::Memory(setup.card_rows);
         let cards = Cards::open(keys.clone(), state, &SubjectsConfig::default());
+        tokio::spawn(cards.clone().keep_keys());
         let audit = AuditConfig::new(dir.path().join("audit"), ORIGIN);
         let key = NoteKey::new(ORIGIN, keys.audit_signer()).unwrap();
         let log = Log::open(audit, key, Arc::clone(&clock)).unwrap();

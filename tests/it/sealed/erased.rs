@@ -29,14 +29,14 @@ use crate::harness::Versions;
 use crate::harness::person;
 
 /// Where the admin listener of the gateway answers.
-async fn admin(gateway: &Gateway) -> SocketAddr {
+pub(super) async fn admin(gateway: &Gateway) -> SocketAddr {
     let operators = [("olga", OperatorRole::Officer), ("axel", OperatorRole::Auditor)]
         .map(|(name, role)| Operators::line(name, role, &format!("token-{name}"), None))
         .join("\n");
     super::admin::start(gateway, &operators, Arc::new(SystemClock)).await
 }
 
-async fn erase(admin: SocketAddr, operator: &str, id: &str) -> Reply {
+pub(super) async fn erase(admin: SocketAddr, operator: &str, id: &str) -> Reply {
     let body = json!({ "id": id });
     super::admin::post(admin, operator, "/api/v1/subjects/erase-key", (None, &body)).await
 }
