@@ -1,7 +1,6 @@
 //! Problems, ids, addresses, links and forms.
 
 use core::net::IpAddr;
-use proptest::prelude::*;
 
 use super::headers;
 use super::host;
