@@ -335,6 +335,8 @@ impl Site {
         let before = self.shared.policy().hash();
         let after = loaded.policy.hash();
         self.record_policy(before, after)?;
+        // People of a new domain have keys from now on, and the next roll carries them over.
+        self.keys.know_domains(loaded.policy.domains());
         self.shared.replace_policy(loaded.policy).map_err(|e| told(&e))?;
         self.use_credentials(credentials);
         self.authenticator.replace(issuers);

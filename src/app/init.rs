@@ -203,6 +203,7 @@ async fn root_key(
             passphrase_file: out.root.join("data/root.passphrase"),
         },
         cached: KeysConfig::CACHED,
+        high_water: None,
         dir: out.root.join("data/keys"),
         tenant: plan.tenant.clone(),
     };

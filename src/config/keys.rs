@@ -1,6 +1,7 @@
 //! `[keys]`: who holds the root key, for how long its keys are used unasked, and how soon an
 //! erasure is beyond recall.
 
+use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use super::paths::Paths;
 /// What the section says. The folder of keys and the tenant come from elsewhere.
 pub(super) struct Section {
     root: RootProvider,
+    high_water: Option<PathBuf>,
     cached: Duration,
     /// How soon an erasure is beyond recall.
     pub(super) shred_within: Duration,
@@ -27,19 +29,50 @@ pub(super) struct Section {
 
 impl Section {
     pub(super) fn into_config(self, dir: PathBuf, tenant: String) -> KeysConfig {
-        KeysConfig { root: self.root, cached: self.cached, dir, tenant }
+        let Self { root, high_water, cached, .. } = self;
+        KeysConfig { root, cached, high_water, dir, tenant }
     }
 }
 
-pub(super) fn read(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<Section> {
+/// `data` is the folder of everything that a backup copies.
+pub(super) fn read(
+    node: &Node,
+    paths: &Paths,
+    data: Option<&Path>,
+    faults: &mut Faults,
+) -> Option<Section> {
     let mut keys = MapReader::new(node, "`[keys]`", faults)?;
     let root = keys.required("root", faults).and_then(|n| root(n, paths, faults));
     let cached = keys.optional("cached");
     let cached = cached.map_or(Some(KeysConfig::CACHED), |n| span(n, CACHED_BOUNDS, faults));
     let shred = keys.optional("shred_within");
     let shred = shred.map_or(Some(SHRED_WITHIN), |n| span(n, SHRED_BOUNDS, faults));
+    let high_water = keys.optional("high_water").map(|n| high_water(n, paths, data, faults));
     keys.finish(faults);
-    Some(Section { root: root?, cached: cached?, shred_within: shred? })
+    let high_water = match high_water {
+        Some(path) => Some(path?),
+        None => None,
+    };
+    Some(Section { root: root?, high_water, cached: cached?, shred_within: shred? })
+}
+
+/// A place that no backup of the data puts back to what it was.
+fn high_water(
+    node: &Node,
+    paths: &Paths,
+    data: Option<&Path>,
+    faults: &mut Faults,
+) -> Option<PathBuf> {
+    let path = paths.read(node, faults)?;
+    if data.is_some_and(|data| path.starts_with(data)) {
+        let help = "with an older copy of that folder an older mark would come back; name a file \
+                    on another disk or machine";
+        return node.mismatch("outside the folder of data", help, faults);
+    }
+    if path.file_name().is_none() {
+        return node.mismatch("a file", "write its name after the folder", faults);
+    }
+    Some(path)
 }
 
 /// A time between a minute and so many days.

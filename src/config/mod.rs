@@ -170,8 +170,9 @@ impl Config {
         parts.into_iter().filter(|(_, same)| !same).map(|(part, _)| part).collect()
     }
 
-    fn keys_settings(&self) -> (&RootProvider, Duration, Duration) {
-        (&self.keys.root, self.keys.cached, self.shred_within)
+    fn keys_settings(&self) -> (&RootProvider, Option<&Path>, Duration, Duration) {
+        let high_water = self.keys.high_water.as_deref();
+        (&self.keys.root, high_water, self.keys.cached, self.shred_within)
     }
 
     /// Without the log's name, which follows from the tenant.
@@ -197,7 +198,8 @@ fn read_root(root: &Node, paths: &Paths, faults: &mut Faults) -> Option<Config> 
         }
     }
     let state = map.required("state", faults).and_then(|n| state(n, paths, faults));
-    let keys = map.required("keys", faults).and_then(|n| keys::read(n, paths, faults));
+    let data = state.as_ref().and_then(|(_, keys)| keys.parent());
+    let keys = map.required("keys", faults).and_then(|n| keys::read(n, paths, data, faults));
     let audit = map.required("audit", faults).and_then(|n| audit::read(n, paths, faults));
     let issuers = map.optional("issuer").map_or_else(Vec::new, |n| issuer::all(n, paths, faults));
     let certificates =

@@ -461,6 +461,28 @@ fn an_erasure_is_beyond_recall_within_a_month_at_most() {
 }
 
 #[test]
+fn the_high_water_mark_is_kept_where_no_backup_of_the_data_puts_it_back() {
+    let with = |path: &str| {
+        let lines = format!("[keys]\nhigh_water = \"{path}\"\n[keys.root]");
+        GOOD.replace("[keys.root]", &lines)
+    };
+    assert_eq!(read(GOOD).0.unwrap().keys.high_water, None);
+    for path in ["../elsewhere/mark", "/mnt/other/mark", "mark"] {
+        let keys = read(&with(path)).0.unwrap().keys;
+        assert_eq!(keys.high_water.unwrap(), std::path::Path::new("etc").join(path), "{path}");
+    }
+    for path in ["data/mark", "data/keys/mark", "data/state/../mark", "../x/../", "/"] {
+        let refused = faults_of(&with(path));
+        assert!(
+            refused.contains("is not outside") || refused.contains("is not a file"),
+            "{refused}"
+        );
+    }
+    let restart = read(GOOD).0.unwrap().needs_restart(&read(&with("mark")).0.unwrap());
+    assert_eq!(restart, ["[keys]"]);
+}
+
+#[test]
 fn an_issuer_is_believed_only_within_bounds() {
     insta::assert_snapshot!(changed("certs/jwks.json", "http://id.example/jwks"), @r#"
     etc/privet.toml:19:8: `http://id.example/jwks` is not an https URL or a file

@@ -13,6 +13,8 @@ pub struct KeysConfig {
     /// How long keys are used without word from whoever holds the root key. A file always
     /// answers.
     pub cached: Duration,
+    /// Where the ledger's high-water mark is kept apart from everything else.
+    pub high_water: Option<PathBuf>,
     /// The folder of slots and subject keys; only this process may read it.
     pub dir: PathBuf,
     /// The installation's name: part of every sealed value, so it never changes.

@@ -80,6 +80,7 @@ impl KeyRing {
             written.await.unwrap_or(Err(KeysError::Interrupted))?;
         }
         self.0.steps.done().await;
+        self.keep_mark().await?;
         let high_water = self.0.ledger.high_water();
         let mut tx = Tx::new();
         tx.delete(&storage_key(&record), Expect::Any);
@@ -90,6 +91,19 @@ impl KeyRing {
         epoch.engine.commit(tx).await.map_err(KeysError::State)?;
         self.0.steps.done().await;
         Ok(Destroyed { keys: kids.len(), high_water, at })
+    }
+
+    /// Writes down elsewhere how far the ledger has come, where that is asked for.
+    pub(super) async fn keep_mark(&self) -> Result<(), KeysError> {
+        if self.0.kept.is_none() {
+            return Ok(());
+        }
+        let ring = Arc::clone(&self.0);
+        let written = tokio::task::spawn_blocking(move || {
+            let now = ring.ledger.high_water();
+            ring.kept.as_ref().map_or(Ok(()), |kept| kept.keep(now))
+        });
+        written.await.unwrap_or(Err(KeysError::Interrupted))
     }
 
     /// How far the ledger of tombstones has come.

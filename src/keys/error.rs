@@ -55,6 +55,25 @@ pub enum KeysError {
         /// The ledger.
         path: PathBuf,
     },
+    /// The file of the high-water mark holds something else.
+    #[error(
+        "`{}` does not hold a high-water mark: restore it. If it is lost, and the ledger of \
+         tombstones is its newest copy: truncate -s 0 {}", path.display(), path.display()
+    )]
+    KeptDamaged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file of the high-water mark is gone.
+    #[error(
+        "`{}` is missing, but the ledger's high-water mark was kept there: restore it, or correct \
+         `high_water`. If it is lost, and the ledger of tombstones is its newest copy: touch {}",
+        path.display(), path.display()
+    )]
+    KeptMissing {
+        /// The file.
+        path: PathBuf,
+    },
     /// The ledger is not the one that others remember.
     #[error(
         "the first {known} entries of `{}` are not those that are remembered: an older copy was \
@@ -69,7 +88,8 @@ pub enum KeysError {
     /// The ledger is older than others remember.
     #[error(
         "`{}` has {found} tombstones, but {known} are remembered: it is an older copy, and people \
-         who were erased since would come back. Restore the newest copy of that file", path.display()
+         who were erased since would come back. Restore the newest copy of that file; \
+         the erasures that are missing are carried out again then", path.display()
     )]
     LedgerShort {
         /// The ledger.

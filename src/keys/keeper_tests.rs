@@ -136,6 +136,7 @@ impl Kept {
                 namespace: None,
             }),
             cached: CACHED,
+            high_water: None,
             dir: home.path().join("keys"),
             tenant: "shop".to_owned(),
         };

@@ -18,6 +18,7 @@ mod fault;
 mod files;
 mod home;
 mod keeper;
+mod kept;
 mod ledger;
 mod lock;
 mod metrics;
@@ -45,6 +46,8 @@ mod renew_tests;
 mod hygiene;
 #[cfg(test)]
 mod keeper_tests;
+#[cfg(test)]
+mod kept_tests;
 #[cfg(test)]
 mod row_tests;
 #[cfg(test)]

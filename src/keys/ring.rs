@@ -13,6 +13,7 @@ use super::error::KeysError;
 use super::home;
 use super::home::Files;
 use super::home::Home;
+use super::kept::Kept;
 use super::ledger::HighWater;
 use super::ledger::Ledger;
 use super::lock::Lock;
@@ -48,6 +49,7 @@ pub(super) struct Ring {
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) ledger: Ledger,
+    pub(super) kept: Option<Kept>,
     pub(super) epochs: Epochs,
     pub(super) home: Home,
     pub(super) metrics: KeysMetrics,
@@ -138,6 +140,10 @@ impl KeyRing {
         let metrics = KeysMetrics::default();
         let engine = home::open_engine(&config.dir, number, &metrics.engine).await?;
         let known = erase::remembered(&engine).await?;
+        let kept =
+            config.high_water.as_ref().map(|path| Kept::read(path, &config.dir)).transpose()?;
+        let (kept, elsewhere) = kept.unzip();
+        let known = [known, elsewhere.unwrap_or(HighWater::NONE)];
         let ledger = open_ledger(config, &slots, known, entropy.as_ref()).await?;
         let ring = Self(Arc::new(Ring {
             tenant: config.tenant.as_str().into(),
@@ -145,6 +151,7 @@ impl KeyRing {
             entropy,
             clock: Arc::new(SystemClock),
             ledger,
+            kept,
             epochs: Epochs::new(Epoch::new(number, key, engine)),
             home: Home::Files(Files::new(&config.dir, slots)),
             metrics,
@@ -161,6 +168,7 @@ impl KeyRing {
         ring.settle()?;
         ring.read_covered().await?;
         ring.replay().await?;
+        ring.keep_mark().await?;
         ring.0.metrics.epoch.set(number.into());
         Ok(ring)
     }
@@ -184,6 +192,7 @@ impl KeyRing {
             tenant: "ephemeral".into(),
             records: Mac::new(&fresh()?),
             ledger: Ledger::ephemeral(&fresh()?),
+            kept: None,
             epochs: Epochs::new(Epoch::new(FIRST, fresh()?, subjects)),
             home: Home::Memory,
             metrics,
@@ -289,19 +298,19 @@ pub(super) fn ledger_file(config: &KeysConfig) -> PathBuf {
 async fn open_ledger(
     config: &KeysConfig,
     slots: &Slots,
-    known: HighWater,
+    known: [HighWater; 2],
     entropy: &dyn Entropy,
 ) -> Result<Ledger, KeysError> {
     let path = ledger_file(config);
     let slot = slots.path(Slot::Ledger, FIRST);
     if !slot.exists() {
         // Made by a release that had no ledger yet.
-        if path.exists() || known.count > 0 {
+        if path.exists() || known.iter().any(|known| known.count > 0) {
             return Err(KeysError::Lost { path: slot });
         }
         slots.create(Slot::Ledger, FIRST, entropy).await?;
     }
-    Ledger::open(&path, &slots.open(Slot::Ledger, FIRST).await?, &[known])
+    Ledger::open(&path, &slots.open(Slot::Ledger, FIRST).await?, &known)
 }
 
 /// The number of the first epoch, and of the only key in each other slot.

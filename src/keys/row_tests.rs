@@ -149,6 +149,25 @@ async fn rows_that_are_moved_open_nothing() {
 }
 
 #[tokio::test]
+async fn a_row_of_the_first_version_is_carried_over_once_its_domain_is_known() {
+    let installation = Installation::initialised().await;
+    let ring = installation.open().await.unwrap();
+    let (domain, made) = (person(), make(&ring, "a").await);
+    let at = storage_key(&ring.subject(&domain, "a").record);
+    let mut first = crate::crypto::SubjectKeyRecord::decode(&row(&ring, &at).await).unwrap();
+    first.domain = None;
+    write(&ring, &at, first.encode()).await;
+    drop(ring);
+    // As after a start with a policy that did not name the domain yet.
+    let ring = installation.open().await.unwrap();
+    ring.know_domains(["employee"]);
+    assert!(matches!(roll(&ring).await, Err(KeysError::Record(_))));
+    ring.know_domains(["employee", "person"]);
+    roll(&ring).await.unwrap();
+    assert_eq!(held(&ring, "a").await.unwrap().token, made.token);
+}
+
+#[tokio::test]
 async fn a_row_that_nobody_knows_stops_a_roll() {
     let (ring, _) = ephemeral();
     let town = Town::build(&ring, 3).await;

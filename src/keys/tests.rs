@@ -37,7 +37,13 @@ impl Installation {
         let root = RootProvider::File { path: home.path().join("root.key"), passphrase_file };
         let dir = home.path().join("keys");
         Self {
-            config: KeysConfig { root, cached: KeysConfig::CACHED, dir, tenant: "shop".to_owned() },
+            config: KeysConfig {
+                root,
+                cached: KeysConfig::CACHED,
+                high_water: None,
+                dir,
+                tenant: "shop".to_owned(),
+            },
             home,
         }
     }

@@ -29,6 +29,7 @@ mod operation;
 mod operators;
 mod planted;
 mod reidentify;
+mod restore;
 mod rollback;
 mod secrets;
 mod slowhttp;

@@ -48,8 +48,13 @@ impl Site {
             pin_file,
         });
         let dir = home.path().join("keys");
-        let config =
-            KeysConfig { root, cached: KeysConfig::CACHED, dir, tenant: "shop".to_owned() };
+        let config = KeysConfig {
+            root,
+            cached: KeysConfig::CACHED,
+            high_water: None,
+            dir,
+            tenant: "shop".to_owned(),
+        };
         Self { home, config }
     }
 

@@ -128,8 +128,13 @@ pub(super) async fn ring(home: &Path, provider: &TransitServer) -> KeyRing {
         ca: None,
         namespace: None,
     });
-    let config =
-        KeysConfig { root, cached: CACHED, dir: home.join("keys"), tenant: "shop".to_owned() };
+    let config = KeysConfig {
+        root,
+        cached: CACHED,
+        high_water: None,
+        dir: home.join("keys"),
+        tenant: "shop".to_owned(),
+    };
     KeyRing::init(&config, KdfCost::FLOOR, &SystemEntropy).await.unwrap();
     KeyRing::open(&config, Arc::new(SystemEntropy)).await.unwrap()
 }
