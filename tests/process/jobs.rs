@@ -94,7 +94,8 @@ fn an_epoch_is_replaced_once_another_operator_agrees_and_over_two_kills() {
     gateway.kill9();
     let gateway = site.serve();
     assert_eq!(json(&site.dir(), &["job", "show", id])["state"], "waiting_approval");
-    let approved = json(&site.dir(), &["job", "approve", &id[..8], "--token-file", "ben.token"]);
+    let approved =
+        json(&site.dir(), &["job", "approve", id.get(..8).unwrap(), "--token-file", "ben.token"]);
     assert_eq!((&approved["approved_by"], &approved["id"]), (&"ben".into(), &id.into()));
     gateway.kill9();
     let gateway = site.serve();

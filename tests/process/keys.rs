@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::Scope;
 
 use privet::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
@@ -181,6 +182,44 @@ impl Drop for Stop<'_> {
     }
 }
 
+/// Reads, writes and creates from four threads.
+fn begin<'a>(
+    threads: &'a Scope<'a, '_>,
+    app: &App,
+    (stop, turns): (&'a AtomicBool, &'a [AtomicU64; 3]),
+) {
+    let load = |kind: usize| Load { stop, turns: &turns[kind] };
+    for writer in 0..2 {
+        // Each has two people of its own, so that it knows what they were last told.
+        let (app, load) = (app.clone(), load(0));
+        threads.spawn(move || {
+            load.go_on(|turn| {
+                let id = format!("c-{}", writer * 2 + turn % 2);
+                let email = format!("w{writer}.{turn}@mail.example");
+                app.put(&id, &email);
+                assert_eq!(app.email(&id), email, "{id}");
+            });
+        });
+    }
+    // Somebody whom nobody writes any more: sealed by the first key of all.
+    let (reader, reading) = (app.clone(), load(1));
+    reader.put("c-kept", "kept@mail.example");
+    threads.spawn(move || {
+        reading.go_on(|_| assert_eq!(reader.email("c-kept"), "kept@mail.example"));
+    });
+    // New people, whose keys wait for an id when their records are sent.
+    let (creator, creating) = (app.clone(), load(2));
+    threads.spawn(move || {
+        creating.go_on(|turn| {
+            let email = format!("new.{turn}@mail.example");
+            let made = creator.write("POST", "/shop/customers", &email);
+            assert_eq!(made.status, 200, "{}", String::from_utf8_lossy(&made.body));
+            let id = made.json()["id"].as_str().unwrap().to_owned();
+            assert_eq!(creator.email(&id), email, "{id}");
+        });
+    });
+}
+
 #[test]
 fn keys_are_replaced_under_load_and_no_call_fails() {
     let store = store();
@@ -196,37 +235,7 @@ fn keys_are_replaced_under_load_and_no_call_fails() {
     let turns: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
     std::thread::scope(|threads| {
         let _stop = Stop(&stop);
-        let load = |kind: usize| Load { stop: &stop, turns: &turns[kind] };
-        for writer in 0..2 {
-            // Each has two people of its own, so that it knows what they were last told.
-            let (app, load) = (app.clone(), load(0));
-            threads.spawn(move || {
-                load.go_on(|turn| {
-                    let id = format!("c-{}", writer * 2 + turn % 2);
-                    let email = format!("w{writer}.{turn}@mail.example");
-                    app.put(&id, &email);
-                    assert_eq!(app.email(&id), email, "{id}");
-                });
-            });
-        }
-        // Somebody whom nobody writes any more: sealed by the first key of all.
-        let (reader, reading) = (app.clone(), load(1));
-        reader.put("c-kept", "kept@mail.example");
-        threads.spawn(move || {
-            reading.go_on(|_| assert_eq!(reader.email("c-kept"), "kept@mail.example"));
-        });
-        // New people, whose keys wait for an id when their records are sent.
-        let (creator, creating) = (app.clone(), load(2));
-        threads.spawn(move || {
-            creating.go_on(|turn| {
-                let email = format!("new.{turn}@mail.example");
-                let made = creator.write("POST", "/shop/customers", &email);
-                assert_eq!(made.status, 200, "{}", String::from_utf8_lossy(&made.body));
-                let id = made.json()["id"].as_str().unwrap().to_owned();
-                assert_eq!(creator.email(&id), email, "{id}");
-            });
-        });
-
+        begin(threads, &app, (&stop, &turns));
         let under_load = |what: &str, work: &dyn Fn()| {
             let before: Vec<u64> = turns.iter().map(|kind| kind.load(Ordering::SeqCst)).collect();
             work();
