@@ -53,6 +53,7 @@ pub(super) async fn search(
         "rows": rows,
         "next": page.next,
         "size": page.size,
+        "minimum": page.minimum,
         "unpublished": page.unpublished,
         "unindexed": page.unindexed,
         "damaged": page.damaged,

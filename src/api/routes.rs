@@ -45,6 +45,7 @@ use super::jobs;
 use super::key_status;
 use super::mfa;
 use super::mfa::Mfa;
+use super::prune;
 use super::reidentify;
 use super::rotation;
 use super::rotation::RotateSubject;
@@ -104,6 +105,7 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/status", get(status))
         .route("/api/v1/reload", post(reload))
         .route("/api/v1/audit", get(audit::search))
+        .route("/api/v1/audit/prune", post(prune::request))
         .route("/api/v1/operator/verify", post(mfa::verify))
         .route("/api/v1/jobs", get(jobs::list))
         .route("/api/v1/jobs/{id}", get(jobs::show))

@@ -168,7 +168,12 @@ impl Parts {
 
         let exports = Exports::new(config, &log, (&clock, &entropy), &mut registry)?;
         let sources = (Arc::clone(&clock), entropy);
-        let jobs = jobs::open(state.clone(), sources, (&keys, &cards), jobs::kinds(&shared));
+        let jobs = jobs::open(
+            state.clone(),
+            sources,
+            (&keys, &cards),
+            jobs::kinds(&shared, (&log, &cards)),
+        );
 
         net.register(&mut registry);
         authn.register(&mut registry);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use crate::api;
+use crate::api::PruneAudit;
 use crate::api::RotateEpoch;
 use crate::api::RotateRoot;
 use crate::api::RotateSubject;
@@ -57,9 +58,12 @@ pub(super) fn open(
 }
 
 /// The kinds of this release.
-pub(super) fn kinds(shared: &Arc<Shared>) -> Kinds {
+pub(super) fn kinds(shared: &Arc<Shared>, (log, cards): (&Log, &Cards)) -> Kinds {
     let moving = Backfill::new(Arc::clone(shared), backfill::MOST_RECORDS);
-    Kinds::default().with(backfill::KIND, Arc::new(moving))
+    let pruning = PruneAudit::new(log.clone(), cards.clone());
+    Kinds::default()
+        .with(api::AUDIT_PRUNE, Arc::new(pruning))
+        .with(backfill::KIND, Arc::new(moving))
 }
 
 /// Runs jobs until the drain starts.

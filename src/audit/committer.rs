@@ -95,6 +95,7 @@ impl Committer {
         for job in jobs.drain(..) {
             match job {
                 Job::Append(append) => entries.push_back(append),
+                Job::Prune(order) => self.publish(Work::Prune(order)),
                 Job::Flush(done) => {
                     self.commit(std::mem::take(&mut entries));
                     self.sync();

@@ -174,6 +174,11 @@ impl Disk {
         }
     }
 
+    /// Whether there is such a file.
+    pub(super) fn exists(&self, name: &str) -> bool {
+        self.root.join(name).exists()
+    }
+
     /// A file's bytes; `None` when there is no such file.
     pub(super) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, AuditError> {
         match fs::read(self.root.join(name)) {

@@ -12,6 +12,8 @@ use crate::protocol::tlog::Tile;
 use super::derive::CHECKPOINT;
 use super::frame;
 use super::journal;
+use super::prune;
+use super::prune::Minimum;
 
 /// A log's folder.
 #[derive(Debug)]
@@ -28,6 +30,24 @@ impl Folder {
     pub(super) fn checkpoint(&self) -> io::Result<Option<String>> {
         let Some(bytes) = self.read(CHECKPOINT)? else { return Ok(None) };
         let not_text = |_| io::Error::new(ErrorKind::InvalidData, "the checkpoint is not text");
+        String::from_utf8(bytes).map(Some).map_err(not_text)
+    }
+
+    /// The first entry that is still there, as the folder says it; `verify` says whether that
+    /// is true.
+    pub(super) fn minimum(&self) -> u64 {
+        let text = self.read(prune::FILE).ok().flatten().and_then(|b| String::from_utf8(b).ok());
+        let found = text.as_deref().and_then(|note| {
+            let text = note.split_inclusive("\n\n").next()?.strip_suffix('\n')?;
+            Minimum::parse(text)
+        });
+        found.map_or(0, |known| known.index)
+    }
+
+    /// The signed note of the minimum; `None` when nothing was pruned.
+    pub(super) fn minimum_note(&self) -> io::Result<Option<String>> {
+        let Some(bytes) = self.read(prune::FILE)? else { return Ok(None) };
+        let not_text = |_| io::Error::new(ErrorKind::InvalidData, "the minimum is not text");
         String::from_utf8(bytes).map(Some).map_err(not_text)
     }
 

@@ -193,7 +193,7 @@ impl Log {
     /// Waits until everything recorded so far is on disk and under a published checkpoint.
     pub async fn flush(&self) -> Result<(), AuditError> {
         let (done, wait) = oneshot::channel();
-        self.handle.shared.push(Job::Flush(done), usize::MAX)?;
+        self.push(Job::Flush(done))?;
         wait.await.unwrap_or(Err(AuditError::Closed))
     }
 
@@ -208,6 +208,10 @@ impl Log {
     /// What the log counts.
     pub fn metrics(&self) -> &Arc<AuditMetrics> {
         &self.handle.shared.metrics
+    }
+
+    pub(super) fn push(&self, job: Job) -> Result<(), AuditError> {
+        self.handle.shared.push(job, usize::MAX)
     }
 
     async fn append(&self, kind: Kind, mut entry: Entry) -> Result<u64, AuditError> {

@@ -26,6 +26,7 @@ mod metrics;
 mod open;
 mod page;
 mod proof;
+mod prune;
 mod publisher;
 mod query;
 mod search;

@@ -51,6 +51,8 @@ pub struct Page {
     pub bundles: u64,
     /// Entries of the log when the page was made.
     pub size: u64,
+    /// The first entry that is still there; those before it were pruned.
+    pub minimum: u64,
     /// Entries that are recorded and not published yet, and so not searched.
     pub unpublished: u64,
 }
@@ -66,10 +68,11 @@ pub(super) fn page_by(dir: &Path, wish: &Wish<'_>, hint: &Filter) -> Result<Page
     let cursor = cursor.transpose().map_err(SearchError::Cursor)?;
     let folder = Folder::new(dir);
     let size = published(&folder)?;
+    let minimum = folder.minimum();
     let bounds = match (wish.order, cursor) {
-        (Order::NewestFirst, Some(cursor)) => (0, cursor.next.min(size)),
-        (Order::OldestFirst, Some(cursor)) => (cursor.next.min(size), size),
-        (_, None) => (0, size),
+        (Order::NewestFirst, Some(cursor)) => (minimum, cursor.next.min(size)),
+        (Order::OldestFirst, Some(cursor)) => (cursor.next.max(minimum).min(size), size),
+        (_, None) => (minimum, size),
     };
     let unpublished = folder.unpublished(size).ok().flatten().unwrap_or(0);
     let mut look = Look {
@@ -80,7 +83,7 @@ pub(super) fn page_by(dir: &Path, wish: &Wish<'_>, hint: &Filter) -> Result<Page
         bounds,
         budget: BUDGET,
         room: PAGE_BYTES,
-        page: Page { size, unpublished, ..Page::default() },
+        page: Page { size, minimum, unpublished, ..Page::default() },
     };
     let next = look.run()?;
     let next = next.map(|next| Cursor { next }.write(wish.filter, wish.order));

@@ -54,6 +54,14 @@ pub enum ProofError {
         /// Published entries.
         size: u64,
     },
+    /// The entry was pruned.
+    #[error("entry {index} was pruned: the log begins with entry {minimum}")]
+    Pruned {
+        /// Which entry.
+        index: u64,
+        /// The first entry that is there.
+        minimum: u64,
+    },
     /// The log's files could not be read.
     #[error(transparent)]
     Read(#[from] SearchError),
@@ -101,6 +109,10 @@ pub struct Proven {
 pub fn prove(dir: &Path, key: &VerifierKey, index: u64) -> Result<InclusionProof, ProofError> {
     let (tiles, note, checkpoint) = published(dir, key)?;
     let size = checkpoint.size;
+    let minimum = Folder::new(dir).minimum();
+    if index < minimum {
+        return Err(ProofError::Pruned { index, minimum });
+    }
     let hashes = merkle::inclusion(&tiles, index, size)?;
     let hashes = hashes.ok_or(ProofError::OutOfRange { index, size })?;
     let proof = InclusionProof { index, entry: entry(&tiles, index)?, hashes, checkpoint: note };

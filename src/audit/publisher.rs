@@ -19,6 +19,7 @@ use super::derive::CHECKPOINT;
 use super::derive::Deriver;
 use super::disk::Disk;
 use super::disk::folder_of;
+use super::prune;
 use super::shared::Done;
 use super::shared::Part;
 use super::shared::Sealed;
@@ -32,6 +33,8 @@ pub(super) enum Work {
     Entries(Vec<Sealed>),
     /// Somebody waits for a checkpoint over everything before.
     Flush(Done),
+    /// What is below an entry goes.
+    Prune(prune::Order),
     /// A journal segment has ended before entry `end`.
     Rolled { name: String, end: u64 },
 }
@@ -126,7 +129,8 @@ impl Publisher {
             self.unfinished.push_back(unfinished);
         }
         self.publish()?;
-        self.tidy()
+        self.tidy()?;
+        prune::finish(&self.disk, &self.key)
     }
 
     fn accept(&mut self, work: Work) {
@@ -143,6 +147,7 @@ impl Publisher {
                 }
             }
             Work::Flush(done) => self.flushes.push(done),
+            Work::Prune(order) => self.prune(order),
             Work::Rolled { name, end } => {
                 // The tiles of a segment are those full when it ends; they may still wait to be
                 // written, so they are named by `deriver` rather than taken from what was written.
@@ -151,6 +156,19 @@ impl Publisher {
                 self.ended.push_back(Ended { name, end, tiles });
             }
         }
+    }
+
+    /// Only what is under a checkpoint, the record of the pruning too, is removed.
+    fn prune(&mut self, order: prune::Order) {
+        let place = (order.index, order.record);
+        let result = match self.published {
+            Some(size) if order.index <= order.record && order.record < size => {
+                prune::prune(&self.disk, &self.key, place)
+            }
+            _ => Err(AuditError::Unwritable { why: "the pruning is not recorded yet".into() }),
+        };
+        // Who no longer listens does not want to know.
+        drop(order.done.send(result));
     }
 
     /// Writes finished bundles and tiles. Entries leave the backlog once that is done, so that a

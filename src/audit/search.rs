@@ -161,12 +161,13 @@ pub struct Search {
 pub fn search(dir: &Path, filter: &Filter, start: u64) -> Result<Search, SearchError> {
     let folder = Folder::new(dir);
     let size = published(&folder)?;
+    let minimum = folder.minimum();
     Ok(Search {
         folder,
         filter: filter.clone(),
         needles: filter.needles(),
         size,
-        next: start,
+        next: start.max(minimum),
         bundle: Vec::new(),
         at: 0,
     })

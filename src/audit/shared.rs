@@ -19,6 +19,7 @@ use crate::crypto::merkle::Hash;
 use super::AuditConfig;
 use super::AuditError;
 use super::AuditMetrics;
+use super::prune;
 use super::waiter::Waiter;
 
 /// An entry as it is written, with its hash; both are made by the caller, off the committer.
@@ -44,6 +45,7 @@ pub(super) type Done = oneshot::Sender<Result<(), AuditError>>;
 pub(super) enum Job {
     Append(Append),
     Flush(Done),
+    Prune(prune::Order),
 }
 
 impl Job {

@@ -17,7 +17,9 @@ use crate::crypto::note::VerifierKey;
 use crate::protocol::tlog;
 use crate::protocol::tlog::Tile;
 
+use super::Entry;
 use super::folder::Folder;
+use super::prune::Minimum;
 
 /// What was found to be true.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -27,6 +29,9 @@ pub struct Verified {
     /// Entries of the kept checkpoint the log was shown to continue, when one was given. Without
     /// one, a log that its own operator wrote anew would look the same.
     pub since: Option<u64>,
+    /// Entries before this one were pruned, as the log records: of them only the hashes were
+    /// checked. 0 when nothing was.
+    pub minimum: u64,
     /// Entries in the journal that no checkpoint covers yet. A running gateway publishes them
     /// within moments, one that was killed at its next start.
     pub unpublished: u64,
@@ -69,6 +74,12 @@ pub enum VerifyError {
         index: u64,
         /// The tile that has another hash. Either may have been changed.
         tile: String,
+    },
+    /// Entries were taken away, and the log does not record it.
+    #[error("entries are said to be pruned, but {what}")]
+    Minimum {
+        /// What is wrong.
+        what: &'static str,
     },
     /// A file is not there.
     #[error("`{file}` is missing, so entry {index} cannot be checked")]
@@ -142,8 +153,10 @@ pub fn verify<'a>(
     if let Some(kept) = since.filter(|kept| *kept > checkpoint.size) {
         return Err(VerifyError::Truncated { kept, size: checkpoint.size });
     }
+    let minimum = minimum(&folder, vkey, checkpoint.size)?;
     let mut check = Check {
         folder,
+        minimum: minimum.as_ref().map_or(0, |known| known.index),
         size: checkpoint.size,
         frontier: Frontier::new(),
         full: Vec::new(),
@@ -155,12 +168,26 @@ pub fn verify<'a>(
         check.bundle(index)?;
     }
     check.unfinished()?;
+    if let Some(known) = &minimum {
+        check.record(known)?;
+    }
     if check.frontier.root() != checkpoint.root {
         return Err(VerifyError::Root { at_least: since.unwrap_or(0) });
     }
     // The journal is no part of the proof: who checks a copy may not have it.
     let unpublished = check.folder.unpublished(checkpoint.size).ok().flatten().unwrap_or(0);
-    Ok(Verified { checkpoint, since, unpublished })
+    Ok(Verified { checkpoint, since, minimum: check.minimum, unpublished })
+}
+
+/// What the folder says was pruned, under the log's signature.
+fn minimum(folder: &Folder, vkey: &VerifierKey, size: u64) -> Result<Option<Minimum>, VerifyError> {
+    let Some(note) = folder.minimum_note().map_err(io_error)? else { return Ok(None) };
+    let known = Minimum::open(&note, vkey);
+    let known = known.ok_or(VerifyError::Minimum { what: "the log's key did not sign it" })?;
+    match known.record < size {
+        true => Ok(Some(known)),
+        false => Err(VerifyError::Minimum { what: "no entry records it" }),
+    }
 }
 
 /// The checkpoint a note holds, when the log's key signed it.
@@ -180,6 +207,8 @@ pub(super) fn open(
 
 struct Check {
     folder: Folder,
+    /// Of bundles before this entry there are only the hashes.
+    minimum: u64,
     /// Entries of the published checkpoint.
     size: u64,
     frontier: Frontier,
@@ -196,8 +225,11 @@ impl Check {
         let first = index * BUNDLE;
         let width = u16::try_from((self.size - first).min(BUNDLE)).unwrap_or(tlog::FULL);
         let (bundle, tile) = (Tile::entries(index, width), Tile::hashes(0, index, width));
-        let bytes = self.read(bundle, first)?;
         let hashes = self.hashes(tile, first)?;
+        if first < self.minimum {
+            return self.pruned(&hashes);
+        }
+        let bytes = self.read(bundle, first)?;
         let mut entries = tlog::entries(&bytes);
         for (index, hash) in (first..).zip(hashes) {
             let Some(Ok(entry)) = entries.next() else {
@@ -214,12 +246,39 @@ impl Check {
             let index = first + BUNDLE - 1;
             return Err(VerifyError::Unreadable { file: bundle.to_string(), index });
         }
-        // The lowest was just compared hash by hash.
+        self.above()
+    }
+
+    /// Takes the hashes of pruned entries; that they are the right ones, the root shows.
+    fn pruned(&mut self, hashes: &[Hash]) -> Result<(), VerifyError> {
+        for hash in hashes {
+            self.frontier.push(*hash, &mut self.full);
+            self.compare_kept()?;
+        }
+        self.above()
+    }
+
+    /// Compares the full tiles above the lowest level, which was just gone through.
+    fn above(&mut self) -> Result<(), VerifyError> {
         let full = std::mem::take(&mut self.full);
         for tile in full.iter().filter(|tile| tile.level > 0) {
             self.compare(Tile::hashes(tile.level, tile.index, tlog::FULL), &tile.hashes)?;
         }
         Ok(())
+    }
+
+    /// The pruning must be recorded by the entry it names. That the entry is the log's was shown.
+    fn record(&self, known: &Minimum) -> Result<(), VerifyError> {
+        let what = "no entry records it";
+        let wrong = || VerifyError::Minimum { what };
+        let (bundle, place) = (known.record / BUNDLE, known.record % BUNDLE);
+        let width = (self.size - bundle * BUNDLE).min(BUNDLE);
+        let tile = Tile::entries(bundle, u16::try_from(width).unwrap_or(tlog::FULL));
+        let bytes = self.read(tile, known.record)?;
+        let place = usize::try_from(place).map_err(|_| wrong())?;
+        let entry = tlog::entries(&bytes).nth(place).and_then(Result::ok).ok_or_else(wrong)?;
+        let entry = Entry::from_bytes(entry).map_err(|_| wrong())?;
+        if known.is_recorded_by(&entry) { Ok(()) } else { Err(wrong()) }
     }
 
     /// Compares the right edge above the lowest level.

@@ -15,6 +15,7 @@ use super::exit::{Exit, Failure, data, tell};
 use super::export;
 use super::gaps;
 use super::proof;
+use super::prune;
 use super::search;
 
 /// Runs one of the commands.
@@ -25,6 +26,9 @@ pub(super) fn run(command: &AuditCommand) -> Result<(), Failure> {
         }
         AuditCommand::Gaps(wish) => gaps::run(wish),
         AuditCommand::Export(wish) => export::run(wish),
+        AuditCommand::Prune { before, wait, output, admin } => {
+            prune::run(before, *wait, *output, admin)
+        }
         AuditCommand::Prove { index, folder, output } => {
             proof::prove(folder, *index, output.as_deref())
         }
@@ -47,6 +51,7 @@ fn verify(folder: &AuditFolder, since: &[PathBuf]) -> Result<(), Failure> {
     };
     let size = found.checkpoint.size;
     data(&format!("ok: {size} entries, tree and signature hold\n"))?;
+    tell_minimum(found.minimum);
     tell_unpublished(found.unpublished);
     if let Some(old) = found.since {
         return data(&format!("ok: continues the checkpoint of {old} entries you kept\n"));
@@ -80,6 +85,15 @@ pub(super) fn no_checkpoint(dir: &Path) -> Failure {
     let dir = dir.display();
     let what = "it has no checkpoint; `privet serve` writes one when it starts, --dir names another folder";
     Failure::new(Exit::Failed, format_args!("there is no audit log to read in `{dir}`: {what}"))
+}
+
+/// Tells from where the log still knows.
+pub(super) fn tell_minimum(minimum: u64) {
+    if minimum > 0 {
+        tell(&format!(
+            "note: the log begins with entry {minimum}; those before it were pruned, as an entry records, and only their hashes are left"
+        ));
+    }
 }
 
 pub(super) fn tell_unpublished(entries: u64) {

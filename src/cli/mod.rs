@@ -19,6 +19,7 @@ mod operator;
 mod pages;
 mod policy;
 mod proof;
+mod prune;
 mod reidentify;
 mod rotate;
 mod search;

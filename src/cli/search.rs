@@ -18,7 +18,7 @@ use crate::types::RuleId;
 use crate::types::doc::closest;
 
 use super::args::{AuditFolder, Rows, SearchArgs};
-use super::audit::{folder_of, no_checkpoint, tell_unpublished, with_index};
+use super::audit::{folder_of, no_checkpoint, tell_minimum, tell_unpublished, with_index};
 use super::exit::{Exit, Failure, data, tell};
 
 /// Lists entries, the newest last.
@@ -108,7 +108,8 @@ impl Look<'_> {
 
     /// Tells what the entries that were shown may lack.
     fn tell(&self) -> Result<(), Failure> {
-        let Page { unindexed, unpublished, damaged, .. } = &self.last;
+        let Page { unindexed, unpublished, minimum, damaged, .. } = &self.last;
+        tell_minimum(*minimum);
         if *unindexed > 0 && !self.scan {
             tell(&format!(
                 "note: {unindexed} entries were looked through one by one, for want of an index that fits them; `privet audit reindex` makes it"

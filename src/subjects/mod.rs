@@ -7,6 +7,7 @@ mod changes;
 mod config;
 mod erase;
 mod error;
+mod holds;
 mod metrics;
 mod reidentify;
 mod vault;

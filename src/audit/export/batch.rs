@@ -21,6 +21,9 @@ impl Batch {
     /// Reads from entry `next` on, of a log of `size` published entries: to the end of the bundle,
     /// or as far as [`MAX_BYTES`] go. `None` when there is nothing new.
     pub(super) fn read(dir: &Path, next: u64, size: u64) -> Result<Option<Self>, ExportError> {
+        let folder = Folder::new(dir);
+        // What was pruned cannot be exported any more.
+        let next = next.max(folder.minimum());
         if next >= size {
             return Ok(None);
         }
@@ -28,7 +31,7 @@ impl Batch {
         let width = u16::try_from((size - first).min(BUNDLE)).unwrap_or(tlog::FULL);
         let damaged = |index| ExportError::Damaged { index };
         let tile = Tile::entries(bundle, width);
-        let bytes = Folder::new(dir).tile(tile).map_err(|_| damaged(next))?;
+        let bytes = folder.tile(tile).map_err(|_| damaged(next))?;
         let bytes = bytes.ok_or_else(|| damaged(next))?;
         let mut batch = Self { entries: Vec::new(), next };
         let mut length = 0;

@@ -95,10 +95,16 @@ impl Builder {
         let lock = open(&root.join(LOCK)).map_err(failed)?;
         flock(&lock, FlockOperation::LockExclusive).map_err(|errno| failed(errno.into()))?;
         let hashes = bundle_hashes((&self.folder, size), segment).map_err(failed)?;
+        let minimum = self.folder.minimum();
         let mut made = Made { root: &root, runs: Vec::new(), times: Vec::new() };
         self.pairs.clear();
         for (bundle, hash) in (0..).zip(&hashes) {
             let first = segment * SEGMENT + bundle * BUNDLE;
+            if first < minimum {
+                // Pruned: it is in no time and has no words.
+                made.times.push((u64::MAX, 0));
+                continue;
+            }
             self.bundle(first, hash, &mut made)?;
             if self.pairs.len() >= self.at_once {
                 made.spill(&mut self.pairs).map_err(failed)?;

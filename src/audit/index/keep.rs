@@ -21,6 +21,7 @@ use super::SEGMENT;
 use super::covered;
 use super::covers;
 use super::folder_of;
+use super::forget;
 use super::tidy;
 
 /// What came of making the index anew.
@@ -40,7 +41,8 @@ pub struct Reindexed {
 /// # Errors
 /// When the log or the index cannot be read or written.
 pub fn reindex(dir: &Path, mut progress: impl FnMut(u64, u64)) -> Result<Reindexed, ReindexError> {
-    let size = published(&Folder::new(dir)).map_err(ReindexError::Log)?;
+    let folder = Folder::new(dir);
+    let size = published(&folder).map_err(ReindexError::Log)?;
     let mut builder = Builder::new(dir, 0, Arc::default());
     let segments = size.div_ceil(SEGMENT);
     let failed = |source| {
@@ -49,7 +51,9 @@ pub fn reindex(dir: &Path, mut progress: impl FnMut(u64, u64)) -> Result<Reindex
     };
     tidy(builder.root(), segments).map_err(failed)?;
     let mut done = Reindexed { size, ..Reindexed::default() };
-    for segment in (0..segments).rev() {
+    let pruned = folder.minimum() / SEGMENT;
+    forget(builder.root(), pruned).map_err(failed)?;
+    for segment in (pruned..segments).rev() {
         match builder.build(segment, size) {
             Ok(entries) => done.indexed += u64::from(entries),
             Err(IndexError::Damaged { index }) => done.damaged.push(index),
@@ -135,6 +139,7 @@ impl Keeper {
 
     /// Finds full segments without an index.
     fn look(&mut self, size: u64) -> Result<(), IndexError> {
+        self.looked = self.looked.max(self.folder.minimum() / SEGMENT);
         while self.looked < size / SEGMENT {
             let (root, segment) = (self.builder.root(), self.looked);
             let all = u32::try_from(SEGMENT).unwrap_or(u32::MAX);

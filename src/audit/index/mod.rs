@@ -172,6 +172,22 @@ fn name_of(segment: u64) -> String {
     format!("{segment:08}")
 }
 
+/// Removes the indexes of the segments before one: of them nothing is left.
+pub(super) fn forget(root: &Path, before: u64) -> io::Result<()> {
+    let files = match fs::read_dir(root) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        files => files?,
+    };
+    for file in files {
+        let file = file?;
+        let number = file.file_name().to_str().and_then(|name| name.parse::<u64>().ok());
+        if number.is_some_and(|number| number < before) {
+            fs::remove_file(file.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Removes what is not an index of one of the first `segments` segments.
 pub(super) fn tidy(root: &Path, segments: u64) -> io::Result<()> {
     let files = match fs::read_dir(root) {

@@ -6,6 +6,7 @@ mod indexing;
 mod kill;
 mod paging;
 mod proofs;
+mod pruning;
 mod proving;
 mod recovery;
 mod searching;

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use crate::audit::Format;
 
-use super::ConfigArgs;
+use super::{AdminArgs, ConfigArgs, Shape};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum AuditCommand {
@@ -22,6 +22,21 @@ pub(in crate::cli) enum AuditCommand {
         /// Needs no log, only the public key.
         #[arg(long, value_name = "FILE")]
         proof: Option<PathBuf>,
+    },
+    /// Removes old entries; another operator approves. Their hashes stay, so the log, old proofs
+    /// and kept checkpoints verify as before.
+    Prune {
+        /// Those before this time, such as 2025-01-01, or before this index.
+        #[arg(long, value_name = "TIME|INDEX")]
+        before: String,
+        /// Follow the job to its end; exit code 1 when it fails.
+        #[arg(long)]
+        wait: bool,
+        /// How to show it.
+        #[arg(long, value_enum, default_value_t = Shape::Table)]
+        output: Shape,
+        #[command(flatten)]
+        admin: AdminArgs,
     },
     /// Writes a proof that one entry is in the log, for somebody who has only the public key.
     Prove {
