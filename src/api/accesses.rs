@@ -90,6 +90,7 @@ pub(super) async fn list(
         "rows": rows,
         "next": page.next,
         "size": page.size,
+        "minimum": page.minimum,
         "unindexed": page.unindexed,
         "damaged": page.damaged,
     })))

@@ -14,6 +14,7 @@ use crate::crypto::note::VerifierKey;
 
 use super::admin::Caller;
 use super::args::{ReportArgs, Rows};
+use super::audit::tell_minimum;
 use super::check;
 use super::exit::{Exit, Failure, data, tell};
 use super::subject;
@@ -49,6 +50,8 @@ struct Report {
     possible: BTreeMap<[String; 3], Map<String, Value>>,
     /// The first index of each part of the log that could not be read.
     damaged: Vec<u64>,
+    /// The first entry that is still there.
+    minimum: u64,
 }
 
 impl Report {
@@ -65,6 +68,7 @@ impl Report {
             let rows = page.get_mut("rows").map(Value::take);
             let Some(Value::Array(rows)) = rows else { return Err(unread()) };
             let damaged = page.get("damaged").and_then(Value::as_array).ok_or_else(unread)?;
+            self.minimum = page.get("minimum").and_then(Value::as_u64).ok_or_else(unread)?;
             self.damaged.extend(damaged.iter().filter_map(Value::as_u64));
             if possible {
                 rows.into_iter().for_each(|row| self.join(row));
@@ -103,13 +107,18 @@ impl Report {
     }
 
     fn show(self, output: Rows) -> Result<(), Failure> {
-        let Self { named, possible, damaged } = self;
+        let Self { named, possible, damaged, minimum } = self;
         let count = named.len();
         let page = match output {
             Rows::Json => {
                 let possible: Vec<_> = possible.into_values().collect();
                 let complete = damaged.is_empty();
-                let page = json!({ "rows": named, "possible": possible, "complete": complete });
+                let page = json!({
+                    "rows": named,
+                    "possible": possible,
+                    "complete": complete,
+                    "minimum": minimum,
+                });
                 format!("{page:#}\n")
             }
             Rows::Jsonl => {
@@ -126,6 +135,7 @@ impl Report {
         tell(&format!(
             "note: {count} entries name the person; this report is itself one of the next"
         ));
+        tell_minimum(minimum);
         let Some(first) = damaged.iter().min() else { return Ok(()) };
         let help = "this report is not complete; `privet audit verify` says more";
         Err(Failure::new(

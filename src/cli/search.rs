@@ -57,6 +57,7 @@ impl Look<'_> {
         })?;
         self.last.unindexed += page.unindexed;
         self.last.unpublished = page.unpublished;
+        self.last.minimum = page.minimum;
         self.last.damaged.append(&mut page.damaged);
         Ok(page)
     }

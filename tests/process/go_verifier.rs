@@ -15,7 +15,7 @@ const ENTRIES: u64 = 70_000;
 
 /// Connections that call at the same time, and the calls each has under way.
 const CONNECTIONS: u64 = 16;
-const AT_ONCE: u64 = 16;
+pub(crate) const AT_ONCE: u64 = 16;
 
 /// Checkpoints that are kept elsewhere while the log grows.
 const CHECKPOINTS: u64 = 4;
@@ -77,7 +77,7 @@ fn said(out: &Output) -> String {
 }
 
 /// Calls on one connection, [`AT_ONCE`] sent before the first is answered.
-fn load(to: SocketAddr, token: &str, bursts: u64) {
+pub(crate) fn load(to: SocketAddr, token: &str, bursts: u64) {
     let call = |purpose: &str| {
         format!(
             "GET /shop/customers/c-5 HTTP/1.1\r\nHost: {to}\r\nAuthorization: Bearer {token}\r\n\

@@ -30,6 +30,7 @@ mod operators;
 mod planted;
 mod reidentify;
 mod restore;
+mod retention;
 mod rollback;
 mod secrets;
 mod slowhttp;

@@ -78,6 +78,30 @@ async fn what_is_left_of_a_pruned_log_proves_as_much_as_before() {
     assert_eq!(log.newest(|entry| entry.kind == Kind::Admin).unwrap().unwrap().kind, Kind::Admin);
     assert!(log.newest(|_| false).unwrap().is_none());
 
+    // So does a search by the index, which is made of what is there.
+    assert_eq!(reindex(dir, |_, _| {}).unwrap().damaged, Vec::<u64>::new());
+    let (mut found, mut cursor) = (Vec::new(), None);
+    for scan in [false, true] {
+        loop {
+            let filter = Filter { kind: Some(Kind::Release), ..Filter::default() };
+            let wish = Wish {
+                filter: &filter,
+                order: Order::NewestFirst,
+                cursor: cursor.as_deref(),
+                limit: 500,
+                scan,
+            };
+            let page = page(dir, &wish).unwrap();
+            assert_eq!((page.minimum, page.damaged.len()), (768, 0));
+            found.extend(page.rows.iter().map(|(index, _)| *index));
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert!(found.drain(..).eq((768..2000).rev()), "scan {scan}");
+    }
+
     // Proofs made before hold; those of what is there can be made.
     assert_eq!(check_inclusion(&old, &vkey).unwrap().index, 99);
     assert!(matches!(prove(dir, &vkey, 99), Err(ProofError::Pruned { minimum: 768, .. })));
