@@ -63,7 +63,14 @@ pub(super) async fn list(
         return Err(Refused::new(ProblemKind::NotFound, UNKNOWN));
     };
     if card.status == SubjectStatus::Erased {
-        return Err(Refused::new(ProblemKind::Conflict, ERASED));
+        let kept = admin.cards.kept_until(&subject.domain, subject.id.expose()).await;
+        let why = match kept.map_err(|e| state(&e))? {
+            Some(until) => format!(
+                "{ERASED}; until {until} two operators together can ask for it with `privet claim request`"
+            ),
+            None => ERASED.to_owned(),
+        };
+        return Err(Refused::new(ProblemKind::Conflict, why));
     }
     let mut filter = Filter { nameless: wish.possible, ..Filter::default() };
     filter.subject = (!wish.possible).then_some(card.token);
@@ -176,4 +183,4 @@ fn possible(page: &Page) -> Vec<Value> {
 
 /// Entries of a page.
 const ROWS: usize = 500;
-const ERASED: &str = "the person was erased, and the log no longer tells which entries were about them; see `[audit] unlink_after`";
+const ERASED: &str = "the person was erased: nobody is told which entries were about them";

@@ -37,9 +37,9 @@ use super::routes::Admin;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Who {
-    domain: Option<String>,
-    id: String,
+pub(super) struct Who {
+    pub(super) domain: Option<String>,
+    pub(super) id: String,
 }
 
 #[derive(Deserialize)]
@@ -173,7 +173,9 @@ pub(super) async fn erase_key(
         }
         // The erased have no token of their own any more.
         Ok(Some(card)) if card.status == SubjectStatus::Erased => (Entry::new(Kind::Key), true),
-        Ok(Some(card)) => (about(&card), false),
+        // Not by their token: the tombstone tells whom it is about, and when. Who compared the two
+        // would know for ever whom the token was.
+        Ok(Some(_)) => (Entry::new(Kind::Key), false),
         // A tombstone for an id that was mistyped could never be taken back.
         Ok(None) => return Err(Refused::new(ProblemKind::NotFound, UNKNOWN)),
         // A key that cannot be read is destroyed all the same; its token stands inside.
@@ -323,6 +325,7 @@ fn erased(done: &Destroyed, provider: &str, was_erased: bool) -> Value {
         "was_erased": was_erased,
         "keys_destroyed": done.keys,
         "copies_of_the_keys_open_until": "the next roll of the epoch, due within `keys.shred_within`",
+        "named_in_the_log_until": done.kept_until.map(|until| until.to_string()),
         "remains_in_the_stores": ["blind indexes", "values that are not sealed"],
     });
     if provider == "file"

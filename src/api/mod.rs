@@ -5,6 +5,7 @@ mod answer;
 mod audit;
 mod cards;
 mod checks;
+mod claims;
 mod host;
 mod jobs;
 mod key_status;

@@ -40,6 +40,7 @@ use super::answer::json;
 use super::audit;
 use super::cards;
 use super::checks;
+use super::claims;
 use super::host;
 use super::jobs;
 use super::key_status;
@@ -119,6 +120,9 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/reidentifications", post(reidentify::request))
         .route("/api/v1/reidentifications/{id}/approve", post(reidentify::approve))
         .route("/api/v1/reidentifications/{id}/show", post(reidentify::show))
+        .route("/api/v1/legal-claims", post(claims::request))
+        .route("/api/v1/legal-claims/{id}/approve", post(claims::approve))
+        .route("/api/v1/legal-claims/{id}/show", post(claims::show))
         .route("/api/v1/stores/backfill", post(stores::backfill))
         .route("/api/v1/subjects/show", post(cards::show))
         .route("/api/v1/subjects/accesses", post(accesses::list))

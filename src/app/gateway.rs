@@ -125,7 +125,10 @@ impl Parts {
 
         let keys = KeyRing::open(&config.keys, entropy.clone()).await?;
         let state = Engine::open(&config.state)?;
-        let cards = Cards::open(keys.clone(), state.clone(), &SubjectsConfig::default());
+        let unlink_after_ms = config.unlink_after.as_millis();
+        let unlink_after_ms = u64::try_from(unlink_after_ms).unwrap_or(u64::MAX);
+        let kept = SubjectsConfig { unlink_after_ms, ..SubjectsConfig::default() };
+        let cards = Cards::open(keys.clone(), state.clone(), &kept);
         let witness = Witness::new(state.clone(), keys.clone(), &config.audit.dir);
         witness.before_opening().await?;
         let log = open_log(&config.audit, &keys, &clock)?;

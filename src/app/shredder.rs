@@ -108,6 +108,16 @@ impl Shredder {
         if let Err(error) = self.keys.sweep_pending().await {
             tracing::warn!(error = told(&error), "keys that no record claimed were not swept");
         }
+        match self.keys.sweep_kept().await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "log keys of erased people were destroyed"),
+            Err(error) => {
+                tracing::error!(
+                    error = told(&error),
+                    "log keys whose time is over are still there"
+                );
+            }
+        }
     }
 
     /// Several looks in each half of the bound.

@@ -135,8 +135,9 @@ pub struct Entry {
     /// Bytes that left: of the batch in a release, of the whole call in an outcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
-    /// The version of each subject's card the decision rested on, parallel to `subjects`; empty
-    /// when no consent or status was relied on.
+    /// Which version of each subject's card the decision rested on, parallel to `subjects`; empty
+    /// when no consent or status was relied on. A keyed number for each version, which nobody can
+    /// compare with the cards once the person's log key is gone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub consent_versions: Vec<u64>,
     /// The data set.

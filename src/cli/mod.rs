@@ -6,6 +6,7 @@ mod admin;
 mod args;
 mod audit;
 mod check;
+mod claim;
 mod demo;
 mod exit;
 mod export;
@@ -55,6 +56,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Audit(command) => audit::run(&command),
         Command::Check(wish) if wish.live => admin::ready(&wish.config.config),
         Command::Check(wish) => check::run(&wish.config.config),
+        Command::Claim(command) => claim::run(&command),
         Command::Completions { shell } => pages::completions(shell),
         Command::Demo(wish) => demo::run(&wish),
         Command::Init(wish) => init::run(&wish.dir),

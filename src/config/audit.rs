@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use http::Uri;
 
@@ -16,6 +17,7 @@ use crate::types::doc::MapReader;
 use crate::types::doc::Node;
 
 use super::auth;
+use super::keys;
 use super::paths::Paths;
 
 /// What the section says.
@@ -23,6 +25,7 @@ pub(super) struct Audit {
     pub(super) dir: PathBuf,
     pub(super) durability: Durability,
     pub(super) exports: Vec<ExportConfig>,
+    pub(super) unlink_after: Duration,
 }
 
 pub(super) fn read(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<Audit> {
@@ -31,11 +34,16 @@ pub(super) fn read(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<Au
     let durability = map.optional("durability").map_or(Some(Durability::Strict), |n| {
         n.word("durability", Durability::parse, &["strict", "batched"], faults)
     });
+    let unlink_after = match map.optional("unlink_after") {
+        Some(node) if node.as_text() == Some("0") => Some(Duration::ZERO),
+        Some(node) => keys::span(node, MOST_DAYS, faults),
+        None => Some(Duration::ZERO),
+    };
     let exports = map.optional("export");
     map.finish(faults);
     let dir = dir?;
     let exports = exports.map_or_else(Vec::new, |n| exports_of(n, &dir, paths, faults));
-    Some(Audit { dir, durability: durability?, exports })
+    Some(Audit { dir, durability: durability?, exports, unlink_after: unlink_after? })
 }
 
 /// Every `[[audit.export]]`. Names differ.
@@ -166,3 +174,6 @@ fn address(node: &Node, faults: &mut Faults) -> Option<(String, u16)> {
     let port = found.and_then(http::uri::Authority::port_u16).unwrap_or(6514);
     Some((host.to_owned(), port))
 }
+
+/// The longest that log keys of erased people are kept, in days: ten years.
+const MOST_DAYS: u64 = 3_650;

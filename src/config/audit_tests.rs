@@ -123,3 +123,25 @@ fn a_change_of_exports_waits_for_a_restart() {
     );
     assert_eq!(one.needs_restart(&two), ["[audit]"]);
 }
+
+#[test]
+fn log_keys_of_erased_people_are_kept_for_a_bounded_time_or_not_at_all() {
+    let with = |line: &str| GOOD.replace("[audit]\n", &format!("[audit]\n{line}\n"));
+    for (line, seconds) in [
+        ("", 0),
+        ("unlink_after = \"0\"", 0),
+        ("unlink_after = \"1m\"", 60),
+        ("unlink_after = \"3650d\"", 3_650 * 86_400),
+    ] {
+        let (config, faults) = read(&with(line));
+        let config = config.unwrap_or_else(|| panic!("{line}: {faults:?}"));
+        assert_eq!(config.unlink_after.as_secs(), seconds, "{line}");
+    }
+    for line in ["3651d", "30s", "-1d", "1y", "for ever", "00"] {
+        let text = with(&format!("unlink_after = \"{line}\""));
+        assert!(read(&text).0.is_none(), "{line}");
+        assert!(format!("{:?}", faults_of(&text)).contains("1m to 3650d"), "{line}");
+    }
+    let changed = read(&with("unlink_after = \"1d\"")).0.unwrap();
+    assert_eq!(read(GOOD).0.unwrap().needs_restart(&changed), ["[audit]"]);
+}

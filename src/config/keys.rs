@@ -76,7 +76,7 @@ fn high_water(
 }
 
 /// A time between a minute and so many days.
-fn span(node: &Node, days: u64, faults: &mut Faults) -> Option<Duration> {
+pub(super) fn span(node: &Node, days: u64, faults: &mut Faults) -> Option<Duration> {
     let text = node.text(faults)?;
     let bounds = Duration::from_secs(60)..=Duration::from_secs(days * 86_400);
     let found = time(text).filter(|time| bounds.contains(time));

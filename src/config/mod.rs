@@ -62,6 +62,9 @@ pub struct Config {
     pub exports: Vec<ExportConfig>,
     /// The keys.
     pub keys: KeysConfig,
+    /// For how long after an erasure two people together can still be told which entries of the
+    /// log were about the person.
+    pub unlink_after: Duration,
     /// How long an older copy of the files may hold the key of somebody who was erased.
     pub shred_within: Duration,
     /// Issuers and client certificates.
@@ -176,8 +179,8 @@ impl Config {
     }
 
     /// Without the log's name, which follows from the tenant.
-    fn audit_settings(&self) -> (&Path, Durability, &[ExportConfig]) {
-        (&self.audit.dir, self.audit.durability, &self.exports)
+    fn audit_settings(&self) -> (&Path, Durability, &[ExportConfig], Duration) {
+        (&self.audit.dir, self.audit.durability, &self.exports, self.unlink_after)
     }
 }
 
@@ -234,6 +237,7 @@ fn read_root(root: &Node, paths: &Paths, faults: &mut Faults) -> Option<Config> 
         state: state?.0,
         audit,
         exports: section.exports,
+        unlink_after: section.unlink_after,
         shred_within: keys.shred_within,
         keys: keys.into_config(dir, tenant),
         authn: AuthnConfig { issuers, certificates },

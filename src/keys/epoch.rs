@@ -35,6 +35,8 @@ pub(super) struct Epoch {
     /// How many tombstones are older than this epoch: nothing about those people was ever in its
     /// engine, and the epoch before is destroyed.
     pub(super) covered: AtomicU64,
+    /// When the first kept log key was destroyed in it, in ms since 1970; 0: none was.
+    pub(super) unlinked: AtomicU64,
     /// Nothing while they are locked.
     keys: RwLock<Option<EpochKeys>>,
     /// The domains that people may have a key in; they stay known while keys are locked.
@@ -62,7 +64,15 @@ impl Epoch {
     pub(super) fn new(number: u32, key: Secret, engine: Engine) -> Self {
         let check = check(&key);
         let keys = RwLock::new(Some(EpochKeys::new(key)));
-        Self { number, engine, covered: AtomicU64::new(0), keys, asked: RwLock::default(), check }
+        Self {
+            number,
+            engine,
+            covered: AtomicU64::new(0),
+            unlinked: AtomicU64::new(0),
+            keys,
+            asked: RwLock::default(),
+            check,
+        }
     }
 
     /// The key that wraps the subject keys of a domain. Derived once and kept: deriving it costs
@@ -93,6 +103,14 @@ impl Epoch {
     pub(super) fn pending(&self) -> Result<Arc<SealKey>, KeysError> {
         let keys = self.read();
         keys.as_ref().map(|open| Arc::clone(&open.pending)).ok_or(KeysError::Unavailable)
+    }
+
+    /// The key that wraps log keys which are kept until a moment.
+    pub(super) fn kept(&self, until_ms: u64) -> Result<SealKey, KeysError> {
+        let keys = self.read();
+        let open = keys.as_ref().ok_or(KeysError::Unavailable)?;
+        let parts = [b"privet/kept-log-key/v1".as_slice(), &until_ms.to_be_bytes()];
+        Ok(SealKey::new(&derive(&open.key, &parts)))
     }
 
     /// Lets go of every key.

@@ -247,7 +247,7 @@ async fn a_kill_at_any_step_of_an_erasure_erases_or_does_not() {
         let (erasing, domain) = (ring.clone(), person());
         let work = tokio::spawn(async move {
             let subject = erasing.subject(&domain, "p-1");
-            erasing.erase_now(subject.record, "r".into()).await
+            erasing.erase_now((subject.record, "r".into()), (String::new(), 0)).await
         });
         stopped.notified().await;
         work.abort();

@@ -24,6 +24,7 @@ use crate::state::Item;
 use crate::state::StateStore;
 use crate::state::Tx;
 use crate::types::Timestamp;
+use crate::types::told;
 
 /// What an erasure came to.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -34,6 +35,9 @@ pub struct Destroyed {
     pub high_water: HighWater,
     /// Since when the person counts as erased.
     pub at: Timestamp,
+    /// Until when it can be told, by two people together, which entries of the audit log were
+    /// about the person; nothing when nobody can.
+    pub kept_until: Option<Timestamp>,
 }
 
 impl KeyRing {
@@ -48,17 +52,29 @@ impl KeyRing {
         subject: &Subject<'_>,
         request: &str,
     ) -> Result<Destroyed, KeysError> {
+        self.erase_keeping(subject, request, 0).await
+    }
+
+    /// As [`Self::erase`], but keeps the person's log key for `unlink_after_ms`, when it can be
+    /// read: the erasure comes first.
+    pub async fn erase_keeping(
+        &self,
+        subject: &Subject<'_>,
+        request: &str,
+        unlink_after_ms: u64,
+    ) -> Result<Destroyed, KeysError> {
         let request: String = request.chars().filter(|c| !c.is_control()).collect();
         let request = request.get(..request.floor_char_boundary(MAX_REQUEST)).unwrap_or_default();
         let (ring, record, request) = (self.clone(), subject.record, request.to_owned());
-        let work = tokio::spawn(async move { ring.erase_now(record, request).await });
+        let keep = (subject.domain.as_str().to_owned(), unlink_after_ms);
+        let work = tokio::spawn(async move { ring.erase_now((record, request), keep).await });
         work.await.unwrap_or(Err(KeysError::Interrupted))
     }
 
     pub(super) async fn erase_now(
         &self,
-        record: RecordKey,
-        request: String,
+        (record, request): (RecordKey, String),
+        (domain, unlink_after_ms): (String, u64),
     ) -> Result<Destroyed, KeysError> {
         // Alone: whoever was about to make or link a key of this person has done so, and is
         // removed; whoever comes after finds the tombstone.
@@ -72,6 +88,16 @@ impl KeyRing {
         });
         self.0.steps.done().await;
         let at = self.0.clock.now();
+        if unlink_after_ms > 0 {
+            let kept = self.keep_log_key(&epoch, (&domain, &record), at.plus_ms(unlink_after_ms));
+            if let Err(error) = kept.await {
+                let error = told(&error);
+                tracing::warn!(
+                    error,
+                    "a log key cannot be kept; its person is erased all the same"
+                );
+            }
+        }
         if !self.0.ledger.has(&record) {
             let subject = self.0.ledger.hash(&record);
             let tombstone = Tombstone { time: at, subject, kids: kids.clone(), request };
@@ -90,7 +116,8 @@ impl KeyRing {
         tx.put(MARK, high_water.encode(), Expect::Any);
         epoch.engine.commit(tx).await.map_err(KeysError::State)?;
         self.0.steps.done().await;
-        Ok(Destroyed { keys: kids.len(), high_water, at })
+        let kept_until = self.kept_end(&epoch, &record).await?;
+        Ok(Destroyed { keys: kids.len(), high_water, at, kept_until })
     }
 
     /// Writes down elsewhere how far the ledger has come, where that is asked for.
@@ -116,11 +143,11 @@ impl KeyRing {
         self.0.ledger.require(known)
     }
 
-    /// When the oldest tombstone was written whose person's key, sealed by an epoch that is still
+    /// When the oldest tombstone was written, or log key destroyed, whose person's key, sealed by an epoch that is still
     /// there, may stand in an older copy of the files.
     pub fn oldest_unshredded(&self) -> Option<Timestamp> {
         let covered = self.0.epochs.current().covered.load(std::sync::atomic::Ordering::SeqCst);
-        self.0.ledger.oldest_after(covered)
+        self.0.ledger.oldest_after(covered).into_iter().chain(self.oldest_unlinked()).min()
     }
 
     /// Whether a row of the state, which stands under the key of somebody's records, is about

@@ -21,6 +21,7 @@ mod keeper;
 mod kept;
 mod ledger;
 mod lock;
+mod log_keys;
 mod metrics;
 mod operators;
 mod pending;
@@ -49,6 +50,8 @@ mod keeper_tests;
 #[cfg(test)]
 mod kept_tests;
 #[cfg(test)]
+mod log_key_tests;
+#[cfg(test)]
 mod row_tests;
 #[cfg(test)]
 mod shape_tests;
@@ -63,6 +66,7 @@ pub use self::error::KeysError;
 pub use self::fault::ProviderFault;
 pub use self::keeper::LockChange;
 pub use self::ledger::HighWater;
+pub use self::log_keys::KeptName;
 pub use self::metrics::KeysMetrics;
 pub use self::operators::OperatorSecrets;
 pub use self::pending::{Awaiting, Pending};

@@ -167,6 +167,7 @@ impl KeyRing {
         ring.0.home.destroy_others(number, ring.0.entropy.as_ref()).await?;
         ring.settle()?;
         ring.read_covered().await?;
+        ring.read_unlinked().await?;
         ring.replay().await?;
         ring.keep_mark().await?;
         ring.0.metrics.epoch.set(number.into());

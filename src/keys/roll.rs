@@ -18,6 +18,8 @@ use super::erase::MARK;
 use super::erase::person;
 use super::erase::remembered;
 use super::error::KeysError;
+use super::log_keys::UNLINKED;
+use super::log_keys::kept_of;
 use super::pending::KIDS;
 use super::pending::kid_of;
 use super::pending::owner;
@@ -227,7 +229,7 @@ impl Copy<'_> {
         value: Option<&[u8]>,
         tx: &mut Tx,
     ) -> Result<(), KeysError> {
-        if key == BARRIER || key == COVERED {
+        if [BARRIER, COVERED, UNLINKED].contains(&key) {
             return Ok(());
         }
         let Some(value) = value else {
@@ -241,6 +243,8 @@ impl Copy<'_> {
         } else if key.starts_with(KIDS) {
             let owner = owner(value).ok_or(KeysError::Row)?;
             self.is_alive(&owner).then(|| value.to_vec())
+        } else if let Some(record) = kept_of(key) {
+            self.ring.carry_kept((self.old, new), &record, value)?
         } else if key == MARK {
             Some(value.to_vec())
         } else {

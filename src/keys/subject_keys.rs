@@ -10,6 +10,7 @@ use super::seals::SubjectKeys;
 use crate::crypto::KeyGeneration;
 use crate::crypto::KeyState;
 use crate::crypto::LogKey;
+use crate::crypto::Mac;
 use crate::crypto::RecordFault;
 use crate::crypto::SealKey;
 use crate::crypto::SubjectKey;
@@ -46,6 +47,17 @@ pub struct Held {
     pub token: SubjectToken,
     /// What opens and seals their values.
     pub keys: Arc<SubjectKeys>,
+    log: Mac,
+}
+
+impl Held {
+    /// What the audit log writes for a version of the person's card: 48 bits of an HMAC under
+    /// their log key. The version itself would tie their entries to older copies of the state.
+    pub fn version_tag(&self, version: u64) -> u64 {
+        let parts = [b"privet/card-version/v1".as_slice(), &version.to_be_bytes()];
+        let [a, b, c, d, e, f, ..] = self.log.short(&parts);
+        u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+    }
 }
 
 impl fmt::Debug for Subject<'_> {
@@ -123,11 +135,12 @@ impl KeyRing {
     ) -> Result<(SubjectKeyRecord, Held), KeysError> {
         let key = self.fresh_key()?;
         let generation = self.wrap(epoch, subject, &key, (1, KeyState::Active))?;
-        let token = name(subject, &key.log_key());
+        let log = key.log_key();
+        let token = name(subject, &log);
         let record = self.record(epoch, subject, None, vec![generation.clone()]);
         let keys = vec![(generation.kid, generation.state, key)];
         let keys = Arc::new(SubjectKeys::new(Arc::clone(&self.0.tenant), keys));
-        Ok((record, Held { token, keys }))
+        Ok((record, Held { token, keys, log: log.mac() }))
     }
 
     /// A record of this epoch.
@@ -154,19 +167,20 @@ impl KeyRing {
             let key = self.open_generation(epoch, subject, record, generation)?;
             keys.push((generation.kid, generation.state, key));
         }
-        let token = match &record.log {
+        let log = match &record.log {
             Some(log) => {
                 let (with, context) =
                     self.place(epoch, subject.domain.as_str(), &subject.record)?;
-                name(subject, &LogKey::unwrap(log, &with, &context).map_err(KeysError::Record)?)
+                LogKey::unwrap(log, &with, &context).map_err(KeysError::Record)?
             }
             None => {
-                let first = keys.first().map(|(_, _, key)| name(subject, &key.log_key()));
+                let first = keys.first().map(|(_, _, key)| key.log_key());
                 first.ok_or(KeysError::Record(RecordFault::Length))?
             }
         };
+        let token = name(subject, &log);
         let keys = Arc::new(SubjectKeys::new(Arc::clone(&self.0.tenant), keys));
-        Ok(Held { token, keys })
+        Ok(Held { token, keys, log: log.mac() })
     }
 
     /// Unwraps one generation of a subject's record.

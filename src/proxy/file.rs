@@ -382,7 +382,7 @@ impl Asked<'_> {
             return Err(CallError::NotFound);
         }
         let mut subjects: Vec<_> =
-            cards.iter().flatten().map(|card| (card.token, card.version)).collect();
+            cards.iter().flatten().map(|card| (card.token, card.logged_version)).collect();
         subjects.sort_unstable();
         subjects.dedup_by_key(|(token, _)| *token);
         let in_clear = set.get(field).is_some_and(|field| field.flags.meets(Flags::PERSONAL));

@@ -450,7 +450,7 @@ impl Sealed {
     fn release(&mut self, cards: &[Option<Arc<crate::subjects::Card>>], in_clear: bool) {
         self.records += 1;
         for card in cards.iter().flatten() {
-            self.subjects.push((card.token, card.version));
+            self.subjects.push((card.token, card.logged_version));
             if in_clear {
                 self.shown.push(card.token);
             }

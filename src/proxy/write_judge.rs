@@ -139,7 +139,7 @@ async fn write(
         };
         let cards = people.cards(record, per_record);
         let keys = Holders(cards.iter().map(|card| card.as_ref()?.keys.clone()).collect());
-        let people = cards.iter().flatten().map(|card| (card.token, card.version)).collect();
+        let people = cards.iter().flatten().map(|card| (card.token, card.logged_version)).collect();
         rulings.push(Ruling { writable, is_held, views: None, people, keys });
     });
     Ok(rulings)

@@ -186,6 +186,7 @@ mod tests {
             consents: BTreeMap::new(),
             opt_outs: BTreeSet::new(),
             version,
+            logged_version: 0,
         })
     }
 

@@ -32,6 +32,8 @@ pub struct Card {
     pub opt_outs: BTreeSet<Box<str>>,
     /// Rises with every change.
     pub version: u64,
+    /// What the audit log writes for that version; see [`Held::version_tag`].
+    pub logged_version: u64,
 }
 
 /// Shows nothing of the person.
@@ -52,8 +54,9 @@ pub(super) struct Facts {
 impl Facts {
     pub(super) fn into_card(self, held: Option<Held>, version: u64) -> Card {
         let Self { status, consents, opt_outs } = self;
+        let logged_version = held.as_ref().map_or(0, |held| held.version_tag(version));
         let (token, keys) = held.map_or((NAMELESS, None), |held| (held.token, Some(held.keys)));
-        Card { token, keys, status, consents, opt_outs, version }
+        Card { token, keys, status, consents, opt_outs, version, logged_version }
     }
 
     pub(super) fn encode(&self) -> Result<Vec<u8>, SubjectsError> {

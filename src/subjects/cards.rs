@@ -40,6 +40,7 @@ pub(super) struct Shared {
     pub(super) cache: Cache,
     pub(super) metrics: SubjectsMetrics,
     pub(super) kept: Kept,
+    pub(super) unlink_after_ms: u64,
     /// Held by whoever writes a card; an erasure waits for them and keeps others away.
     pub(super) changes: RwLock<()>,
 }
@@ -58,7 +59,8 @@ impl Cards {
         let cache = Cache::new(config.cached_cards);
         let metrics = SubjectsMetrics::default();
         let (kept, changes) = (Kept::default(), RwLock::new(()));
-        Self(Arc::new(Shared { keys, state, cache, metrics, kept, changes }))
+        let unlink_after_ms = config.unlink_after_ms;
+        Self(Arc::new(Shared { keys, state, cache, metrics, kept, unlink_after_ms, changes }))
     }
 
     /// The card, when it is in memory: no waiting, one read lock of one shard.

@@ -47,7 +47,8 @@ impl Cards {
         {
             return Err(SubjectsError::Held);
         }
-        let done = self.0.keys.erase(&subject, request).await;
+        let after = self.0.unlink_after_ms;
+        let done = self.0.keys.erase_keeping(&subject, request, after).await;
         // After a failure too: the tombstone may be there all the same.
         self.0.cache.changed(domain, id);
         let destroyed = done.map_err(SubjectsError::Keys)?;

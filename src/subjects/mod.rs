@@ -4,6 +4,7 @@ mod cache;
 mod card;
 mod cards;
 mod changes;
+mod claims;
 mod config;
 mod erase;
 mod error;
@@ -13,6 +14,8 @@ mod reidentify;
 mod vault;
 
 #[cfg(test)]
+mod claim_tests;
+#[cfg(test)]
 mod erase_tests;
 #[cfg(test)]
 mod tests;
@@ -21,6 +24,7 @@ mod vault_tests;
 
 pub use self::card::{Card, MAX_NAMES};
 pub use self::cards::Cards;
+pub use self::claims::{ClaimError, ClaimTicket, LegalClaim};
 pub use self::config::SubjectsConfig;
 pub use self::error::SubjectsError;
 pub use self::metrics::SubjectsMetrics;

@@ -52,7 +52,7 @@ impl Bench {
     }
 
     pub(super) fn cards(ring: &KeyRing, state: &MemoryStore, cached_cards: usize) -> Cards {
-        let config = SubjectsConfig { cached_cards };
+        let config = SubjectsConfig { cached_cards, ..SubjectsConfig::default() };
         Cards::open(ring.clone(), Engine::Memory(state.clone()), &config)
     }
 
@@ -80,8 +80,9 @@ pub(super) async fn one(cards: &Cards, id: &str) -> Card {
 impl PartialEq for Card {
     fn eq(&self, other: &Self) -> bool {
         let all = |card: &Self| {
-            let Self { token, keys, status, consents, opt_outs, version } = card.clone();
-            (token, keys.is_some(), status, consents, opt_outs, version)
+            let Self { token, keys, status, consents, opt_outs, version, logged_version } =
+                card.clone();
+            (token, keys.is_some(), status, consents, opt_outs, (version, logged_version))
         };
         all(self) == all(other)
     }

@@ -37,3 +37,4 @@ mod slowhttp;
 mod stolen;
 mod third_party_client;
 mod third_party_store;
+mod unlinked;

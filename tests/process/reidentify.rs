@@ -12,13 +12,13 @@ use crate::planted::files;
 const ID: &str = "c-zq8planted";
 
 /// An officer with a second factor, whose token stands in `NAME.token`.
-struct Officer {
+pub(crate) struct Officer {
     name: &'static str,
     uri: String,
 }
 
 impl Officer {
-    fn add(site: &Site, name: &'static str) -> Self {
+    pub(crate) fn add(site: &Site, name: &'static str) -> Self {
         let out = privet(&site.dir(), &["operator", "add", name, "--role", "officer", "--totp"]);
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
         let printed = String::from_utf8(out.stdout).unwrap();
@@ -29,7 +29,7 @@ impl Officer {
     }
 
     /// The code so many steps from now. The present one and those beside it count.
-    fn code(&self, steps: u64) -> String {
+    pub(crate) fn code(&self, steps: u64) -> String {
         let secret = self.uri.split("secret=").nth(1).unwrap().split('&').next().unwrap();
         let secret = totp_rs::Secret::try_from_base32(secret).unwrap();
         let codes = totp_rs::Builder::new().with_secret(secret).with_step_duration(30);
@@ -38,9 +38,19 @@ impl Officer {
 
     /// Runs `privet reidentify …`; its exit code and all it said.
     fn run(&self, site: &Site, words: &[&str], code: &str) -> (Option<i32>, String, String) {
+        self.command(site, &[&["reidentify"], words].concat(), code)
+    }
+
+    /// Runs any command with a code; its exit code and all it said.
+    pub(crate) fn command(
+        &self,
+        site: &Site,
+        words: &[&str],
+        code: &str,
+    ) -> (Option<i32>, String, String) {
         let token = format!("{}.token", self.name);
         let more = ["--token-file", &token, "--totp", code];
-        let out = privet(&site.dir(), &[&["reidentify"], words, &more].concat());
+        let out = privet(&site.dir(), &[words, &more].concat());
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (out.status.code(), text(out.stdout), text(out.stderr))
     }

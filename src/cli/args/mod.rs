@@ -1,6 +1,7 @@
 //! What may be typed. Examples come first in every help text (clig.dev).
 
 mod audit;
+mod claim;
 mod job;
 mod key;
 mod operator;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use self::audit::{AuditCommand, AuditFolder, ExportArgs, GapArgs, Rows, SearchArgs};
+pub(super) use self::claim::ClaimCommand;
 pub(super) use self::job::JobCommand;
 pub(super) use self::key::{KeyCommand, RotateCommand};
 pub(super) use self::operator::OperatorCommand;
@@ -65,6 +67,9 @@ pub(super) enum Command {
     /// Sets what stands in a person's card (status, consents, opt-outs), or destroys their key.
     #[command(subcommand)]
     Subject(SubjectCommand),
+    /// Tells what the log calls somebody who was erased, for legal claims; it takes two operators.
+    #[command(subcommand)]
+    Claim(ClaimCommand),
     /// Moves what a store holds into envelopes, or out of them.
     #[command(subcommand)]
     Store(StoreCommand),

@@ -81,7 +81,6 @@ async fn whose_key_is_destroyed_is_closed_to_everybody_and_it_may_be_asked_for_t
     let admin = admin(&gateway).await;
     let shown = one(&gateway, "boss", "GET", "").await;
     assert!(shown.text().contains("ana-planted@mail.example"), "{}", shown.text());
-    let card = gateway.cards.find(&person(), "c-1").await.unwrap().unwrap();
 
     let done = erase(admin, "olga", "c-1").await;
     assert_eq!(done.status, 200, "{}", done.text());
@@ -90,6 +89,7 @@ async fn whose_key_is_destroyed_is_closed_to_everybody_and_it_may_be_asked_for_t
         json!({
             "status": "erased", "was_erased": false, "keys_destroyed": 1,
             "copies_of_the_keys_open_until": "the next roll of the epoch, due within `keys.shred_within`",
+            "named_in_the_log_until": null,
             "remains_in_the_stores": ["blind indexes", "values that are not sealed"],
         })
     );
@@ -100,7 +100,10 @@ async fn whose_key_is_destroyed_is_closed_to_everybody_and_it_may_be_asked_for_t
     assert_eq!(told.reason.as_deref(), Some("key_erasure_done"));
     assert_eq!(told.facts["tombstones"].parse(), Ok(gateway.keys.high_water()));
     for entry in [asked, told] {
-        assert_eq!(entry.subjects, [card.token]);
+        assert!(
+            entry.subjects.is_empty(),
+            "or the tombstone of that moment told whom the token is"
+        );
         assert_eq!(entry.facts["operator"].as_ref(), "olga");
         assert!(!format!("{entry:?}").contains("c-1"), "no id stands in the log");
     }
