@@ -191,7 +191,7 @@ impl Admin {
         let Some(operator) = token.and_then(|token| operators.authenticate(token.trim())) else {
             return Err(Refused::new(
                 ProblemKind::Unauthenticated,
-                "send an operator's token; `privet operator add NAME` makes one",
+                "send the token of an operator that this gateway knows; `privet operator add NAME` makes one, and a reload makes it known",
             ));
         };
         if operator.role < least {

@@ -57,7 +57,7 @@ pub enum InitError {
         /// What went wrong.
         why: String,
     },
-    /// There is a configuration already; nothing was touched.
+    /// Something of that name is there already, and was not touched.
     #[error("`{0}` exists already; choose an empty folder")]
     Taken(PathBuf),
     /// A file could not be written.
@@ -248,12 +248,13 @@ impl Folder<'_> {
     fn file(&mut self, name: &str, bytes: &[u8], mode: u32) -> Result<(), InitError> {
         let path = self.root.join(name);
         let wrong = |source| InitError::Write { path: path.clone(), source };
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&path)
-            .map_err(wrong)?;
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(mode).open(&path).map_err(
+                |source| match source.kind() {
+                    io::ErrorKind::AlreadyExists => InitError::Taken(path.clone()),
+                    _ => wrong(source),
+                },
+            )?;
         file.write_all(bytes).and_then(|()| file.sync_all()).map_err(wrong)?;
         self.written.push(path);
         Ok(())

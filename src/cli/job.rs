@@ -132,17 +132,56 @@ fn page(job: &Value, report: &[Value]) -> String {
     line("progress", progress(job));
     line("worked", pace(job));
     for name in ["args", "summary"] {
-        let value = job.get(name).filter(|value| !value.is_null());
-        line(name, value.map(Value::to_string).unwrap_or_default());
+        line(name, job.get(name).map(words).unwrap_or_default());
     }
     let lost = number(job, "report_lost").unwrap_or(0);
     for row in report {
-        page.push_str(&format!("  {row}\n"));
+        rows(row, &mut page);
     }
     if lost > 0 {
         page.push_str(&format!("  … and {lost} more rows that were not kept\n"));
     }
     page
+}
+
+/// A row of a report as lines: one for each item of a list in it, and one for the rest.
+fn rows(row: &Value, page: &mut String) {
+    let Some(members) = row.as_object() else {
+        page.push_str(&format!("  {}\n", words(row)));
+        return;
+    };
+    let (lists, rest): (Vec<_>, Vec<_>) =
+        members.iter().partition(|(_, value)| value.as_array().is_some_and(|a| !a.is_empty()));
+    let rest: serde_json::Map<_, _> =
+        rest.into_iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    if !rest.is_empty() {
+        page.push_str(&format!("  {}\n", words(&Value::Object(rest))));
+    }
+    for (name, list) in lists {
+        for item in list.as_array().into_iter().flatten() {
+            page.push_str(&format!("  {name}: {}\n", words(item)));
+        }
+    }
+}
+
+/// What stands in JSON, for people: names as they are, and no sign but commas and brackets.
+fn words(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::Bool(yes) => if *yes { "yes" } else { "no" }.to_owned(),
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(words).collect::<Vec<_>>().join(" "),
+        Value::Object(members) => {
+            let is_empty = |value: &Value| value.as_array().is_some_and(Vec::is_empty);
+            let told = members.iter().filter(|(_, value)| !value.is_null() && !is_empty(value));
+            let told = told.map(|(name, value)| match value {
+                Value::Object(_) => format!("{name} ({})", words(value)),
+                _ => format!("{name} {}", words(value)),
+            });
+            told.collect::<Vec<_>>().join(", ")
+        }
+    }
 }
 
 /// The time its steps took, and the rate over all of it.
@@ -182,14 +221,27 @@ fn find(caller: &Caller, id: &str) -> Result<Value, Failure> {
     let fitting: Vec<&&str> = ids.iter().filter(fits).collect();
     match fitting.as_slice() {
         [one] if id.len() >= SHORTEST => caller.get(&format!("/api/v1/jobs/{one}")),
-        _ => {
-            let near = closest(id, ids.iter().copied());
-            let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            let said: String = id.chars().filter(|c| !c.is_control()).take(40).collect();
-            let what = format_args!("there is no job `{said}`{near}; `privet job list` shows them");
-            Err(Failure::new(Exit::Failed, what))
-        }
+        _ => Err(Failure::new(Exit::Failed, unfound(id, &ids, fitting.len()))),
     }
+}
+
+/// Why `id` stands for none of the jobs: it is too short, or fits none, or `fitting` of them.
+fn unfound(id: &str, ids: &[&str], fitting: usize) -> String {
+    let said: String = id.chars().filter(|c| !c.is_control()).take(40).collect();
+    if id.len() < SHORTEST {
+        return format!(
+            "`{said}` is too short for the id of a job: write {SHORTEST} letters of it"
+        );
+    }
+    if fitting > 1 {
+        return format!(
+            "{fitting} jobs have an id that begins or ends with `{said}`: write more of it, or its \
+             end, as ids of the same hours begin alike; `privet job list` shows them"
+        );
+    }
+    let near = closest(id, ids.iter().copied());
+    let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+    format!("there is no job `{said}`{near}; `privet job list` shows them")
 }
 
 /// Follows a job to its end: a bar on a terminal, otherwise a line now and then.
@@ -211,30 +263,37 @@ pub(super) fn watch(caller: &Caller, id: &str, output: Shape) -> Result<(), Fail
             tell(&line);
         }
         if !text(&job, "finished_at").is_empty() {
-            return ended(&job, on_terminal, output);
+            if on_terminal {
+                tell("");
+            }
+            if matches!(output, Shape::Table) {
+                data(&page(&job, &report(caller, text(&job, "id"))?))?;
+            }
+            return outcome(&job);
         }
         pause();
         job = caller.get(&path)?;
     }
 }
 
-/// Waits for the end of a job without a word.
-pub(super) fn wait(caller: &Caller, id: &str) -> Result<(), Failure> {
+/// Follows a job to its end and shows it with its report: for programs, as one document.
+pub(super) fn follow(caller: &Caller, id: &str, output: Shape) -> Result<(), Failure> {
+    if matches!(output, Shape::Table) {
+        return watch(caller, id, output);
+    }
     let path = format!("/api/v1/jobs/{id}");
-    while text(&caller.get(&path)?, "finished_at").is_empty() {
+    loop {
+        let job = caller.get(&path)?;
+        if !text(&job, "finished_at").is_empty() {
+            show(caller, id, output)?;
+            return outcome(&job);
+        }
         pause();
     }
-    Ok(())
 }
 
 /// The exit code says how the job ended.
-fn ended(job: &Value, on_terminal: bool, output: Shape) -> Result<(), Failure> {
-    if on_terminal {
-        tell("");
-    }
-    if matches!(output, Shape::Table) {
-        data(&page(job, &[]))?;
-    }
+fn outcome(job: &Value) -> Result<(), Failure> {
     match text(job, "state") {
         "done" => Ok(()),
         state => {
@@ -289,7 +348,7 @@ impl Watched {
         if state == "waiting_approval" {
             return format!("waits for another operator: privet job approve {}", text(job, "id"));
         }
-        let mut line = format!("{state:<9} {} {}", bar(job), progress(job));
+        let mut line = format!("{state:<9} {}{}", bar(job), progress(job));
         if state == "running" && ms > 0 && more > 0 {
             line.push_str(&format!("  {} a second", more.saturating_mul(1000).div_ceil(ms)));
             if let Some(total) = number(job, "total") {
@@ -317,14 +376,16 @@ fn pause() {
     }));
 }
 
-/// Twenty-four places, as many of them filled as of the work is done.
+/// Twenty-four places, as many of them filled as of the work is done, and a blank. Nothing once a
+/// job has ended of which nobody knew how much it was.
 fn bar(job: &Value) -> String {
     let (Some(done), Some(total @ 1..)) = (number(job, "done"), number(job, "total")) else {
-        return format!("[{}]", "-".repeat(PLACES));
+        let ended = !text(job, "finished_at").is_empty();
+        return if ended { String::new() } else { format!("[{}] ", "-".repeat(PLACES)) };
     };
     let full = u64::try_from(PLACES).unwrap_or(0).saturating_mul(done.min(total)) / total;
     let full = usize::try_from(full).unwrap_or(0);
-    format!("[{}{}]", "#".repeat(full), "-".repeat(PLACES - full))
+    format!("[{}{}] ", "#".repeat(full), "-".repeat(PLACES - full))
 }
 
 fn progress(job: &Value) -> String {
@@ -393,6 +454,53 @@ mod tests {
         let line = watched.line(&job("running", 50, None), 1_000);
         assert_eq!(line, format!("running   [{}] 50  50 a second", "-".repeat(24)));
         assert_eq!(progress(&job("queued", 0, Some(0))), "");
+    }
+
+    #[test]
+    fn an_ended_job_of_unknown_size_has_no_empty_bar() {
+        let mut done = job("done", 41, None);
+        done["finished_at"] = json!("2026-11-22T07:47:54.810Z");
+        assert_eq!(Watched::new(&done, 0).line(&done, 0), "done      41");
+        let mut whole = job("done", 43, Some(43));
+        whole["finished_at"] = json!("2026-11-22T07:47:54.810Z");
+        let line = Watched::new(&whole, 0).line(&whole, 0);
+        assert_eq!(line, format!("done      [{}] 43/43 100%", "#".repeat(24)));
+    }
+
+    #[test]
+    fn part_of_an_id_that_stands_for_no_job_is_told_why() {
+        let ids = ["01a2023a8314c838b728", "01a2023a7e7450fd65ff"];
+        for (id, fitting, why) in [
+            ("01", 2, "too short"),
+            ("01a202", 2, "2 jobs have an id that begins or ends with `01a202`"),
+            ("b729", 0, "there is no job `b729`"),
+            ("01a2023a8314c838b729", 0, "did you mean `01a2023a8314c838b728`?"),
+        ] {
+            let said = unfound(id, &ids, fitting);
+            assert!(said.contains(why), "{id}: {said}");
+        }
+    }
+
+    #[test]
+    fn people_read_a_report_without_the_signs_of_json() {
+        let mut told = String::new();
+        for row in [
+            json!({"records": 41, "older_keys": {"values": 4, "records": 1}, "cursor": null}),
+            json!({"offenders": [{"record": 2, "why": "erased"}, {"record": 9, "why": "forged"}]}),
+            json!({"field": "email", "exact": true, "offenders": []}),
+        ] {
+            rows(&row, &mut told);
+        }
+        let lines: Vec<&str> = told.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "  records 41, older_keys (values 4, records 1)",
+                "  offenders: record 2, why erased",
+                "  offenders: record 9, why forged",
+                "  field email, exact yes",
+            ]
+        );
     }
 
     #[test]

@@ -8,16 +8,27 @@ use crate::keys::KeyRing;
 use crate::keys::RootProvider;
 
 use super::check;
-use super::exit::{Exit, Failure, data};
+use super::exit::{Exit, Failure, data, tell};
 use super::serve;
 
-/// Makes whatever keys are missing. Where all are there, opens each and changes nothing.
+/// Makes whatever keys are missing, and says which. Where all are there, opens each and changes
+/// nothing.
 pub(super) fn init(config: &Path) -> Result<(), Failure> {
     let keys = check::load(config)?.config.keys;
-    serve::block_on(async {
+    let made = serve::block_on(async {
         let made = KeyRing::init(&keys, KdfCost::DEFAULT, &SystemEntropy).await;
         made.map_err(|error| Failure::caused(Exit::Failed, &error))
     })?;
+    for file in &made.files {
+        tell(&format!("made {}", file.display()));
+    }
+    if made.indexes_lost {
+        tell(
+            "warning: the key of blind indexes was missing and is a new one: records are not found \
+             by the indexes that stores hold until `privet store backfill SET --reindex` has made \
+             them anew. If you have a copy of the missing file, put it back instead.",
+        );
+    }
     let holder = match &keys.root {
         RootProvider::File { path, .. } => format!("`{}`", path.display()),
         RootProvider::OpenBao(bao) => format!("`{}` at `{}`", bao.key, bao.url),

@@ -18,7 +18,7 @@ use super::job;
 use super::serve;
 
 /// Asks the running gateway, or reads the folder of one that does not run. Exit code 1 when the
-/// root key does not open anything.
+/// root key does not open what it should.
 pub(super) fn run(offline: bool, output: Shape, at: &AdminArgs) -> Result<(), Failure> {
     let page = if offline { of_folder(at)? } else { Caller::new(at)?.get("/api/v1/keys")? };
     match output {
@@ -29,7 +29,7 @@ pub(super) fn run(offline: bool, output: Shape, at: &AdminArgs) -> Result<(), Fa
         return Ok(());
     }
     let why = if offline { "see above" } else { "the gateway's log says why" };
-    Err(Failure::new(Exit::Failed, format_args!("the root key opens no slot: {why}")))
+    Err(Failure::new(Exit::Failed, format_args!("not every key opens: {why}")))
 }
 
 fn of_folder(at: &AdminArgs) -> Result<Value, Failure> {
@@ -60,7 +60,7 @@ fn table(page: &Value) -> String {
             table.push_str(&format!("{name:<13} {value}\n"));
         }
     };
-    let says = if answers(page) { "answers" } else { "does not answer" };
+    let says = if answers(page) { "answers" } else { "does not open every key" };
     let is_locked = page.pointer("/root/keys_locked").and_then(Value::as_bool);
     let locked = if is_locked == Some(true) { "; keys are locked" } else { "" };
     line("root key", format!("{}, {says}{locked}", text(page, "/root/provider")));
@@ -231,7 +231,7 @@ mod tests {
         (status.ledger, status.epoch_since) = (None, None);
         status.counts = KeyCounts { disabled: 1, damaged: 3, ..KeyCounts::default() };
         insta::assert_snapshot!(table(&page(&status)), @r"
-        root key      openbao, does not answer; keys are locked
+        root key      openbao, does not open every key; keys are locked
         epoch         7
         people        0 have a key
         keys          0 seal, 0 only open, 1 disabled, 3 rows cannot be read

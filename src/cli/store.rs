@@ -48,11 +48,5 @@ fn backfill(wish: &BackfillArgs) -> Result<(), Failure> {
             }
         };
     }
-    if let Shape::Table = wish.output {
-        job::watch(&caller, id, wish.output)?;
-        return job::show(&caller, id, wish.output);
-    }
-    // One document at the end, with the report.
-    job::wait(&caller, id)?;
-    job::show(&caller, id, wish.output)
+    job::follow(&caller, id, wish.output)
 }

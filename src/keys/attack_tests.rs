@@ -80,7 +80,7 @@ async fn no_39_no_key_is_made_or_opened_where_cryptography_does_not_work() {
         let open = KeyRing::open(&installation.config, Arc::new(SystemEntropy));
         is_self_test(crypto::broken(primitive, || now(open)).map(drop));
         let init = KeyRing::init(&installation.config, KdfCost::FLOOR, &SystemEntropy);
-        is_self_test(crypto::broken(primitive, || now(init)));
+        is_self_test(crypto::broken(primitive, || now(init)).map(drop));
         let made = || KeyRing::ephemeral(Engine::memory(), Arc::new(SystemEntropy)).map(drop);
         is_self_test(crypto::broken(primitive, made));
     }

@@ -134,7 +134,7 @@ pub enum KeysError {
         source: io::Error,
     },
     /// A key file does not exist.
-    #[error("`{}` does not exist: restore it from a backup; `privet init` makes keys only for a new site", path.display())]
+    #[error("`{}` does not exist: restore it from a backup, or name the right file; `privet key init` makes the keys of a new site", path.display())]
     Missing {
         /// The missing file.
         path: PathBuf,

@@ -72,7 +72,7 @@ pub use self::operators::OperatorSecrets;
 pub use self::pending::{Awaiting, Pending};
 pub use self::pseudonyms::PurposePseudonyms;
 pub use self::renew::Renewed;
-pub use self::ring::KeyRing;
+pub use self::ring::{KeyRing, MadeSlots};
 pub use self::roll::Rolled;
 pub use self::seals::{RecordSeals, SubjectKeys};
 pub use self::status::{KeyCounts, KeysStatus, LedgerStatus};

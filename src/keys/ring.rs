@@ -43,6 +43,15 @@ use crate::types::PurposeId;
 #[derive(Clone)]
 pub struct KeyRing(pub(super) Arc<Ring>);
 
+/// What [`KeyRing::init`] made.
+#[derive(Debug, Default)]
+pub struct MadeSlots {
+    /// The files of the slots, none where all were there.
+    pub files: Vec<PathBuf>,
+    /// Whether there may be blind indexes that the new key of indexes finds no value by.
+    pub indexes_lost: bool,
+}
+
 pub(super) struct Ring {
     pub(super) tenant: Arc<str>,
     pub(super) records: Mac,
@@ -63,12 +72,13 @@ pub(super) struct Ring {
 impl KeyRing {
     /// Makes whatever keys are missing: the root key file, sealed by the passphrase at `cost`,
     /// and the slots. Does nothing when all are there, and refuses when subject keys exist that
-    /// a new key could not open. Blocks for the time of one key derivation.
+    /// a new key could not open. Says which slots it made. Blocks for the time of one key
+    /// derivation.
     pub async fn init(
         config: &KeysConfig,
         cost: KdfCost,
         entropy: &dyn Entropy,
-    ) -> Result<(), KeysError> {
+    ) -> Result<MadeSlots, KeysError> {
         crypto::self_test().map_err(KeysError::SelfTest)?;
         root::create(&config.root, &slots::folder(&config.dir), cost, entropy).await?;
         let root = root::open(&config.root).await?;
@@ -80,7 +90,8 @@ impl KeyRing {
         config: &KeysConfig,
         root: Arc<dyn Root>,
         entropy: &dyn Entropy,
-    ) -> Result<(), KeysError> {
+    ) -> Result<MadeSlots, KeysError> {
+        let mut made = MadeSlots::default();
         let slots = Slots::new(&config.dir, &config.tenant, root);
         let epoch = home::current(&config.dir)?;
         let in_use = home::folder(&config.dir, epoch).exists();
@@ -98,10 +109,14 @@ impl KeyRing {
             match (path.exists(), lost) {
                 (true, _) => drop(slots.open(slot, number).await?),
                 (false, true) => return Err(KeysError::Lost { path }),
-                (false, _) => slots.create(slot, number, entropy).await?,
+                (false, _) => {
+                    slots.create(slot, number, entropy).await?;
+                    made.indexes_lost |= slot == Slot::Index && in_use;
+                    made.files.push(path);
+                }
             }
         }
-        Ok(())
+        Ok(made)
     }
 
     /// Whether the root key and its passphrase are there, and for nobody else to read. Derives

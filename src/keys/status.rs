@@ -39,7 +39,8 @@ use crate::types::Timestamp;
 pub struct KeysStatus {
     /// Who holds the root key: the provider's word in the configuration, or `memory`.
     pub provider: &'static str,
-    /// Why no slot opens just now; nothing when one has just been opened.
+    /// Why a slot does not open just now. Nothing when one has just been opened by the gateway
+    /// that runs, or all of one that does not.
     pub fault: Option<KeysError>,
     /// Whether the keys are wiped until whoever holds the root key answers again.
     pub locked: bool,
@@ -137,7 +138,10 @@ impl KeysStatus {
     pub async fn of_folder(config: &KeysConfig) -> Result<Self, KeysError> {
         let epoch = home::current(&config.dir)?;
         let (opened, fault) = match open(config).await {
-            Ok(opened) => (Some(opened), None),
+            Ok(opened) => {
+                let fault = missing(config, &opened, epoch).await;
+                (Some(opened), fault)
+            }
             Err(error) => (None, Some(error)),
         };
         let metrics = KeysMetrics::default();
@@ -245,6 +249,21 @@ async fn open(config: &KeysConfig) -> Result<Slots, KeysError> {
     let slots = Slots::new(&config.dir, &config.tenant, root::open(&config.root).await?);
     slots.open(Slot::Audit, FIRST).await?;
     Ok(slots)
+}
+
+/// Why a start would be refused: the first slot that is not there, or does not open. One of the
+/// ledger is made at a start where there is no ledger either.
+async fn missing(config: &KeysConfig, slots: &Slots, epoch: u32) -> Option<KeysError> {
+    for slot in Slot::ALL {
+        if slot == Slot::Ledger && !ledger_file(config).exists() {
+            continue;
+        }
+        let number = if slot == Slot::Epoch { epoch } else { FIRST };
+        if let Err(error) = slots.open(slot, number).await {
+            return Some(error);
+        }
+    }
+    None
 }
 
 /// The ledger, when there is one. Refuses one that is not as far as `known`.

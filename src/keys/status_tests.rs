@@ -7,6 +7,9 @@ use super::epoch_tests::ephemeral;
 use super::epoch_tests::held;
 use super::epoch_tests::make;
 use super::epoch_tests::roll;
+use super::ring::FIRST;
+use super::slots::Slot;
+use super::slots::Slots;
 use super::subject_keys::SUBJECTS;
 use super::tests::Installation;
 use super::tests::files;
@@ -143,4 +146,34 @@ async fn rows_that_cannot_be_read_are_counted_by_themselves() {
     let status = ring.status().await.unwrap();
     assert_eq!((status.provider, status.epoch_since), ("memory", None));
     assert_eq!(status.counts, KeyCounts { damaged: 1, ..SOME });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_that_is_missing_is_told_before_a_start_is_refused() {
+    let installation = Installation::initialised().await;
+    drop(installation.open().await.unwrap());
+    assert!(of_folder(&installation).await.fault.is_none());
+    for slot in Slot::ALL {
+        let slots = Slots::new(
+            &installation.config.dir,
+            &installation.config.tenant,
+            root::open(&installation.config.root).await.unwrap(),
+        );
+        let path = slots.path(slot, FIRST);
+        let kept = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let starts = installation.open().await.is_ok();
+        // A ledger that cannot be read is told instead of any number.
+        let told = KeysStatus::of_folder(&installation.config).await;
+        let fault = told.map_or_else(Some, |status| status.fault);
+        assert_eq!(fault.is_none(), starts, "{slot:?}");
+        // A start makes the slot of a ledger that is not there, and of no other.
+        assert!(!starts || slot == Slot::Ledger, "{slot:?}");
+        if !starts {
+            assert!(matches!(fault, Some(KeysError::Missing { path: at }) if at == path));
+            fs::write(&path, kept).unwrap();
+            fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+                .unwrap();
+        }
+    }
 }

@@ -55,7 +55,7 @@ impl Installation {
     }
 
     async fn init(&self) -> Result<(), KeysError> {
-        KeyRing::init(&self.config, KdfCost::FLOOR, &SystemEntropy).await
+        KeyRing::init(&self.config, KdfCost::FLOOR, &SystemEntropy).await.map(drop)
     }
 
     pub(crate) async fn open(&self) -> Result<KeyRing, KeysError> {
@@ -257,6 +257,21 @@ async fn init_does_not_replace_what_was_lost() {
     write(&epoch, &kept, 0o600);
     fs::remove_file(installation.root()).unwrap();
     assert!(matches!(installation.init().await, Err(KeysError::Lost { .. })));
+}
+
+#[tokio::test]
+async fn init_says_what_it_made_and_that_indexes_were_lost() {
+    let installation = Installation::new();
+    let init = || KeyRing::init(&installation.config, KdfCost::FLOOR, &SystemEntropy);
+    let made = init().await.unwrap();
+    assert_eq!((made.files.len(), made.indexes_lost), (slots::Slot::ALL.len(), false));
+    drop(installation.open().await.unwrap());
+    let made = init().await.unwrap();
+    assert_eq!((made.files.len(), made.indexes_lost), (0, false));
+    let index = installation.path().join("keys/slots/index-1.key");
+    fs::remove_file(&index).unwrap();
+    let made = init().await.unwrap();
+    assert_eq!((made.files, made.indexes_lost), (vec![index], true));
 }
 
 #[tokio::test]

@@ -143,10 +143,11 @@ impl Cards {
         &self,
         request: &Reidentification,
     ) -> Result<String, ReidentifyError> {
-        let mut random = [0; 12];
+        let mut random = [0; 16];
         let filled = self.0.keys.entropy().fill(&mut random);
         filled.map_err(|_| ReidentifyError::Subjects(SubjectsError::Interrupted))?;
-        let id = URL_SAFE_NO_PAD.encode(random);
+        // Typed on command lines, where what begins with `-` is an option.
+        let id = format!("{:032x}", u128::from_be_bytes(random));
         self.write(&id, request, Expect::Absent).await?;
         Ok(id)
     }
@@ -217,7 +218,7 @@ impl Cards {
     }
 
     async fn request(&self, id: &str) -> Result<Ticket, ReidentifyError> {
-        let is_id = id.len() == 16
+        let is_id = (16..=32).contains(&id.len())
             && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
         if !is_id {
             return Err(ReidentifyError::NotFound);

@@ -203,6 +203,8 @@ async fn two_people_open_tokens_once() {
     let cards = &bench.cards;
     let request = bench.wish(&[bench.text("p", "a@x.example"), bench.text("p", "no")]).unwrap();
     let id = cards.request_meanings(&request).await.unwrap();
+    // No id looks like an option of the command line.
+    assert!(id.bytes().all(|b| b.is_ascii_hexdigit()), "{id}");
     let later = NOW.plus_ms(HOUR - 1);
     let take = async |by, now| cards.take_meanings(&id, (by, now)).await.map(|(_, found)| found);
     assert!(matches!(take("ada", later).await, Err(ReidentifyError::Unapproved)));

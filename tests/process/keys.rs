@@ -152,7 +152,7 @@ fn what_keys_there_are_is_told_by_the_gateway_and_from_its_folder_to_whoever_may
     let passphrase = site.dir().join("data/root.passphrase");
     fs::write(passphrase, "not the passphrase at all\n").unwrap();
     let (status, said) = run(&site.dir(), &["key", "status", "--offline"]);
-    assert_eq!((status, said.contains("does not answer")), (Some(1), true), "{said}");
+    assert_eq!((status, said.contains("does not open every key")), (Some(1), true), "{said}");
 }
 
 /// Work that goes on until it is told to stop; each turn is counted.

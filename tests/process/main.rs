@@ -33,6 +33,7 @@ mod restore;
 mod retention;
 mod rollback;
 mod secrets;
+mod setup;
 mod slowhttp;
 mod stolen;
 mod third_party_client;

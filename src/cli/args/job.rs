@@ -16,7 +16,8 @@ pub(in crate::cli) enum JobCommand {
     },
     /// Shows a job with its report.
     Show {
-        /// Its id, or at least four letters of its beginning or end that no other has.
+        /// Its id, or at least four letters of its beginning or end that no other has; ids of the
+        /// same hours begin alike, so take the end.
         #[arg(value_name = "JOB")]
         id: String,
         /// How to show it.

@@ -20,7 +20,7 @@ pub(in crate::cli) enum KeyCommand {
         config: ConfigArgs,
     },
     /// Shows what keys there are, their epoch, and what is done with them; no key and no person.
-    /// Exit code 1 when the root key opens nothing.
+    /// Exit code 1 when the root key does not open what it should.
     Status {
         /// Read the folder of keys of a gateway that does not run, instead of asking one.
         #[arg(long, conflicts_with_all = ["token_file", "totp"])]

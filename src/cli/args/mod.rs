@@ -64,7 +64,8 @@ pub(super) enum Command {
     /// Co-signs the checkpoints of audit logs, as their witness under other control.
     #[command(subcommand)]
     Witness(WitnessCommand),
-    /// Sets what stands in a person's card (status, consents, opt-outs), or destroys their key.
+    /// Shows or sets what stands in a person's card (status, consents, opt-outs), or destroys
+    /// their key.
     #[command(subcommand)]
     Subject(SubjectCommand),
     /// Tells what the log calls somebody who was erased, for legal claims; it takes two operators.

@@ -70,7 +70,7 @@ impl Site {
     }
 
     async fn init(&self) -> Result<(), KeysError> {
-        KeyRing::init(&self.config, KdfCost::FLOOR, &SystemEntropy).await
+        KeyRing::init(&self.config, KdfCost::FLOOR, &SystemEntropy).await.map(drop)
     }
 
     async fn open(&self) -> Result<KeyRing, KeysError> {

@@ -61,7 +61,7 @@ impl Site {
     }
 
     pub(crate) async fn init(&self) -> Result<(), KeysError> {
-        KeyRing::init(&self.config, KdfCost::FLOOR, &SystemEntropy).await
+        KeyRing::init(&self.config, KdfCost::FLOOR, &SystemEntropy).await.map(drop)
     }
 
     pub(crate) async fn open(&self) -> Result<KeyRing, KeysError> {
