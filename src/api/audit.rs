@@ -47,7 +47,7 @@ pub(super) async fn search(
     let filter = asked.filter.clone();
     let page = look(&admin.log, asked).await?;
     admin.record(&operator, Kind::Admin, "audit_searched", searched(&filter, &page)).await?;
-    let rows: Result<Vec<Value>, _> = page.rows.iter().map(|row| with_index(row)).collect();
+    let rows: Result<Vec<Value>, _> = page.rows.iter().map(with_index).collect();
     let rows = rows.map_err(|_| Refused::new(ProblemKind::Internal, "an entry has no JSON"))?;
     Ok(json(&json!({
         "rows": rows,

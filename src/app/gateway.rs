@@ -136,16 +136,7 @@ impl Parts {
         shredder::prepare(&keys, &cards, &loaded.policy).await?;
 
         let authn = AuthnMetrics::default();
-        let authenticator =
-            Authenticator::new(config.authn.clone(), Arc::clone(&clock), authn.clone())
-                .map_err(StartError::Authn)?;
-        if let Err(errors) = authenticator.refresh().await {
-            // An issuer that cannot be reached now may be later; until then its tokens are refused.
-            for error in errors {
-                tracing::warn!(error = told(&error), "an issuer's keys could not be read");
-            }
-        }
-
+        let authenticator = authenticator(config, &clock, &authn).await?;
         refuse_dev_issuer(&config.gateway.listen, &authenticator.status())?;
 
         let upstream = UpstreamMetrics::default();
@@ -281,6 +272,23 @@ impl Parts {
             reloading: Mutex::new(()),
         })
     }
+}
+
+/// Who checks tokens. An issuer that cannot be reached now may be later; until then its tokens are
+/// refused.
+async fn authenticator(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    metrics: &AuthnMetrics,
+) -> Result<Authenticator, StartError> {
+    let made = Authenticator::new(config.authn.clone(), Arc::clone(clock), metrics.clone());
+    let authenticator = made.map_err(StartError::Authn)?;
+    if let Err(errors) = authenticator.refresh().await {
+        for error in errors {
+            tracing::warn!(error = told(&error), "an issuer's keys could not be read");
+        }
+    }
+    Ok(authenticator)
 }
 
 impl Site {

@@ -115,7 +115,7 @@ fn folder(
 fn webhook(map: &mut MapReader<'_>, paths: &Paths, faults: &mut Faults) -> Option<Receiver> {
     let url = map.required("url", faults).and_then(|n| url(n, faults));
     let secret = map.required("secret_file", faults).and_then(|n| paths.read(n, faults));
-    let ca = optional_path(map, "ca", paths, faults)?;
+    let ca = optional_path(map, "ca", paths, faults).ok()?;
     Some(Receiver::Webhook { url: url?, secret_file: secret?, ca })
 }
 
@@ -126,7 +126,7 @@ fn url(node: &Node, faults: &mut Faults) -> Option<Uri> {
 
 fn syslog(map: &mut MapReader<'_>, paths: &Paths, faults: &mut Faults) -> Option<Receiver> {
     let address = map.required("address", faults).and_then(|n| address(n, faults));
-    let ca = optional_path(map, "ca", paths, faults);
+    let ca = optional_path(map, "ca", paths, faults).ok();
     let cert = map.optional("client_cert");
     let key = map.optional("client_key_file");
     let confirm = map.optional("confirm").map_or(Some(Confirm::Tls), |n| {
@@ -148,17 +148,14 @@ fn syslog(map: &mut MapReader<'_>, paths: &Paths, faults: &mut Faults) -> Option
     Some(Receiver::Syslog { host, port, ca: ca?, identity, confirm: confirm? })
 }
 
-/// A path that may be left out; `None` when it is there and is none.
+/// A path that may be left out; an error, which is told, when it is there and is none.
 fn optional_path(
     map: &mut MapReader<'_>,
     key: &'static str,
     paths: &Paths,
     faults: &mut Faults,
-) -> Option<Option<PathBuf>> {
-    match map.optional(key) {
-        Some(node) => paths.read(node, faults).map(Some),
-        None => Some(None),
-    }
+) -> Result<Option<PathBuf>, ()> {
+    map.optional(key).map(|node| paths.read(node, faults).ok_or(())).transpose()
 }
 
 /// `host:port`; 6514 is the port of syslog over TLS (RFC 5425).

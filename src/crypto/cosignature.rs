@@ -160,7 +160,7 @@ mod tests {
             let own = note.find("\n\n").unwrap()..note.len() - line.len();
             assert!(key.open(&text).is_err() || own.contains(&at), "byte {at}");
         }
-        let later = note.clone() + &signer.cosign(TEXT, 1_679_315_148);
+        let later = note + &signer.cosign(TEXT, 1_679_315_148);
         assert_eq!(key.open(&later), Ok(1_679_315_148));
     }
 

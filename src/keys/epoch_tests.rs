@@ -284,7 +284,7 @@ async fn after_the_roll_no_file_holds_the_key_or_what_wrapped_it() {
     let needles = [
         ring.subject_secret(&subject).await,
         wrapped.clone(),
-        epoch.secret().to_vec(),
+        epoch.secret(),
         sealed_epoch.clone(),
     ];
     drop(epoch);

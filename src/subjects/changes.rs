@@ -77,7 +77,7 @@ impl Cards {
         let subject = self.0.keys.subject(domain, id);
         for _ in 0..ATTEMPTS {
             let (before, version) = self.facts(&subject).await?;
-            let Some(facts) = change.apply(before)? else {
+            let Some(facts) = change.apply(&before)? else {
                 return Ok(version);
             };
             let mut tx = Tx::new();
@@ -127,7 +127,7 @@ enum Change {
 
 impl Change {
     /// What a card says after the change; nothing when it says so already.
-    fn apply(&self, before: Facts) -> Result<Option<Facts>, SubjectsError> {
+    fn apply(&self, before: &Facts) -> Result<Option<Facts>, SubjectsError> {
         let mut after = before.clone();
         match self {
             Self::Consent(name, Consent::Unknown) => drop(after.consents.remove(name)),
@@ -136,7 +136,7 @@ impl Change {
             Self::OptOut(name, false) => drop(after.opt_outs.remove(name)),
             Self::Status(status) => after.status = *status,
         }
-        if after == before {
+        if after == *before {
             Ok(None)
         } else if before.status == SubjectStatus::Erased {
             Err(SubjectsError::Erased)

@@ -101,17 +101,18 @@ fn actor(entry: &Entry) -> Value {
 
 fn api(entry: &Entry) -> Value {
     let operation = entry.route.as_deref().unwrap_or(entry.kind.as_str());
-    let mut api = json!({ "operation": operation });
+    let mut api = Map::from_iter([("operation".to_owned(), json!(operation))]);
+    let mut add = |name: &str, value: Value| api.insert(name.to_owned(), value);
     if let Some(store) = &entry.store {
-        api["service"] = json!({ "name": store.as_str() });
+        add("service", json!({ "name": store.as_str() }));
     }
     if let Some(id) = &entry.request_id {
-        api["request"] = json!({ "uid": id });
+        add("request", json!({ "uid": id }));
     }
     if let Some(status) = entry.status {
-        api["response"] = json!({ "code": status });
+        add("response", json!({ "code": status }));
     }
-    api
+    Value::Object(api)
 }
 
 const fn activity(entry: &Entry) -> (u64, &'static str) {

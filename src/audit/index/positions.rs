@@ -53,7 +53,7 @@ impl Positions {
 }
 
 /// Writes places, which are in order and once each: how many less one, and a list of them, or, of
-/// more than 4,096, a bitmap.
+/// 4,096 and more, a bitmap.
 pub(super) fn encode(places: &[u16], out: &mut Vec<u8>) {
     let Some(less_one) = places.len().checked_sub(1).and_then(|n| u16::try_from(n).ok()) else {
         return;
@@ -97,8 +97,8 @@ fn split(bytes: &[u8]) -> Option<(usize, &[u8])> {
 
 /// 65,536 bits.
 const WORDS: usize = 1024;
-/// Beyond it a bitmap is shorter.
-const LONGEST_LIST: usize = 4096;
+/// A list of one more is as long as a bitmap, and must not be taken for one.
+const LONGEST_LIST: usize = WORDS * 4 - 1;
 
 #[cfg(test)]
 mod tests {
@@ -121,6 +121,17 @@ mod tests {
             let found: Vec<u16> = (0..=u16::MAX).filter(|at| read.has(u32::from(*at))).collect();
             prop_assert_eq!(found, places);
             prop_assert!(decode(&bytes[..bytes.len() - 2]).is_none());
+        }
+
+        #[test]
+        fn lists_end_where_bitmaps_begin(count in 4_090..4_100_u16) {
+            let places: Vec<u16> = (0..count).map(|at| at * 15).collect();
+            let mut bytes = Vec::new();
+            encode(&places, &mut bytes);
+            let (read, rest) = decode(&bytes).unwrap();
+            prop_assert!(rest.is_empty());
+            let found: Vec<u16> = (0..=u16::MAX).filter(|at| read.has(u32::from(*at))).collect();
+            prop_assert_eq!(found, places);
         }
 
         #[test]

@@ -68,79 +68,78 @@ fn flip(dir: &Path, file: &str, at: usize) {
 
 #[tokio::test]
 async fn who_has_the_disk_is_caught_and_the_first_bad_entry_named() {
-    type Change = fn(&Path);
-    let table: [(&str, Change, Result<(), &str>); 14] = [
-        ("nothing", |_| {}, Ok(())),
-        (
-            "a bit of an entry",
-            |dir| flip(dir, "tile/entries/000", 30),
-            Err("entry 0 does not match"),
-        ),
-        ("a bit of a tile", |dir| flip(dir, "tile/0/001", 32 * 5), Err("entry 261 does not match")),
-        (
-            "a bit of a higher tile",
-            |dir| flip(dir, "tile/1/000.p/2", 33),
-            Err("entry 256 does not match"),
-        ),
-        (
-            "a bit of the checkpoint",
-            |dir| flip(dir, "checkpoint", 25),
-            Err("checkpoint cannot be trusted"),
-        ),
-        (
-            "two entries in each other's place",
-            |dir| rebundle(dir, 1, false, |entries| entries.swap(7, 9)),
-            Err("entry 263 does not match"),
-        ),
-        (
-            "the same, with their hashes",
-            |dir| rebundle(dir, 1, true, |entries| entries.swap(7, 9)),
-            Err("first bad index is 0 or later, before 300"),
-        ),
-        (
-            "an entry taken out",
-            |dir| rebundle(dir, 0, false, |entries| drop(entries.remove(17))),
-            Err("entry 17 does not match"),
-        ),
-        (
-            "an entry played again",
-            |dir| rebundle(dir, 0, false, |entries| entries.insert(18, entries[17].clone())),
-            Err("entry 18 does not match"),
-        ),
-        (
-            "an entry more at the end of a full bundle",
-            |dir| rebundle(dir, 0, false, |entries| entries.push(entries[0].clone())),
-            Err("malformed from entry 255"),
-        ),
-        (
-            "the last entry cut off",
-            |dir| rebundle(dir, 2, false, |entries| drop(entries.pop())),
-            Err("malformed from entry 699"),
-        ),
-        (
-            "an entry cut in the middle",
-            |dir| rebundle(dir, 2, false, |entries| entries[100].truncate(9)),
-            Err("entry 612 does not match"),
-        ),
-        (
-            "a bundle taken away",
-            |dir| fs::remove_file(dir.join("tile/entries/001")).unwrap(),
-            Err("entry 256 cannot be checked"),
-        ),
-        (
-            "one bundle in another's place",
-            |dir| copy(dir, "tile/entries/000", "tile/entries/001"),
-            Err("entry 256 does not match"),
-        ),
-    ];
     let home = tempfile::tempdir().unwrap();
-    for (n, (what, change, expected)) in table.into_iter().enumerate() {
+    for (n, (what, change, expected)) in CHANGES.into_iter().enumerate() {
         let dir = home.path().join(n.to_string());
         let kept = written(&dir, &honest()).await;
         change(&dir);
         said(what, &dir, &kept, expected);
     }
 }
+
+type Change = fn(&Path);
+
+/// What is done to a log of 700 entries, and what is then said of it.
+const CHANGES: [(&str, Change, Result<(), &str>); 14] = [
+    ("nothing", |_| {}, Ok(())),
+    ("a bit of an entry", |dir| flip(dir, "tile/entries/000", 30), Err("entry 0 does not match")),
+    ("a bit of a tile", |dir| flip(dir, "tile/0/001", 32 * 5), Err("entry 261 does not match")),
+    (
+        "a bit of a higher tile",
+        |dir| flip(dir, "tile/1/000.p/2", 33),
+        Err("entry 256 does not match"),
+    ),
+    (
+        "a bit of the checkpoint",
+        |dir| flip(dir, "checkpoint", 25),
+        Err("checkpoint cannot be trusted"),
+    ),
+    (
+        "two entries in each other's place",
+        |dir| rebundle(dir, 1, false, |entries| entries.swap(7, 9)),
+        Err("entry 263 does not match"),
+    ),
+    (
+        "the same, with their hashes",
+        |dir| rebundle(dir, 1, true, |entries| entries.swap(7, 9)),
+        Err("first bad index is 0 or later, before 300"),
+    ),
+    (
+        "an entry taken out",
+        |dir| rebundle(dir, 0, false, |entries| drop(entries.remove(17))),
+        Err("entry 17 does not match"),
+    ),
+    (
+        "an entry played again",
+        |dir| rebundle(dir, 0, false, |entries| entries.insert(18, entries[17].clone())),
+        Err("entry 18 does not match"),
+    ),
+    (
+        "an entry more at the end of a full bundle",
+        |dir| rebundle(dir, 0, false, |entries| entries.push(entries[0].clone())),
+        Err("malformed from entry 255"),
+    ),
+    (
+        "the last entry cut off",
+        |dir| rebundle(dir, 2, false, |entries| drop(entries.pop())),
+        Err("malformed from entry 699"),
+    ),
+    (
+        "an entry cut in the middle",
+        |dir| rebundle(dir, 2, false, |entries| entries[100].truncate(9)),
+        Err("entry 612 does not match"),
+    ),
+    (
+        "a bundle taken away",
+        |dir| fs::remove_file(dir.join("tile/entries/001")).unwrap(),
+        Err("entry 256 cannot be checked"),
+    ),
+    (
+        "one bundle in another's place",
+        |dir| copy(dir, "tile/entries/000", "tile/entries/001"),
+        Err("entry 256 does not match"),
+    ),
+];
 
 /// Compares what `verify` says with what was expected.
 fn said(what: &str, dir: &Path, kept: &[String], expected: Result<(), &str>) {

@@ -66,12 +66,12 @@ pub(in crate::cli) enum AuditCommand {
     /// before it, a clock that went back. Exit code 5 when there is one.
     Gaps(GapArgs),
     /// Writes entries for other programs, from the folder alone: JSONL, CSV or OCSF.
-    Export(ExportArgs),
+    Export(Box<ExportArgs>),
     /// Makes the index of the log anew, which searches use. Works beside a running gateway, which
     /// keeps the index up to date by itself.
     Reindex(AuditFolder),
     /// Lists entries, the newest last.
-    Search(SearchArgs),
+    Search(Box<SearchArgs>),
 }
 
 #[derive(Args, Clone, Debug)]
