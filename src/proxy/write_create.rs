@@ -65,7 +65,8 @@ pub(crate) async fn serve(
     let intent = case.record(inbound, (&change, &rulings), trail).await?;
     case.ask_again(inbound)?;
     let now = write_judge::judge(shared, case.permits(), &batch, newcomer).await?;
-    let same = |(a, b): (&Ruling, &Ruling)| a.writable == b.writable;
+    // A key that was destroyed or replaced meanwhile would have sealed what nobody opens again.
+    let same = |(a, b): (&Ruling, &Ruling)| a.writable == b.writable && a.keys == b.keys;
     if now.len() != rulings.len() || !now.iter().zip(&rulings).all(same) {
         return Err(CallError::Write(WriteFault::Record));
     }
