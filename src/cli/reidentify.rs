@@ -22,7 +22,10 @@ pub(super) fn run(command: &ReidentifyCommand) -> Result<(), Failure> {
                 "valid_for": valid_for,
             });
             let made = admin::post(admin, PATH, &body)?;
-            tell("note: another operator approves it with `privet reidentify approve ID`");
+            let id = made.get("id").and_then(Value::as_str).unwrap_or_default();
+            tell(&format!(
+                "note: another operator approves it: privet reidentify approve {id} --totp CODE"
+            ));
             data(&format!("{made:#}\n"))
         }
         ReidentifyCommand::Approve { id, admin } => {

@@ -121,7 +121,7 @@ fn page(explanation: &Explanation) -> String {
         Verdict::Believed => "believed\n".to_owned(),
         Verdict::Refused(why) => format!("refused: {why}\n"),
     };
-    let mut line = |name: &str, value: &str| page.push_str(&format!("  {name:<12} {value}\n"));
+    let mut line = |name: &str, value: &str| page.push_str(&format!("  {name:<14} {value}\n"));
     if let Some(issuer) = &explanation.issuer {
         line("issuer", issuer);
     }
