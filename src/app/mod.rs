@@ -3,6 +3,7 @@
 mod admin;
 mod agreement;
 mod cosigner;
+mod cosigning;
 mod checks;
 mod exports;
 mod files;

@@ -23,6 +23,7 @@ use crate::net::ServerTls;
 use crate::types::told;
 
 use super::admin;
+use super::cosigning;
 use super::files;
 use super::gateway::Parts;
 use super::gateway::Site;
@@ -106,6 +107,7 @@ impl Running {
         let first = witness.record(&log, site.start_entry()).await?;
         witness.begin(&log).await?;
         tasks.spawn(witness.clone().watch(log.clone(), drain.clone()));
+        cosigning::start(&config.witnesses, &log, &mut tasks, &drain)?;
         tracing::info!(index = first.index(), "started");
         Ok(Self {
             addresses,

@@ -96,6 +96,7 @@ impl Committer {
             match job {
                 Job::Append(append) => entries.push_back(append),
                 Job::Prune(order) => self.publish(Work::Prune(order)),
+                Job::Cosigned(cosigned) => self.publish(Work::Cosigned(cosigned)),
                 Job::Flush(done) => {
                     self.commit(std::mem::take(&mut entries));
                     self.sync();

@@ -7,8 +7,10 @@ use std::io::Read;
 use std::path::Path;
 use std::path::PathBuf;
 
+use crate::crypto::cosignature::WitnessKey;
 use crate::protocol::tlog::Tile;
 
+use super::cosigned;
 use super::derive::CHECKPOINT;
 use super::frame;
 use super::journal;
@@ -49,6 +51,13 @@ impl Folder {
         let Some(bytes) = self.read(prune::FILE)? else { return Ok(None) };
         let not_text = |_| io::Error::new(ErrorKind::InvalidData, "the minimum is not text");
         String::from_utf8(bytes).map(Some).map_err(not_text)
+    }
+
+    /// The newest checkpoint that a witness signed; `None` when there is none.
+    pub(super) fn cosigned(&self, witness: &WitnessKey) -> io::Result<Option<String>> {
+        let Some(bytes) = self.read(&cosigned::file_of(witness))? else { return Ok(None) };
+        // What is not text holds no signature.
+        Ok(String::from_utf8(bytes).ok())
     }
 
     /// Entries the journal holds behind the first `size`: those a checkpoint is still to name.

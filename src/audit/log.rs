@@ -15,6 +15,7 @@ use crate::crypto::note::NoteKey;
 use super::AuditConfig;
 use super::AuditError;
 use super::AuditMetrics;
+use super::Cosigned;
 use super::Entry;
 use super::Kind;
 use super::committer::Committer;
@@ -203,6 +204,13 @@ impl Log {
         let (done, wait) = oneshot::channel();
         self.handle.shared.close(Some(done));
         wait.await.unwrap_or(Err(AuditError::Closed))
+    }
+
+    /// Hands in a witness's signature. It is put under the published checkpoint if that is still
+    /// the one it is for, and kept in any case.
+    pub fn cosign(&self, cosigned: Cosigned) {
+        // A log that is closing has no more use for it.
+        drop(self.handle.shared.push(Job::Cosigned(Box::new(cosigned)), usize::MAX));
     }
 
     /// What the log counts.

@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicI64;
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::histogram::exponential_buckets;
@@ -36,6 +37,23 @@ pub struct AuditMetrics {
     pub checkpoint_time: Gauge<i64, AtomicI64>,
     /// 1 when entries are accepted, else 0.
     pub writable: Gauge<i64, AtomicI64>,
+    witness_size: Family<Labels, Gauge<i64, AtomicI64>>,
+    witness_signatures: Family<Labels, Counter<u64, AtomicU64>>,
+    witness_failures: Family<Labels, Counter<u64, AtomicU64>>,
+}
+
+/// By the witness's name.
+type Labels = Vec<(String, String)>;
+
+/// What is counted about one witness.
+#[derive(Clone, Debug)]
+pub struct WitnessMetrics {
+    /// Entries of the last checkpoint it signed.
+    pub size: Gauge<i64, AtomicI64>,
+    /// Checkpoints it signed.
+    pub signatures: Counter<u64, AtomicU64>,
+    /// Times it was asked and did not sign.
+    pub failures: Counter<u64, AtomicU64>,
 }
 
 impl AuditMetrics {
@@ -54,6 +72,19 @@ impl AuditMetrics {
             indexed: Gauge::default(),
             index_failures: Counter::default(),
             writable: Gauge::default(),
+            witness_size: Family::default(),
+            witness_signatures: Family::default(),
+            witness_failures: Family::default(),
+        }
+    }
+
+    /// The counters of one witness.
+    pub fn witness(&self, name: &str) -> WitnessMetrics {
+        let labels = vec![("witness".to_owned(), name.to_owned())];
+        WitnessMetrics {
+            size: self.witness_size.get_or_create(&labels).clone(),
+            signatures: self.witness_signatures.get_or_create(&labels).clone(),
+            failures: self.witness_failures.get_or_create(&labels).clone(),
         }
     }
 
@@ -76,5 +107,11 @@ impl AuditMetrics {
         let help = "Times the index of the audit log could not be made";
         to.register("index_failures", help, self.index_failures.clone());
         to.register("writable", "Whether audit entries are accepted", self.writable.clone());
+        let help = "Entries under the last checkpoint that the witness signed";
+        to.register("witness_size", help, self.witness_size.clone());
+        let help = "Checkpoints that the witness signed";
+        to.register("witness_signatures", help, self.witness_signatures.clone());
+        let help = "Times the witness was asked and did not sign";
+        to.register("witness_failures", help, self.witness_failures.clone());
     }
 }

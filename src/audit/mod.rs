@@ -6,6 +6,7 @@
 
 mod committer;
 mod config;
+mod cosigned;
 mod cursor;
 mod derive;
 mod disk;
@@ -40,6 +41,7 @@ mod words;
 mod tests;
 
 pub use self::config::{AuditConfig, Durability};
+pub use self::cosigned::{Cosigned, Witnessed, witnessed};
 pub use self::cursor::{CursorError, Order, cursor_behind};
 pub use self::entry::{Ending, Entry, Kind, MAX_ENTRY_BYTES, Shown, Strength, Verdict};
 pub use self::error::AuditError;
@@ -51,7 +53,7 @@ pub use self::fields::{FieldView, FieldViews};
 pub use self::gaps::{Gap, GapSearch, Gaps, MAX_GAPS, gaps};
 pub use self::index::{IndexError, ReindexError, Reindexed, reindex};
 pub use self::log::{IntentReceipt, Log, Receipt, ReleaseReceipt};
-pub use self::metrics::AuditMetrics;
+pub use self::metrics::{AuditMetrics, WitnessMetrics};
 pub use self::page::{MOST_ROWS, Page, Wish, page};
 pub use self::proof::{
     ProofError, Proven, check_consistency, check_inclusion, prove, prove_consistency,

@@ -105,9 +105,19 @@ pub struct Proven {
     pub checkpoint: Checkpoint,
 }
 
-/// Proves that entry `index` is in the published log in `dir`.
-pub fn prove(dir: &Path, key: &VerifierKey, index: u64) -> Result<InclusionProof, ProofError> {
+/// Proves that entry `index` is in the published log in `dir`; with `under`, that it is in the
+/// state of that checkpoint, which a witness may have signed.
+pub fn prove(
+    dir: &Path,
+    key: &VerifierKey,
+    index: u64,
+    under: Option<&str>,
+) -> Result<InclusionProof, ProofError> {
     let (tiles, note, checkpoint) = published(dir, key)?;
+    let (note, checkpoint) = match under {
+        Some(note) => (note.to_owned(), verify::open("the witnessed", key, note)?),
+        None => (note, checkpoint),
+    };
     let size = checkpoint.size;
     let minimum = Folder::new(dir).minimum();
     if index < minimum {

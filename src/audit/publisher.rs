@@ -13,8 +13,11 @@ use tokio::time::Instant;
 use crate::crypto::note::Checkpoint;
 use crate::crypto::note::NoteKey;
 use crate::protocol::tlog::Tile;
+use crate::types::told;
 
 use super::AuditError;
+use super::Cosigned;
+use super::cosigned;
 use super::derive::CHECKPOINT;
 use super::derive::Deriver;
 use super::disk::Disk;
@@ -35,6 +38,8 @@ pub(super) enum Work {
     Flush(Done),
     /// What is below an entry goes.
     Prune(prune::Order),
+    /// A witness has signed a checkpoint.
+    Cosigned(Box<Cosigned>),
     /// A journal segment has ended before entry `end`.
     Rolled { name: String, end: u64 },
 }
@@ -148,6 +153,12 @@ impl Publisher {
             }
             Work::Flush(done) => self.flushes.push(done),
             Work::Prune(order) => self.prune(order),
+            Work::Cosigned(cosigned) => {
+                // What fails is told and forgotten: the next checkpoint will be signed too.
+                if let Err(error) = cosigned::keep(&self.shared, &self.disk, &cosigned) {
+                    tracing::warn!(error = told(&error), "a cosignature was not kept");
+                }
+            }
             Work::Rolled { name, end } => {
                 // The tiles of a segment are those full when it ends; they may still wait to be
                 // written, so they are named by `deriver` rather than taken from what was written.

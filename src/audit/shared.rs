@@ -19,6 +19,7 @@ use crate::crypto::merkle::Hash;
 use super::AuditConfig;
 use super::AuditError;
 use super::AuditMetrics;
+use super::Cosigned;
 use super::prune;
 use super::waiter::Waiter;
 
@@ -46,6 +47,7 @@ pub(super) enum Job {
     Append(Append),
     Flush(Done),
     Prune(prune::Order),
+    Cosigned(Box<Cosigned>),
 }
 
 impl Job {

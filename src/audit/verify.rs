@@ -43,7 +43,7 @@ pub enum VerifyError {
     /// A checkpoint is not one, or is not signed with the key.
     #[error("{which} checkpoint cannot be trusted")]
     Checkpoint {
-        /// "the published", "the kept", or "the proof's".
+        /// "the published", "the kept", "the proof's" or "the witnessed".
         which: &'static str,
         /// What is wrong.
         #[source]
@@ -105,6 +105,12 @@ pub enum VerifyError {
         kept: u64,
         /// Entries of the published one.
         size: u64,
+    },
+    /// A witness that should have signed has not.
+    #[error("there is no checkpoint with a signature of the witness `{name}` in this folder")]
+    Unwitnessed {
+        /// The witness.
+        name: String,
     },
     /// A file is not in its format.
     #[error("`{file}` is malformed from entry {index} on")]
@@ -329,7 +335,7 @@ impl Check {
     }
 }
 
-fn io_error(source: io::Error) -> VerifyError {
+pub(super) fn io_error(source: io::Error) -> VerifyError {
     VerifyError::Io { source: Arc::new(source) }
 }
 

@@ -243,7 +243,7 @@ impl<'a> Proofs<'a> {
     /// Proves a row, and says in it where.
     fn write(&self, row: &mut Value) -> Result<(), Failure> {
         let index = row.get("index").and_then(Value::as_u64).ok_or_else(unread)?;
-        let proof = audit::prove(&self.log, &self.key, index)
+        let proof = audit::prove(&self.log, &self.key, index, None)
             .map_err(|e| Failure::caused(Exit::Failed, &e))?;
         let name = format!("{index}.tlog-proof");
         let path = self.to.join(&name);

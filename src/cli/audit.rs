@@ -7,7 +7,10 @@ use crate::app;
 use crate::audit;
 use crate::audit::Entry;
 use crate::audit::VerifyError;
+use crate::audit::Witnessed;
+use crate::crypto::cosignature::WitnessKey;
 use crate::crypto::note::VerifierKey;
+use crate::types::Timestamp;
 
 use super::args::{AuditCommand, AuditFolder};
 use super::check;
@@ -29,23 +32,30 @@ pub(super) fn run(command: &AuditCommand) -> Result<(), Failure> {
         AuditCommand::Prune { before, wait, output, admin } => {
             prune::run(before, *wait, *output, admin)
         }
-        AuditCommand::Prove { index, folder, output } => {
-            proof::prove(folder, *index, output.as_deref())
+        AuditCommand::Prove { index, folder, output, witness_key } => {
+            proof::prove(folder, (*index, witness_key.as_deref()), output.as_deref())
         }
         AuditCommand::Reindex(folder) => search::reindex(folder),
         AuditCommand::Search(wish) => search::run(wish),
-        AuditCommand::Verify { folder, since, proof: Some(file) } => {
-            proof::verify(folder, file, since)
+        AuditCommand::Verify { folder, since, proof: Some(file), witness_key } => {
+            proof::verify(folder, file, (since, witness_key))
         }
-        AuditCommand::Verify { folder, since, proof: None } => verify(folder, since),
+        AuditCommand::Verify { folder, since, proof: None, witness_key } => {
+            verify(folder, since, witness_key)
+        }
     }
 }
 
 /// Checks the whole log against its checkpoint; exit code 5 when it does not hold.
-fn verify(folder: &AuditFolder, since: &[PathBuf]) -> Result<(), Failure> {
+fn verify(folder: &AuditFolder, since: &[PathBuf], witnesses: &[String]) -> Result<(), Failure> {
     let (dir, key) = locate(folder)?;
     let kept = since.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
-    let found = match audit::verify(&dir, &key, kept.iter().map(String::as_str)) {
+    let witnesses = witnesses.iter().map(|key| witness_key(key)).collect::<Result<Vec<_>, _>>()?;
+    let signed = audit::witnessed(&dir, &key, &witnesses);
+    let signed = signed.map_err(|error| unverified(&error, &dir, since))?;
+    // What a witness signed is as good as what was kept elsewhere: the log must continue it.
+    let all = kept.iter().chain(signed.iter().map(|found| &found.note)).map(String::as_str);
+    let found = match audit::verify(&dir, &key, all) {
         Ok(found) => found,
         Err(error) => return Err(unverified(&error, &dir, since)),
     };
@@ -53,8 +63,16 @@ fn verify(folder: &AuditFolder, since: &[PathBuf]) -> Result<(), Failure> {
     data(&format!("ok: {size} entries, tree and signature hold\n"))?;
     tell_minimum(found.minimum);
     tell_unpublished(found.unpublished);
-    if let Some(old) = found.since {
-        return data(&format!("ok: continues the checkpoint of {old} entries you kept\n"));
+    for Witnessed { name, size: signed, time_s, .. } in &signed {
+        let when = Timestamp::from_unix_s(*time_s);
+        data(&format!("ok: the witness `{name}` signed {signed} of {size} entries at {when}\n"))?;
+    }
+    match found.since {
+        Some(old) if !kept.is_empty() => {
+            return data(&format!("ok: continues the checkpoint of {old} entries you kept\n"));
+        }
+        Some(_) => return Ok(()),
+        None => {}
     }
     tell(&format!(
         "note: only a checkpoint kept elsewhere shows that nothing was removed: keep a copy of `{}` where the gateway cannot write, and pass it with --since next time",
@@ -123,6 +141,16 @@ pub(super) fn locate(folder: &AuditFolder) -> Result<(PathBuf, VerifierKey), Fai
     }
     let dir = folder_of(folder)?;
     Ok((dir.clone(), read_key(folder, || Ok(dir))?))
+}
+
+/// A witness's public key, or what the file of that name holds.
+pub(super) fn witness_key(text: &str) -> Result<WitnessKey, Failure> {
+    let is_key = text.matches('+').count() >= 2;
+    let text = if is_key { text.to_owned() } else { read(Path::new(text))? };
+    WitnessKey::parse(text.trim()).map_err(|error| {
+        let what = "a witness's public key is one line `name+hash+base64`, as `privet witness init` prints it";
+        Failure::new(Exit::Usage, format_args!("--witness-key: {error}; {what}"))
+    })
 }
 
 /// The public key, without a look at the log.

@@ -12,24 +12,30 @@ use crate::audit::Entry;
 use crate::audit::ProofError;
 use crate::audit::SearchError;
 use crate::audit::VerifyError;
+use crate::crypto::cosignature::WitnessKey;
 use crate::crypto::note::VerifierKey;
 use crate::protocol::proof::ConsistencyProof;
 use crate::protocol::proof::InclusionProof;
 use crate::protocol::proof::MAX_PROOF_BYTES;
 use crate::protocol::proof::Proof;
+use crate::types::Timestamp;
 
 use super::args::AuditFolder;
-use super::audit::{key_of, locate, no_checkpoint, read, with_index};
+use super::audit::{key_of, locate, no_checkpoint, read, with_index, witness_key};
 use super::exit::{Exit, Failure, data, tell};
 
 /// Writes the proof that an entry is in the log.
 pub(super) fn prove(
     folder: &AuditFolder,
-    index: u64,
+    (index, witness): (u64, Option<&str>),
     output: Option<&Path>,
 ) -> Result<(), Failure> {
     let (dir, key) = locate(folder)?;
-    let proof = audit::prove(&dir, &key, index).map_err(|e| unmade(&e, &dir))?;
+    let witness = witness.map(witness_key).transpose()?;
+    let signed = audit::witnessed(&dir, &key, witness.as_slice());
+    let signed = signed.map_err(|e| Failure::caused(Exit::Failed, &e))?;
+    let under = signed.first().map(|found| found.note.as_str());
+    let proof = audit::prove(&dir, &key, index, under).map_err(|e| unmade(&e, &dir))?;
     write(&proof.to_string(), output)
 }
 
@@ -47,14 +53,25 @@ pub(super) fn consistency(
 }
 
 /// Checks a file that [`prove`] or [`consistency`] wrote; exit code 5 when it does not hold.
-pub(super) fn verify(folder: &AuditFolder, file: &Path, since: &[PathBuf]) -> Result<(), Failure> {
+pub(super) fn verify(
+    folder: &AuditFolder,
+    file: &Path,
+    (since, witnesses): (&[PathBuf], &[String]),
+) -> Result<(), Failure> {
     let key = key_of(folder)?;
     let text = text_of(file)?;
     let failed = |error: &ProofError| {
         Failure::caused(Exit::Proof, error).with_suffix(&format!(" (in `{}`)", file.display()))
     };
-    match (Proof::parse(&text).map_err(|e| failed(&e.into()))?, since) {
-        (Proof::Inclusion(proof), []) => data(&included(&proof, &key).map_err(|e| failed(&e))?),
+    let proof = Proof::parse(&text).map_err(|e| failed(&e.into()))?;
+    let checkpoint = match &proof {
+        Proof::Inclusion(proof) => proof.checkpoint.clone(),
+        Proof::Consistency(proof) => proof.checkpoint.clone(),
+    };
+    match (proof, since) {
+        (Proof::Inclusion(proof), []) => {
+            data(&included(&proof, &key).map_err(|e| failed(&e))?)?;
+        }
         (Proof::Consistency(proof), [old]) => {
             let kept = read(old)?;
             let found = continued(&proof, &key, &kept).map_err(|error| match error {
@@ -67,17 +84,25 @@ pub(super) fn verify(folder: &AuditFolder, file: &Path, since: &[PathBuf]) -> Re
                 }
                 error => failed(&error),
             });
-            data(&found?)
+            data(&found?)?;
         }
         (Proof::Inclusion(_), _) => {
             let what = "the file proves that an entry is in the log, which needs no --since";
-            Err(Failure::new(Exit::Usage, what))
+            return Err(Failure::new(Exit::Usage, what));
         }
         (Proof::Consistency(_), _) => {
             let what = "the file proves that the log continues an older checkpoint: pass that one, which you kept, with --since";
-            Err(Failure::new(Exit::Usage, what))
+            return Err(Failure::new(Exit::Usage, what));
         }
     }
+    witnesses.iter().try_for_each(|key| signed_by(&witness_key(key)?, &checkpoint))
+}
+
+/// Demands a witness's signature under the checkpoint of a proof.
+fn signed_by(witness: &WitnessKey, checkpoint: &str) -> Result<(), Failure> {
+    let time_s = witness.open(checkpoint).map_err(|e| Failure::caused(Exit::Proof, &e))?;
+    let when = Timestamp::from_unix_s(time_s);
+    data(&format!("ok: the witness `{}` signed that state at {when}\n", witness.name()))
 }
 
 /// What a proof of an entry shows: the entry, as one line of JSON.

@@ -19,6 +19,8 @@ use crate::types::doc::Node;
 use super::auth;
 use super::keys;
 use super::paths::Paths;
+use super::witness;
+use super::witness::WitnessSection;
 
 /// What the section says.
 pub(super) struct Audit {
@@ -26,6 +28,7 @@ pub(super) struct Audit {
     pub(super) durability: Durability,
     pub(super) exports: Vec<ExportConfig>,
     pub(super) unlink_after: Duration,
+    pub(super) witnesses: Vec<WitnessSection>,
 }
 
 pub(super) fn read(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<Audit> {
@@ -40,10 +43,12 @@ pub(super) fn read(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<Au
         None => Some(Duration::ZERO),
     };
     let exports = map.optional("export");
+    let witnesses = map.optional("witness");
     map.finish(faults);
     let dir = dir?;
     let exports = exports.map_or_else(Vec::new, |n| exports_of(n, &dir, paths, faults));
-    Some(Audit { dir, durability: durability?, exports, unlink_after: unlink_after? })
+    let witnesses = witnesses.map_or_else(Vec::new, |n| witness::all(n, paths, faults));
+    Some(Audit { dir, durability: durability?, exports, unlink_after: unlink_after?, witnesses })
 }
 
 /// Every `[[audit.export]]`. Names differ.

@@ -145,3 +145,36 @@ fn log_keys_of_erased_people_are_kept_for_a_bounded_time_or_not_at_all() {
     let changed = read(&with("unlink_after = \"1d\"")).0.unwrap();
     assert_eq!(read(GOOD).0.unwrap().needs_restart(&changed), ["[audit]"]);
 }
+
+#[test]
+fn witnesses_are_read_and_wrong_ones_refused() {
+    let key = crate::crypto::cosignature::WitnessKey::new("witness.example/w1", [7; 32]).unwrap();
+    let (good, key) = (key.to_string(), key);
+    let with = |lines: &str| GOOD.replace("[keys.root]", &format!("{lines}\n[keys.root]"));
+    let one =
+        format!(r#"witness = [{{ url = "https://w.example", key = "{good}", ca = "w.pem" }}]"#);
+    let (config, faults) = read(&with(&one));
+    let found = config.unwrap_or_else(|| panic!("{faults:?}")).witnesses;
+    assert_eq!((found.len(), &found[0].key), (1, &key));
+    assert_eq!(found[0].ca.as_deref(), Some(Path::new("etc/w.pem")));
+    let log = crate::crypto::note::VerifierKey::new("log.example", [7; 32]).unwrap();
+    for (lines, expected) in [
+        (format!(r#"witness = [{{ url = "http://w.example", key = "{good}" }}]"#), "https URL"),
+        (format!(r#"witness = [{{ url = "https://w.example" }}]"#), "`key`"),
+        (format!(r#"witness = [{{ key = "{good}" }}]"#), "`url`"),
+        (format!(r#"witness = [{{ url = "https://w.example", key = "{log}" }}]"#), "key of a log"),
+        (r#"witness = [{ url = "https://w.example", key = "x" }]"#.to_owned(), "name+hash+key"),
+        (
+            format!(
+                "{}, {}]",
+                one.trim_end_matches(']'),
+                one.trim_start_matches("witness = [").trim_end_matches(']')
+            ),
+            "twice",
+        ),
+        ("witness = 7".to_owned(), "`[audit]`"),
+    ] {
+        let told = faults_of(&with(&lines));
+        assert!(told.contains(expected), "{lines}: {told}");
+    }
+}

@@ -11,6 +11,7 @@ mod listen;
 mod paths;
 mod store;
 mod telemetry;
+mod witness;
 #[cfg(test)]
 mod audit_tests;
 #[cfg(test)]
@@ -43,6 +44,8 @@ use crate::upstream::UpstreamConfig;
 
 use self::paths::Paths;
 
+pub use self::witness::WitnessSection;
+
 /// Everything privet.toml says.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -60,6 +63,8 @@ pub struct Config {
     pub audit: AuditConfig,
     /// Who gets copies of its entries.
     pub exports: Vec<ExportConfig>,
+    /// Who co-signs its checkpoints.
+    pub witnesses: Vec<WitnessSection>,
     /// The keys.
     pub keys: KeysConfig,
     /// For how long after an erasure two people together can still be told which entries of the
@@ -179,8 +184,9 @@ impl Config {
     }
 
     /// Without the log's name, which follows from the tenant.
-    fn audit_settings(&self) -> (&Path, Durability, &[ExportConfig], Duration) {
-        (&self.audit.dir, self.audit.durability, &self.exports, self.unlink_after)
+    fn audit_settings(&self) -> (&Path, Durability, &[ExportConfig], Duration, &[WitnessSection]) {
+        let Self { audit, exports, unlink_after, witnesses, .. } = self;
+        (&audit.dir, audit.durability, exports, *unlink_after, witnesses)
     }
 }
 
@@ -238,6 +244,7 @@ fn read_root(root: &Node, paths: &Paths, faults: &mut Faults) -> Option<Config> 
         audit,
         exports: section.exports,
         unlink_after: section.unlink_after,
+        witnesses: section.witnesses,
         shred_within: keys.shred_within,
         keys: keys.into_config(dir, tenant),
         authn: AuthnConfig { issuers, certificates },

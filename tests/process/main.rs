@@ -39,3 +39,4 @@ mod stolen;
 mod third_party_client;
 mod third_party_store;
 mod unlinked;
+mod witness;

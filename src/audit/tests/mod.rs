@@ -1,5 +1,6 @@
 //! The log from outside: what it promises, and what it does when the disk does not keep up.
 
+mod cosigned;
 mod entries;
 mod faults;
 mod indexing;

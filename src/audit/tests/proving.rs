@@ -38,7 +38,7 @@ async fn every_entry_proves_itself_without_the_log() {
     let dir = tempfile::tempdir().unwrap();
     filled(config(dir.path()), 700).await;
     for index in 0..700 {
-        let text = prove(dir.path(), key().verifier(), index).unwrap().to_string();
+        let text = prove(dir.path(), key().verifier(), index, None).unwrap().to_string();
         let proof = InclusionProof::parse(&text).unwrap();
         let proven = check_inclusion(&proof, key().verifier()).unwrap();
         assert_eq!((proven.index, proven.checkpoint.size), (index, 700));
@@ -48,7 +48,7 @@ async fn every_entry_proves_itself_without_the_log() {
         let other = NoteKey::new("log.example/node-1", signer(8)).unwrap();
         assert!(check_inclusion(&proof, other.verifier()).is_err(), "another key");
     }
-    let error = prove(dir.path(), key().verifier(), 700).unwrap_err().to_string();
+    let error = prove(dir.path(), key().verifier(), 700, None).unwrap_err().to_string();
     assert!(error.contains("from 0 to 699"), "{error}");
 }
 
@@ -56,7 +56,7 @@ async fn every_entry_proves_itself_without_the_log() {
 async fn any_flipped_bit_of_a_proof_file_is_caught() {
     let dir = tempfile::tempdir().unwrap();
     let kept = with_checkpoints(dir.path(), &[5, 300]).await;
-    let inclusion = prove(dir.path(), key().verifier(), 77).unwrap().to_string();
+    let inclusion = prove(dir.path(), key().verifier(), 77, None).unwrap().to_string();
     let old = kept[0].1.as_str();
     let longer = prove_consistency(dir.path(), key().verifier(), old, None).unwrap().to_string();
     for text in [inclusion, longer] {
@@ -129,10 +129,10 @@ async fn a_damaged_log_gives_no_proof() {
     bytes[32 * 9] ^= 1;
     std::fs::write(&tile, bytes).unwrap();
     // Entry 8 needs the hash of its neighbour 9; entry 280 is in another tile.
-    let error = prove(dir.path(), key().verifier(), 8).unwrap_err().to_string();
+    let error = prove(dir.path(), key().verifier(), 8, None).unwrap_err().to_string();
     assert!(error.contains("privet audit verify"), "{error}");
     std::fs::remove_file(&tile).unwrap();
-    assert!(prove(dir.path(), key().verifier(), 8).is_err());
+    assert!(prove(dir.path(), key().verifier(), 8, None).is_err());
     std::fs::write(&tile, whole).unwrap();
-    prove(dir.path(), key().verifier(), 8).unwrap();
+    prove(dir.path(), key().verifier(), 8, None).unwrap();
 }

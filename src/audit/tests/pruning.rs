@@ -62,7 +62,7 @@ async fn what_is_left_of_a_pruned_log_proves_as_much_as_before() {
     add(&log, 1900).await;
     let late = log.checkpoint().unwrap();
     let vkey = key().verifier().clone();
-    let old = prove(dir, &vkey, 99).unwrap();
+    let old = prove(dir, &vkey, 99, None).unwrap();
 
     assert_eq!(log.minimum(), 0);
     assert_eq!(prune(&log, 1000).await.unwrap(), 768);
@@ -104,9 +104,9 @@ async fn what_is_left_of_a_pruned_log_proves_as_much_as_before() {
 
     // Proofs made before hold; those of what is there can be made.
     assert_eq!(check_inclusion(&old, &vkey).unwrap().index, 99);
-    assert!(matches!(prove(dir, &vkey, 99), Err(ProofError::Pruned { minimum: 768, .. })));
+    assert!(matches!(prove(dir, &vkey, 99, None), Err(ProofError::Pruned { minimum: 768, .. })));
     for index in [768, 1000, 2000] {
-        let proof = prove(dir, &vkey, index).unwrap();
+        let proof = prove(dir, &vkey, index, None).unwrap();
         assert_eq!(check_inclusion(&proof, &vkey).unwrap().index, index);
     }
     prove_consistency(dir, &vkey, &early, None).unwrap();

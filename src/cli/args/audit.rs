@@ -22,6 +22,10 @@ pub(in crate::cli) enum AuditCommand {
         /// Needs no log, only the public key.
         #[arg(long, value_name = "FILE")]
         proof: Option<PathBuf>,
+        /// The public key of a witness, or a file that holds it: it must have signed. May be given
+        /// several times.
+        #[arg(long, value_name = "KEY")]
+        witness_key: Vec<String>,
     },
     /// Removes old entries; another operator approves. Their hashes stay, so the log, old proofs
     /// and kept checkpoints verify as before.
@@ -47,6 +51,10 @@ pub(in crate::cli) enum AuditCommand {
         /// The file to write, by custom with the ending .tlog-proof; standard output without.
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
+        /// Prove it under the newest checkpoint that this witness signed, by its public key or a
+        /// file that holds it.
+        #[arg(long, value_name = "KEY")]
+        witness_key: Option<String>,
     },
     /// Writes a proof that one checkpoint continues another: nothing in between was changed.
     Consistency {
