@@ -170,7 +170,7 @@ impl Publisher {
     }
 
     /// Only what is under a checkpoint, the record of the pruning too, is removed.
-    fn prune(&mut self, order: prune::Order) {
+    fn prune(&self, order: prune::Order) {
         let place = (order.index, order.record);
         let result = match self.published {
             Some(size) if order.index <= order.record && order.record < size => {
