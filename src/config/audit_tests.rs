@@ -160,7 +160,7 @@ fn witnesses_are_read_and_wrong_ones_refused() {
     let log = crate::crypto::note::VerifierKey::new("log.example", [7; 32]).unwrap();
     for (lines, expected) in [
         (format!(r#"witness = [{{ url = "http://w.example", key = "{good}" }}]"#), "https URL"),
-        (format!(r#"witness = [{{ url = "https://w.example" }}]"#), "`key`"),
+        (r#"witness = [{ url = "https://w.example" }]"#.to_owned(), "`key`"),
         (format!(r#"witness = [{{ key = "{good}" }}]"#), "`url`"),
         (format!(r#"witness = [{{ url = "https://w.example", key = "{log}" }}]"#), "key of a log"),
         (r#"witness = [{ url = "https://w.example", key = "x" }]"#.to_owned(), "name+hash+key"),
