@@ -32,12 +32,10 @@ use crate::net::NetMetrics;
 use crate::net::NextTls;
 use crate::net::ServerTls;
 use crate::policy::PolicySet;
-use crate::proxy::Mount;
 use crate::proxy::Parts as ProxyParts;
 use crate::proxy::Shared;
 use crate::state::Engine;
 use crate::subjects::Cards;
-use crate::subjects::SubjectsConfig;
 use crate::types::Timestamp;
 use crate::types::told;
 use crate::upstream::NextCredentials;
@@ -49,6 +47,7 @@ use super::exports::Exports;
 use super::jobs;
 use super::load::Loaded;
 use super::open_log::open_log;
+use super::open_stores::open_stores;
 use super::running::read_operators;
 use super::shredder;
 use super::shredder::Shredder;
@@ -125,10 +124,7 @@ impl Parts {
 
         let keys = KeyRing::open(&config.keys, entropy.clone()).await?;
         let state = Engine::open(&config.state)?;
-        let unlink_after_ms = config.unlink_after.as_millis();
-        let unlink_after_ms = u64::try_from(unlink_after_ms).unwrap_or(u64::MAX);
-        let kept = SubjectsConfig { unlink_after_ms, ..SubjectsConfig::default() };
-        let cards = Cards::open(keys.clone(), state.clone(), &kept);
+        let cards = Cards::open(keys.clone(), state.clone(), &shredder::kept(config));
         let witness = Witness::new(state.clone(), keys.clone(), &config.audit.dir);
         witness.before_opening().await?;
         let log = open_log(&config.audit, &keys, &clock)?;
@@ -140,11 +136,7 @@ impl Parts {
         refuse_dev_issuer(&config.gateway.listen, &authenticator.status())?;
 
         let upstream = UpstreamMetrics::default();
-        let mut mounts = Vec::new();
-        for store in &config.stores {
-            let opened = Store::open(store.upstream.clone(), &upstream)?;
-            mounts.push(Mount { place: store.place.clone(), store: opened });
-        }
+        let mounts = open_stores(config, &upstream)?;
         let stores = mounts.iter().map(|mount| Arc::clone(&mount.store)).collect();
         let telemetry = Telemetry::start(config.telemetry.as_ref(), &mut registry)?;
         let shared = Shared::new(ProxyParts {

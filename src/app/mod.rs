@@ -14,6 +14,7 @@ mod init;
 mod jobs;
 mod load;
 mod open_log;
+mod open_stores;
 mod outside;
 mod policy_tests;
 mod risks;

@@ -7,9 +7,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::keys::KeyRing;
 use crate::policy::PolicySet;
 use crate::subjects::Cards;
+use crate::subjects::SubjectsConfig;
 use crate::types::Timestamp;
 use crate::types::told;
 
@@ -25,6 +27,12 @@ pub(super) async fn prepare(
     keys.know_domains(policy.domains());
     keys.sweep_pending().await?;
     Ok(())
+}
+
+/// What is kept of cards, and for how long.
+pub(super) fn kept(config: &Config) -> SubjectsConfig {
+    let unlink_after_ms = u64::try_from(config.unlink_after.as_millis()).unwrap_or(u64::MAX);
+    SubjectsConfig { unlink_after_ms, ..SubjectsConfig::default() }
 }
 
 /// Rolls the epoch so that no tombstone is ever older than the bound without a roll after it.

@@ -1,9 +1,7 @@
 //! A root key in a token of PKCS#11, such as a hardware security module. It never leaves there:
-//! keys of slots are encrypted and decrypted by the token with AES-256-GCM.
-//!
-//! Slots are wrapped by the configured key; the slot of an epoch by a key of its own,
-//! `KEY-epoch-N`, which is destroyed on the token when the epoch ends. The root key is replaced by
-//! `KEY-root-2` and so on; who wants the one before gone destroys it on the token.
+//! the token wraps the keys of slots with AES-256-GCM; the slot of an epoch by `KEY-epoch-N`, which
+//! is destroyed on the token when the epoch ends. The root key is replaced by `KEY-root-2` and so
+//! on; who wants the one before gone destroys it on the token.
 
 use std::path::Path;
 use std::path::PathBuf;
