@@ -35,15 +35,20 @@ struct Witness {
 
 impl Witness {
     fn serve(dir: &Path, listen: &str) -> Self {
+        Self::serve_with(dir, &["--listen", listen])
+    }
+
+    fn serve_with(dir: &Path, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_privet"))
-            .args(["witness", "serve", "w1", "--listen", listen])
+            .args(["witness", "serve", "w1"])
+            .args(arguments)
             .current_dir(dir)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
         let ready = lines.by_ref().find(|line| line.starts_with("ready ")).expect("it starts");
-        let address = ready.split("http://").nth(1).unwrap().split(' ').next().unwrap();
+        let address = ready.split("://").nth(1).unwrap().split(' ').next().unwrap();
         let address = address.parse().unwrap();
         let log = std::thread::spawn(move || lines.for_each(drop));
         Self { child, address, _log: log }
@@ -175,6 +180,38 @@ fn a_witness_signs_what_continues_and_tells_of_a_log_that_was_put_back() {
     let log = stop(gateway);
     assert!(log.contains("the audit log is not what it was"), "{log}");
     drop(witness);
+}
+
+#[test]
+fn a_witness_elsewhere_is_reached_over_tls_and_only_with_a_certificate_that_is_vouched_for() {
+    let store = Store::start(|_| None);
+    let site = Site::new(store.address());
+    let dir = site.dir();
+    let out = privet(&dir, &["witness", "init", "w1", "--name", "witness.example/w1"]);
+    assert!(out.status.success(), "{}", said(&out));
+    stop(site.serve());
+    fs::copy(dir.join("data/audit.pub"), dir.join("w1/logs")).unwrap();
+    let certificate = ["--tls-cert", "certs/gateway.pem", "--tls-key", "certs/gateway.key"];
+    let witness =
+        Witness::serve_with(&dir, &[&["--listen", "127.0.0.1:0"][..], &certificate].concat());
+    let key = fs::read_to_string(dir.join("w1/witness.pub")).unwrap();
+    let line = format!("url = \"https://{}\", key = \"{}\"", witness.address, key.trim());
+    site.edit("privet.toml", |text| {
+        text.replacen("[audit]", &format!("[audit]\nwitness = [{{ {line} }}]"), 1)
+    });
+    // The system's authorities know nothing of it.
+    let gateway = site.serve();
+    until("a failure is counted", || metric(&gateway, "witness_failures_total{") > 0);
+    assert_eq!(metric(&gateway, "witness_size{"), 0);
+    stop(gateway);
+    site.edit("privet.toml", |text| {
+        text.replacen(&line, &format!("{line}, ca = \"certs/ca.pem\""), 1)
+    });
+    let gateway = site.serve();
+    signed(&gateway);
+    stop(gateway);
+    let out = privet(&dir, &["audit", "verify", "--witness-key", "w1/witness.pub"]);
+    assert!(out.status.success(), "{}", said(&out));
 }
 
 fn run_copy(dir: &Path, from: &str, to: &str) {
