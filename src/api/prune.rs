@@ -98,19 +98,23 @@ pub struct PruneAudit {
 }
 
 impl PruneAudit {
-    /// Work on a log; nothing is removed while `cards` has somebody under a legal hold.
+    /// Work on a log; nothing is removed while `cards` has somebody under a legal hold, or
+    /// keeps a log key for legal claims.
     pub const fn new(log: Log, cards: Cards) -> Self {
         Self { log, cards }
     }
 
     async fn require_no_hold(&self) -> Result<(), StepError> {
-        match self.cards.anybody_held().await {
-            Ok(false) => Ok(()),
-            Ok(true) => Err(StepError::Fatal(HELD)),
-            Err(error) => {
-                tracing::error!(error = told(&error), "cards cannot be read");
-                Err(StepError::Again("the cards cannot be read"))
-            }
+        let unread = |error| {
+            tracing::error!(error = told(&error), "cards cannot be read");
+            StepError::Again("the cards cannot be read")
+        };
+        if self.cards.anybody_held().await.map_err(unread)? {
+            return Err(StepError::Fatal(HELD));
+        }
+        match self.cards.keeps_log_keys().await.map_err(unread)? {
+            true => Err(StepError::Fatal(KEPT)),
+            false => Ok(()),
         }
     }
 
@@ -162,4 +166,6 @@ impl Work for PruneAudit {
 const NOTHING: &str = "there is nothing to remove: whole bundles of 256 entries go, once they are \
                        older and the journal holds them no more";
 const HELD: &str = "somebody is under a legal hold: nothing is removed from the audit log";
+const KEPT: &str = "the log key of somebody who was erased is kept for legal claims: nothing is \
+                    removed from the audit log until its time is over";
 const UNREADABLE: &str = "the audit log cannot be read";

@@ -71,6 +71,7 @@ async fn a_kept_name_stays_the_same_through_rotations_and_ends_in_time() {
     let subject = ring.subject(&domain, "a");
     // Its log key then stands by itself.
     ring.rotate(&subject).await.unwrap();
+    assert!(!ring.keeps_log_keys().await.unwrap());
     erase(&ring, "a", 10 * HOUR).await;
     erase(&ring, "b", HOUR).await;
     roll(&ring).await.unwrap();
@@ -88,7 +89,9 @@ async fn a_kept_name_stays_the_same_through_rotations_and_ends_in_time() {
     assert_eq!(ring.oldest_unshredded(), None);
     assert_eq!(kept(&ring, "a").await.unwrap(), Some(token));
     // A roll leaves behind what nobody has swept.
+    assert!(ring.keeps_log_keys().await.unwrap());
     clock.advance_ms(10 * HOUR);
+    assert!(!ring.keeps_log_keys().await.unwrap(), "its time is over");
     roll(&ring).await.unwrap();
     assert!(rows(&ring, b"log/").await.is_empty());
     assert_eq!(kept(&ring, "a").await.unwrap(), None);

@@ -116,6 +116,25 @@ impl KeyRing {
         self.kept_end(&epoch, &subject.record).await
     }
 
+    /// Whether the log key of anybody who was erased is kept. One that cannot be read counts.
+    pub async fn keeps_log_keys(&self) -> Result<bool, KeysError> {
+        let epoch = self.0.epochs.used().await;
+        let now = self.0.clock.now();
+        let mut after = None::<Vec<u8>>;
+        loop {
+            let page = epoch.engine.scan(KEPT, after.as_deref(), PAGE).await;
+            let page = page.map_err(KeysError::State)?;
+            let is_kept = |bytes: &[u8]| Row::decode(bytes).is_none_or(|row| !row.is_over(now));
+            if page.items.iter().any(|item| is_kept(&item.value.value)) {
+                return Ok(true);
+            }
+            after = page.items.last().map(|item| item.key.clone());
+            if !page.more {
+                return Ok(false);
+            }
+        }
+    }
+
     pub(super) async fn kept_end(
         &self,
         epoch: &Epoch,

@@ -8,6 +8,11 @@ use crate::state::StateStore;
 use crate::types::SubjectStatus;
 
 impl Cards {
+    /// Whether what the log calls anybody who was erased is kept for legal claims.
+    pub async fn keeps_log_keys(&self) -> Result<bool, SubjectsError> {
+        self.0.keys.keeps_log_keys().await.map_err(SubjectsError::Keys)
+    }
+
     /// Whether somebody is under a legal hold. Looks at every card; one that cannot be read is an
     /// error, for it could be theirs.
     pub async fn anybody_held(&self) -> Result<bool, SubjectsError> {
