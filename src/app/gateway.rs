@@ -46,6 +46,7 @@ use super::checks;
 use super::exports::Exports;
 use super::jobs;
 use super::load::Loaded;
+use super::open_issuers::open_issuers;
 use super::open_log::open_log;
 use super::open_stores::open_stores;
 use super::running::read_operators;
@@ -132,7 +133,7 @@ impl Parts {
         shredder::prepare(&keys, &cards, &loaded.policy).await?;
 
         let authn = AuthnMetrics::default();
-        let authenticator = authenticator(config, &clock, &authn).await?;
+        let authenticator = open_issuers(config, &clock, &authn).await?;
         refuse_dev_issuer(&config.gateway.listen, &authenticator.status())?;
 
         let upstream = UpstreamMetrics::default();
@@ -264,23 +265,6 @@ impl Parts {
             reloading: Mutex::new(()),
         })
     }
-}
-
-/// Who checks tokens. An issuer that cannot be reached now may be later; until then its tokens are
-/// refused.
-async fn authenticator(
-    config: &Config,
-    clock: &Arc<dyn Clock>,
-    metrics: &AuthnMetrics,
-) -> Result<Authenticator, StartError> {
-    let made = Authenticator::new(config.authn.clone(), Arc::clone(clock), metrics.clone());
-    let authenticator = made.map_err(StartError::Authn)?;
-    if let Err(errors) = authenticator.refresh().await {
-        for error in errors {
-            tracing::warn!(error = told(&error), "an issuer's keys could not be read");
-        }
-    }
-    Ok(authenticator)
 }
 
 impl Site {

@@ -14,6 +14,7 @@ use crate::types::told;
 use crate::upstream;
 
 use super::exports;
+use super::folders;
 use super::harden;
 use super::load::Loaded;
 use super::root_key;
@@ -29,6 +30,7 @@ impl Loaded {
         let mut faults = Faults::new();
         let config = &self.config;
         root_key::examine(config, &mut faults);
+        folders::examine(config, &mut faults);
         issuers(config, &mut faults);
         stores(config, &mut faults);
         exports::examine(config, &mut faults);

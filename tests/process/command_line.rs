@@ -236,6 +236,9 @@ fn files_that_everybody_can_write_are_refused_with_the_command_that_mends_them()
         ("operators", 0o600, 0o666, "chmod 600"),
         ("operators", 0o600, 0o640, "chmod 600"),
         ("certs/jwks.json", 0o644, 0o666, "chmod o-w"),
+        ("data", 0o700, 0o777, "chmod o-w"),
+        ("data/keys", 0o700, 0o777, "chmod o-w"),
+        ("data/audit", 0o750, 0o777, "chmod o-w"),
     ] {
         let path = site.dir().join(name);
         fs::set_permissions(&path, fs::Permissions::from_mode(open)).unwrap();
