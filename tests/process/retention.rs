@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::go_verifier::{AT_ONCE, load};
-use crate::harness::{Site, Store};
+use crate::harness::{Gateway, Site, Store};
 use crate::jobs::{add, json, run};
 
 /// The journal keeps the newest 16,384; these are the bundles before.
@@ -27,6 +27,17 @@ fn hold(site: &Site, status: &str) {
     says(site, 0, &["subject", "status", "c-5", status]);
 }
 
+/// Makes entries until the journal has let the oldest go.
+fn fill(site: &Site, gateway: &Gateway, token: &str) {
+    while size(site) < MINIMUM + 600 {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| load(gateway.gateway, token, 1000 / AT_ONCE));
+            }
+        });
+    }
+}
+
 #[test]
 fn old_entries_go_once_a_second_operator_agrees_and_nobody_is_under_a_hold() {
     let store = Store::start(|_| Some(r#"{"id":"c-5","name":"Eva","country":"GB"}"#.to_owned()));
@@ -42,13 +53,7 @@ fn old_entries_go_once_a_second_operator_agrees_and_nobody_is_under_a_hold() {
         fs::copy(site.dir().join("data/audit/checkpoint"), site.dir().join(name)).unwrap();
     };
     kept("early");
-    while size(&site) < MINIMUM + 600 {
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| load(gateway.gateway, &token, 1000 / AT_ONCE));
-            }
-        });
-    }
+    fill(&site, &gateway, &token);
     kept("late");
     says(&site, 0, &["audit", "prove", "10", "--output", "old.tlog-proof"]);
 
@@ -71,23 +76,7 @@ fn old_entries_go_once_a_second_operator_agrees_and_nobody_is_under_a_hold() {
     gateway.kill9();
     let gateway = site.serve();
 
-    let begins = format!("the log begins with entry {MINIMUM}");
-    for kept in [&["--since", "early"][..], &["--since", "late"], &[]] {
-        let said = says(&site, 0, &[&["audit", "verify"], kept].concat());
-        assert!(said.contains("tree and signature hold") && said.contains(&begins), "{said}");
-    }
-    let said = says(&site, 0, &["subject", "report", "c-5"]);
-    assert!(said.contains(&begins), "{said}");
-    let search = ["audit", "search", "--kind", "admin", "--output", "jsonl", "--limit", "0"];
-    let said = says(&site, 0, &search);
-    assert!(said.contains(&begins), "{said}");
-    let rows: Vec<Value> =
-        said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).collect();
-    assert!(rows.iter().all(|row| row["index"].as_u64().unwrap() >= MINIMUM), "{said}");
-    let pruned = rows.iter().find(|row| row["reason"] == "audit_pruned").unwrap();
-    assert_eq!(pruned["facts"]["minimum"], MINIMUM.to_string());
-    assert_eq!(pruned["facts"]["job"], id);
-
+    knows_from_where(&site, &id);
     says(&site, 0, &["audit", "verify", "--proof", "old.tlog-proof"]);
     assert!(says(&site, 1, &["audit", "prove", "10"]).contains("entry 10 was pruned"));
     let first = MINIMUM.to_string();
@@ -98,15 +87,39 @@ fn old_entries_go_once_a_second_operator_agrees_and_nobody_is_under_a_hold() {
     let exported = says(&site, 0, &["audit", "export"]);
     assert!(exported.starts_with(&format!("{{\"index\":{MINIMUM},")));
 
-    // Without the minimum that the log's key signed, the entries are simply missing.
     gateway.signal("-TERM");
     assert_eq!(gateway.wait().0, Some(0));
+    needs_the_minimum(&site);
+}
+
+/// Every command says that the log begins with the minimum, and job `id` is recorded in it.
+fn knows_from_where(site: &Site, id: &str) {
+    let begins = format!("the log begins with entry {MINIMUM}");
+    for kept in [&["--since", "early"][..], &["--since", "late"], &[]] {
+        let said = says(site, 0, &[&["audit", "verify"], kept].concat());
+        assert!(said.contains("tree and signature hold") && said.contains(&begins), "{said}");
+    }
+    let said = says(site, 0, &["subject", "report", "c-5"]);
+    assert!(said.contains(&begins), "{said}");
+    let search = ["audit", "search", "--kind", "admin", "--output", "jsonl", "--limit", "0"];
+    let said = says(site, 0, &search);
+    assert!(said.contains(&begins), "{said}");
+    let rows: Vec<Value> =
+        said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).collect();
+    assert!(rows.iter().all(|row| row["index"].as_u64().unwrap() >= MINIMUM), "{said}");
+    let pruned = rows.iter().find(|row| row["reason"] == "audit_pruned").unwrap();
+    assert_eq!(pruned["facts"]["minimum"], MINIMUM.to_string());
+    assert_eq!(pruned["facts"]["job"], id);
+}
+
+/// Without the minimum that the log's key signed, the entries are simply missing.
+fn needs_the_minimum(site: &Site) {
     let file = site.dir().join("data/audit/minimum");
     let note = fs::read_to_string(&file).unwrap();
     fs::remove_file(&file).unwrap();
-    assert!(says(&site, 5, &["audit", "verify"]).contains("first bad index 0"));
+    assert!(says(site, 5, &["audit", "verify"]).contains("first bad index 0"));
     fs::write(&file, note.replace("16384", "16640")).unwrap();
-    assert!(says(&site, 5, &["audit", "verify"]).contains("did not sign"));
+    assert!(says(site, 5, &["audit", "verify"]).contains("did not sign"));
     fs::write(&file, note).unwrap();
-    says(&site, 0, &["audit", "verify"]);
+    says(site, 0, &["audit", "verify"]);
 }

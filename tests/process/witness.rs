@@ -97,6 +97,22 @@ fn stop(gateway: Gateway) -> String {
     log
 }
 
+/// What others may send it.
+fn answers_others(witness: &Witness, dir: &Path) {
+    let published = fs::read_to_string(dir.join("data/audit/checkpoint")).unwrap();
+    let of_another = published.replacen("shop-example", "shop-example-2", 1);
+    for (body, status, content) in [
+        ("nonsense".to_owned(), 400, "text/plain; charset=utf-8"),
+        ("a".repeat(300_000), 413, "text/plain; charset=utf-8"),
+        (format!("old 0\n\n{of_another}"), 404, "text/plain; charset=utf-8"),
+        (format!("old 0\n\n{published}"), 409, "text/x.tlog.size"),
+        (format!("old 0\n\n{}", published.replace('A', "B")), 403, "text/plain; charset=utf-8"),
+    ] {
+        assert_eq!(witness.post(&body), (status, content.to_owned()), "{body:.40}");
+    }
+    assert_eq!(get(witness.address, "/add-checkpoint", "", "").status, 405);
+}
+
 #[test]
 fn a_witness_signs_what_continues_and_tells_of_a_log_that_was_put_back() {
     let store = Store::start(|_| Some(r#"{"id":"c-5","name":"Eva","country":"GB"}"#.to_owned()));
@@ -138,19 +154,7 @@ fn a_witness_signs_what_continues_and_tells_of_a_log_that_was_put_back() {
     assert!(run(0, &[&proof[..], &["w1/witness.pub"]].concat()).contains("signed that state"));
     run(5, &[&proof[..], &["other/witness.pub"]].concat());
 
-    // What others may send it.
-    let published = fs::read_to_string(dir.join("data/audit/checkpoint")).unwrap();
-    let of_another = published.replacen("shop-example", "shop-example-2", 1);
-    for (body, status, content) in [
-        ("nonsense".to_owned(), 400, "text/plain; charset=utf-8"),
-        ("a".repeat(300_000), 413, "text/plain; charset=utf-8"),
-        (format!("old 0\n\n{of_another}"), 404, "text/plain; charset=utf-8"),
-        (format!("old 0\n\n{published}"), 409, "text/x.tlog.size"),
-        (format!("old 0\n\n{}", published.replace('A', "B")), 403, "text/plain; charset=utf-8"),
-    ] {
-        assert_eq!(witness.post(&body), (status, content.to_owned()), "{body:.40}");
-    }
-    assert_eq!(get(witness.address, "/add-checkpoint", "", "").status, 405);
+    answers_others(&witness, &dir);
 
     // Killed, it holds up nothing; started again, it goes on where it was.
     drop(witness);

@@ -12,7 +12,7 @@ use super::site::Site;
 
 /// A site, an answer's own record, and records beside it: `own` is sealed for its person where
 /// `own_fits`, and of the two others one holds the address of somebody else where not `more_fits`.
-async fn bundle(own_fits: bool, more_fits: bool) -> (Site, String) {
+async fn bundle((own_fits, more_fits): (bool, bool)) -> (Site, String) {
     let site = Site::start("strict").await;
     let text = |plain| (ValueKind::Text, plain);
     let ana = site.seal("c-1", "email", text("ana@mail.example")).await;
@@ -29,7 +29,7 @@ async fn bundle(own_fits: bool, more_fits: bool) -> (Site, String) {
 #[tokio::test]
 async fn each_data_set_of_an_answer_has_its_own_alert() {
     for (own_fits, more_fits) in [(true, true), (true, false), (false, true), (false, false)] {
-        let (site, _) = bundle(own_fits, more_fits).await;
+        let (site, _) = bundle((own_fits, more_fits)).await;
         let expected = usize::from(!own_fits) + usize::from(!more_fits);
         for call in 1..=2 {
             let reply = site.read("desk", "/bundles/people", "").await;
@@ -50,7 +50,7 @@ async fn each_data_set_of_an_answer_has_its_own_alert() {
 #[tokio::test]
 async fn an_alert_is_raised_when_the_record_of_the_route_is_not_shown() {
     // What hides the route's own record: the person, and that there is none.
-    let (site, body) = bundle(true, false).await;
+    let (site, body) = bundle((true, false)).await;
     site.gateway.cards.set_status(&person(), "c-1", SubjectStatus::Restricted).await.unwrap();
     let hidden = site.read("desk", "/bundles/people", "").await;
     assert_eq!(hidden.status, 404, "{}", hidden.text());
@@ -66,7 +66,7 @@ async fn an_alert_is_raised_when_the_record_of_the_route_is_not_shown() {
 
 #[tokio::test]
 async fn an_alert_is_raised_for_a_head_and_for_a_version_that_is_known() {
-    let (site, _) = bundle(false, true).await;
+    let (site, _) = bundle((false, true)).await;
     let token = site.gateway.token(&["desk"], &["care"]);
     let request = format!(
         "HEAD /shop/bundles/people HTTP/1.1\r\nHost: gateway.test\r\nAuthorization: Bearer {token}\r\n\
@@ -79,7 +79,7 @@ async fn an_alert_is_raised_for_a_head_and_for_a_version_that_is_known() {
 
 #[tokio::test]
 async fn the_record_of_the_route_is_shown_though_all_that_stand_before_it_are_hidden() {
-    let (site, _) = bundle(true, true).await;
+    let (site, _) = bundle((true, true)).await;
     for id in ["c-2", "c-3"] {
         site.gateway.cards.set_status(&person(), id, SubjectStatus::Restricted).await.unwrap();
     }

@@ -82,7 +82,7 @@ impl Site {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn operators_are_told_that_keys_are_locked_and_when_they_are_open_again() {
-    let site = Site::start().await;
+    let site = Box::pin(Site::start()).await;
     site.until_it_says("ready\n").await;
     assert!(site.page("/readyz?verbose").await.1.contains("[+] keys ok\n"));
     assert!(site.page("/metrics").await.1.contains("privet_keys_locked 0\n"));
