@@ -61,4 +61,4 @@ pub use self::proof::{
 pub use self::query::{FILTER_NAMES, FilterError, moment};
 pub use self::search::{Filter, Search, SearchError, search};
 pub use self::token::{ActorToken, parse_subject_token};
-pub use self::verify::{Verified, VerifyError, verify};
+pub use self::verify::{Verified, VerifyError, published, verify};

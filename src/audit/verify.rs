@@ -149,9 +149,8 @@ pub fn verify<'a>(
     vkey: &VerifierKey,
     since: impl IntoIterator<Item = &'a str>,
 ) -> Result<Verified, VerifyError> {
+    let checkpoint = published(dir, vkey)?;
     let folder = Folder::new(dir);
-    let note = folder.checkpoint().map_err(io_error)?.ok_or(VerifyError::NoCheckpoint)?;
-    let checkpoint = open(PUBLISHED, vkey, &note)?;
     let kept = since.into_iter().map(|note| open(KEPT, vkey, note));
     let mut kept = kept.collect::<Result<Vec<_>, _>>()?;
     kept.sort_by_key(|kept| kept.size);
@@ -183,6 +182,13 @@ pub fn verify<'a>(
     // The journal is no part of the proof: who checks a copy may not have it.
     let unpublished = check.folder.unpublished(checkpoint.size).ok().flatten().unwrap_or(0);
     Ok(Verified { checkpoint, since, minimum: check.minimum, unpublished })
+}
+
+/// The checkpoint that stands in `dir`, when the log's key signed it. Of the entries nothing is
+/// checked.
+pub fn published(dir: &Path, vkey: &VerifierKey) -> Result<Checkpoint, VerifyError> {
+    let note = Folder::new(dir).checkpoint().map_err(io_error)?;
+    open(PUBLISHED, vkey, &note.ok_or(VerifyError::NoCheckpoint)?)
 }
 
 /// What the folder says was pruned, under the log's signature.

@@ -9,6 +9,7 @@ use crate::audit::Entry;
 use crate::audit::VerifyError;
 use crate::audit::Witnessed;
 use crate::crypto::cosignature::WitnessKey;
+use crate::crypto::note::Checkpoint;
 use crate::crypto::note::VerifierKey;
 use crate::types::Timestamp;
 
@@ -67,12 +68,13 @@ fn verify(folder: &AuditFolder, since: &[PathBuf], witnesses: &[String]) -> Resu
         let when = Timestamp::from_unix_s(*time_s);
         data(&format!("ok: the witness `{name}` signed {signed} of {size} entries at {when}\n"))?;
     }
-    match found.since {
-        Some(old) if !kept.is_empty() => {
-            return data(&format!("ok: continues the checkpoint of {old} entries you kept\n"));
-        }
-        Some(_) => return Ok(()),
-        None => {}
+    // All of them hold by now; one that a witness signed is not one that somebody kept.
+    for old in kept.iter().filter_map(|note| Checkpoint::parse(key.open(note).ok()?).ok()) {
+        let old = old.size;
+        data(&format!("ok: continues the checkpoint of {old} entries you kept\n"))?;
+    }
+    if found.since.is_some() {
+        return Ok(());
     }
     tell(&format!(
         "note: only a checkpoint kept elsewhere shows that nothing was removed: keep a copy of `{}` where the gateway cannot write, and pass it with --since next time",
@@ -126,12 +128,28 @@ pub(super) fn tell_unpublished(entries: u64) {
 pub(super) fn folder_of(folder: &AuditFolder) -> Result<PathBuf, Failure> {
     let dir = match &folder.dir {
         Some(dir) => dir.clone(),
+        None if !folder.config.config.exists() => {
+            let file = folder.config.config.display();
+            let what = "name the log's folder with --dir and its public key with --key; --config names another file";
+            return Err(Failure::new(Exit::Config, format_args!("there is no `{file}`: {what}")));
+        }
         None => check::load(&folder.config.config)?.config.audit.dir,
     };
     match dir.is_dir() {
         true => Ok(dir),
         false => Err(no_checkpoint(&dir)),
     }
+}
+
+/// The folder of a log whose entries are read as they are. With --key, its checkpoint must be of
+/// that key: what somebody says to trust is never passed over.
+pub(super) fn readable_folder(folder: &AuditFolder) -> Result<PathBuf, Failure> {
+    let dir = folder_of(folder)?;
+    if folder.key.is_some() {
+        let key = read_key(folder, || Ok(dir.clone()))?;
+        audit::published(&dir, &key).map_err(|error| unverified(&error, &dir, &[]))?;
+    }
+    Ok(dir)
 }
 
 /// The folder and the public key to check it with.

@@ -60,6 +60,6 @@ pub(super) fn refused(faults: &[Fault]) -> Failure {
 }
 
 /// `1 thing`, `2 things`.
-fn count(number: usize, thing: &str) -> String {
+pub(super) fn count(number: usize, thing: &str) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }

@@ -14,14 +14,14 @@ use crate::audit::Format;
 use crate::audit::SearchError;
 
 use super::args::ExportArgs;
-use super::audit::folder_of;
 use super::audit::no_checkpoint;
+use super::audit::readable_folder;
 use super::exit::{Exit, Failure, tell};
 use super::time;
 
 /// Writes entries to a file, which is there whole or not at all, or to standard output.
 pub(super) fn run(wish: &ExportArgs) -> Result<(), Failure> {
-    let dir = folder_of(&wish.folder)?;
+    let dir = readable_folder(&wish.folder)?;
     let filter = Filter {
         from: wish.from.as_deref().map(time::moment).transpose()?,
         until: wish.until.as_deref().map(time::moment).transpose()?,

@@ -11,13 +11,14 @@ use crate::clock::Clock;
 use crate::clock::SystemClock;
 
 use super::args::{GapArgs, Rows};
-use super::audit::{folder_of, no_checkpoint};
+use super::audit::{no_checkpoint, readable_folder};
+use super::check::count;
 use super::exit::{Exit, Failure, data, tell};
 use super::time;
 
 /// Lists them; exit code 5 when there is one.
 pub(super) fn run(wish: &GapArgs) -> Result<(), Failure> {
-    let dir = folder_of(&wish.folder)?;
+    let dir = readable_folder(&wish.folder)?;
     let until = wish.until.as_deref().map(time::moment).transpose()?;
     let asked = GapSearch {
         from: wish.from.as_deref().map(time::moment).transpose()?,
@@ -39,10 +40,11 @@ pub(super) fn run(wish: &GapArgs) -> Result<(), Failure> {
     }
     match found.found.len() {
         0 => Ok(()),
-        count => Err(Failure::new(
+        found => Err(Failure::new(
             Exit::Proof,
             format_args!(
-                "{count} times the log does not account for; docs/audit.md says what each can mean"
+                "{} the log does not account for; docs/audit.md says what each can mean",
+                count(found, "time")
             ),
         )),
     }

@@ -18,12 +18,12 @@ use crate::types::RuleId;
 use crate::types::doc::closest;
 
 use super::args::{AuditFolder, Rows, SearchArgs};
-use super::audit::{folder_of, no_checkpoint, tell_minimum, tell_unpublished, with_index};
+use super::audit::{no_checkpoint, readable_folder, tell_minimum, tell_unpublished, with_index};
 use super::exit::{Exit, Failure, data, tell};
 
 /// Lists entries, the newest last.
 pub(super) fn run(wish: &SearchArgs) -> Result<(), Failure> {
-    let dir = folder_of(&wish.folder)?;
+    let dir = readable_folder(&wish.folder)?;
     let filter = filter(wish)?;
     let mut look = Look { dir: &dir, filter: &filter, scan: wish.scan, last: Page::default() };
     let found = if wish.all || wish.limit == 0 {
@@ -198,7 +198,7 @@ fn usage(error: &FilterError) -> Failure {
 
 /// Makes the index anew, and tells how far it has come.
 pub(super) fn reindex(folder: &AuditFolder) -> Result<(), Failure> {
-    let dir = folder_of(folder)?;
+    let dir = readable_folder(folder)?;
     let mut told = 0;
     let done = audit::reindex(&dir, |done, of| {
         let percent = done.saturating_mul(100).checked_div(of).unwrap_or(100);
@@ -212,7 +212,15 @@ pub(super) fn reindex(folder: &AuditFolder) -> Result<(), Failure> {
         error => Failure::caused(Exit::Failed, &error),
     })?;
     data(&format!("ok: {} of {} entries have an index\n", done.indexed, done.size))?;
-    let Some(first) = done.damaged.iter().min() else { return Ok(()) };
+    let Some(first) = done.damaged.iter().min() else {
+        let rest = done.size % AT_ONCE;
+        if rest > 0 {
+            tell(&format!(
+                "note: entries are indexed {AT_ONCE} at a time; searches read the last {rest} one by one"
+            ));
+        }
+        return Ok(());
+    };
     let help = "searches go through those entries one by one; `privet audit verify` says more";
     Err(Failure::new(Exit::Failed, format_args!("entry {first} is damaged or missing; {help}")))
 }
@@ -280,3 +288,6 @@ fn why(entry: &Entry) -> String {
 const HEAD: &str = "   index  time                      kind       who       roles         purpose           data set            records\n          decision, outcome and rules\n";
 /// Entries that are looked through for words like one that none has.
 const LATELY: u64 = 1 << 14;
+
+/// Entries of a bundle: an index covers whole ones.
+const AT_ONCE: u64 = 256;

@@ -165,6 +165,47 @@ fn gaps_are_times_without_an_entry_and_without_a_stop() {
 }
 
 #[test]
+fn a_key_that_is_given_is_never_passed_over() {
+    let site = site();
+    day(&site);
+    let own = fs::read_to_string(site.dir().join("data/audit.pub")).unwrap();
+    // The public key of the Go checksum database.
+    let other = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8";
+    fs::write(site.dir().join("other.pub"), other).unwrap();
+    for command in ["gaps", "search", "export", "reindex"] {
+        let wish = |key: &str, code| run(&site, code, &["audit", command, "--key", key]);
+        wish(own.trim(), 0);
+        assert!(wish("missing.pub", 1).contains("cannot read `missing.pub`"), "{command}");
+        assert!(wish("other.pub", 5).contains("cannot be trusted"), "{command}");
+    }
+}
+
+#[test]
+fn every_kept_checkpoint_is_told_by_its_own_size() {
+    let site = site();
+    let log = site.dir().join("data/audit/checkpoint");
+    let kept = ["first", "second"].map(|name| {
+        day(&site);
+        fs::copy(&log, site.dir().join(name)).unwrap();
+        fs::read_to_string(&log).unwrap().lines().nth(1).unwrap().to_owned()
+    });
+    let told = run(&site, 0, &["audit", "verify", "--since", "first", "--since", "second"]);
+    for size in kept {
+        assert!(told.contains(&format!("checkpoint of {size} entries you kept")), "{told}");
+    }
+}
+
+#[test]
+fn without_a_configuration_the_folder_and_the_key_are_asked_for() {
+    let site = site();
+    let told = run(&site, 3, &["audit", "verify", "--config", "none.toml"]);
+    assert!(
+        told.contains("`none.toml`") && told.contains("--dir") && told.contains("--key"),
+        "{told}"
+    );
+}
+
+#[test]
 fn what_cannot_be_checked_is_not_a_broken_proof() {
     let site = site();
     let told = run(&site, 1, &["audit", "verify"]);

@@ -131,6 +131,8 @@ fn a_witness_signs_what_continues_and_tells_of_a_log_that_was_put_back() {
     let gateway = site.serve();
     stop(gateway);
     fs::copy(dir.join("data/audit.pub"), dir.join("w1/logs")).unwrap();
+    fs::copy(dir.join("data/audit/checkpoint"), dir.join("kept")).unwrap();
+    let kept = fs::read_to_string(dir.join("kept")).unwrap().lines().nth(1).unwrap().to_owned();
     let witness = Witness::serve(&dir, "127.0.0.1:0");
     let address = witness.address.to_string();
     let key = fs::read_to_string(dir.join("w1/witness.pub")).unwrap();
@@ -147,6 +149,10 @@ fn a_witness_signs_what_continues_and_tells_of_a_log_that_was_put_back() {
     signed(&gateway);
     let told = run(0, &["audit", "verify", "--witness-key", "w1/witness.pub"]);
     assert!(told.contains("the witness `witness.example/w1` signed"), "{told}");
+    // What the witness signed is newer, and is not told as what somebody kept.
+    let both = ["audit", "verify", "--witness-key", "w1/witness.pub", "--since", "kept"];
+    let told = run(0, &both);
+    assert!(told.contains(&format!("the checkpoint of {kept} entries you kept")), "{told}");
     let told = run(5, &["audit", "verify", "--witness-key", "other/witness.pub"]);
     assert!(told.contains("no checkpoint with a signature of the witness"), "{told}");
     run(0, &["audit", "prove", "1", "--witness-key", key.trim(), "--output", "one.tlog-proof"]);

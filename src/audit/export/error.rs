@@ -45,8 +45,8 @@ pub enum ExportError {
         /// Entries of the log.
         size: u64,
     },
-    /// The receiver could not be reached, or its TLS not be believed.
-    #[error("the receiver could not be reached")]
+    /// The receiver could not be reached, its TLS not be believed, or a file for it not be read.
+    #[error("nothing can be sent to the receiver")]
     Net(#[from] NetError),
     /// The webhook answered with another status than 2xx.
     #[error("the receiver answered with status {0}")]

@@ -71,7 +71,8 @@ pub(in crate::cli) enum AuditCommand {
         output: Option<PathBuf>,
     },
     /// Lists times the log does not account for: silence without a stop, a start without a stop
-    /// before it, a clock that went back. Exit code 5 when there is one.
+    /// before it, a clock that went back. Exit code 5 when there is one. Reads the entries as they
+    /// are; `verify` checks them.
     Gaps(GapArgs),
     /// Writes entries for other programs, from the folder alone: JSONL, CSV or OCSF.
     Export(Box<ExportArgs>),
@@ -89,7 +90,8 @@ pub(in crate::cli) struct AuditFolder {
     /// The log's folder, when there is no configuration at hand.
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) dir: Option<PathBuf>,
-    /// The log's public key, or a file that holds it; needed with --dir.
+    /// The log's public key, or a file that holds it: the log must be signed with it. Checks and
+    /// proofs need it with --dir.
     #[arg(long, value_name = "KEY")]
     pub(in crate::cli) key: Option<String>,
 }
