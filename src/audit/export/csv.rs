@@ -114,15 +114,30 @@ fn list(values: impl Iterator<Item = String>) -> String {
 
 /// Appends one cell: no formula, and quoted where a reader would split it.
 fn cell(value: &str, to: &mut Vec<u8>) {
-    let is_formula = value.trim_start_matches(' ').starts_with(FORMULA);
-    let is_plain = !value.contains([',', '"', '\r', '\n']);
-    let mark = if is_formula { "'" } else { "" };
+    let value = marked(value);
+    let is_plain = !value.contains([',', ';', '\t', '"', '\r', '\n']);
     let written = match is_plain {
-        true => format!("{mark}{value}"),
-        false => format!("\"{mark}{}\"", value.replace('"', "\"\"")),
+        true => value,
+        false => format!("\"{}\"", value.replace('"', "\"\"")),
     };
     to.extend_from_slice(written.as_bytes());
 }
+
+/// The value with an apostrophe before each formula in it: at its beginning, and behind what splits
+/// cells where a reader was told, or takes for granted by its country, that not the comma does.
+fn marked(value: &str) -> String {
+    let mut to = String::with_capacity(value.len() + 1);
+    for part in value.split_inclusive(SEPARATORS) {
+        if part.trim_start_matches([' ', '"']).starts_with(FORMULA) {
+            to.push('\'');
+        }
+        to.push_str(part);
+    }
+    to
+}
+
+/// What some readers take for the end of a cell, quoted or not.
+const SEPARATORS: [char; 4] = [';', '\t', '\r', '\n'];
 
 /// What begins a formula; the wide forms are taken for the narrow ones by some.
 const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
