@@ -48,11 +48,12 @@ impl Log {
     /// The proof that the published checkpoint continues the first `old` entries, as a witness is
     /// sent it; `None` when fewer are published. Reads a few tiles and blocks on the disk.
     pub fn extension(&self, old: u64) -> Result<Option<ConsistencyProof>, SearchError> {
-        let Some((note, published)) = self.checkpoint().zip(self.published()) else {
-            return Ok(None);
-        };
-        let tiles = Tiles { folder: Folder::new(self.dir()), size: published.size };
-        let hashes = merkle::consistency(&tiles, old, published.size)?;
+        // One look at the log: hashes for another size than the note's would have a witness say
+        // that the log was changed.
+        let Some(note) = self.checkpoint() else { return Ok(None) };
+        let Some(size) = size_of(&note) else { return Ok(None) };
+        let tiles = Tiles { folder: Folder::new(self.dir()), size };
+        let hashes = merkle::consistency(&tiles, old, size)?;
         let checkpoint = note.to_string();
         Ok(hashes.map(|hashes| ConsistencyProof { old, hashes, checkpoint }))
     }
@@ -91,13 +92,16 @@ pub fn witnessed(
     let found = witnesses.iter().map(|witness| {
         let name = witness.name().to_owned();
         let kept = folder.cosigned(witness).map_err(verify::io_error)?;
+        let mut newest: Option<Witnessed> = None;
+        // An older log that was put back may be signed too: what the witness signed last counts.
         for note in [Some(&published), kept.as_ref()].into_iter().flatten() {
-            if let Ok(time_s) = witness.open(note) {
-                let size = verify::open(WITNESSED, key, note)?.size;
-                return Ok(Witnessed { name, size, time_s, note: note.clone() });
+            let Ok(time_s) = witness.open(note) else { continue };
+            let size = verify::open(WITNESSED, key, note)?.size;
+            if newest.as_ref().is_none_or(|known| known.size < size) {
+                newest = Some(Witnessed { name: name.clone(), size, time_s, note: note.clone() });
             }
         }
-        Err(VerifyError::Unwitnessed { name })
+        newest.ok_or(VerifyError::Unwitnessed { name })
     });
     found.collect()
 }

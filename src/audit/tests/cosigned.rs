@@ -131,3 +131,47 @@ async fn a_log_proves_to_a_witness_that_it_continues_what_it_signed() {
     assert_eq!(log.extension(601).unwrap(), None);
     log.close().await.unwrap();
 }
+
+#[tokio::test]
+async fn an_older_log_put_back_is_held_against_the_newest_checkpoint_a_witness_signed() {
+    let dir = tempfile::tempdir().unwrap();
+    let witness = witness(1);
+    let log = open(config(dir.path())).unwrap();
+    grown(&log, 0).await;
+    log.cosign(signed(&log, &witness, 100));
+    log.flush().await.unwrap();
+    let older = fs::read_to_string(dir.path().join("checkpoint")).unwrap();
+    grown(&log, 1).await;
+    log.cosign(signed(&log, &witness, 200));
+    log.flush().await.unwrap();
+    log.close().await.unwrap();
+    fs::write(dir.path().join("checkpoint"), older).unwrap();
+    let found = witnessed(dir.path(), key().verifier(), &[witness.public().clone()]).unwrap();
+    assert_eq!((found[0].size, found[0].time_s), (2, 200));
+    let error = verify(dir.path(), key().verifier(), [found[0].note.as_str()]).unwrap_err();
+    assert!(matches!(error, VerifyError::Truncated { kept: 2, size: 1 }), "{error}");
+}
+
+/// Hashes for a newer state than the checkpoint sent with them would have the witness say that the
+/// log was changed.
+#[test]
+fn what_a_witness_is_sent_is_of_one_state_also_while_the_log_grows() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(config(dir.path())).unwrap();
+    log.note(numbered(0));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(log.flush()).unwrap();
+    let kept = log.checkpoint().unwrap();
+    let writer = log.clone();
+    let growing = runtime.spawn(async move {
+        for n in 1..400 {
+            writer.note(numbered(n));
+            writer.flush().await.unwrap();
+        }
+    });
+    while !growing.is_finished() {
+        let proof = log.extension(1).unwrap().unwrap();
+        check_consistency(&proof, key().verifier(), &kept).unwrap();
+    }
+    runtime.block_on(log.close()).unwrap();
+}
