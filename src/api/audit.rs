@@ -62,6 +62,7 @@ pub(super) async fn search(
 
 /// Reads a page, away from the threads that answer.
 pub(super) async fn look(log: &Log, asked: Asked) -> Result<Page, Refused> {
+    let known = log.published().map_or(0, |published| published.size);
     let page = log.read(move |dir| {
         let Asked { filter, order, cursor, limit, scan } = &asked;
         let cursor = cursor.as_deref();
@@ -69,6 +70,11 @@ pub(super) async fn look(log: &Log, asked: Asked) -> Result<Page, Refused> {
         audit::page(dir, &wish)
     });
     match page.await {
+        // Whoever can write to the folder, but has no key, must not make entries look gone.
+        Some(Ok(page)) if page.size < known || page.minimum > log.minimum() => {
+            tracing::error!("the checkpoint or the minimum in the audit log's folder is forged");
+            Err(Refused::new(ProblemKind::Unavailable, "the audit log cannot be read now"))
+        }
         Some(Ok(page)) => Ok(page),
         Some(Err(SearchError::Cursor(error))) => {
             Err(Refused::new(ProblemKind::BadRequest, error.to_string()))
@@ -149,3 +155,42 @@ fn with_index((index, entry): &(u64, Entry)) -> Result<Value, serde_json::Error>
 
 /// Entries of a page where nothing else is said.
 const USUAL_ROWS: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::AuditConfig;
+    use crate::clock::SystemClock;
+    use crate::crypto::Secret;
+    use crate::crypto::Signer;
+    use crate::crypto::note::NoteKey;
+
+    #[tokio::test]
+    async fn a_page_is_refused_when_somebody_put_a_smaller_log_into_the_folder() {
+        const ORIGIN: &str = "log.example/a";
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("audit");
+        let mut config = AuditConfig::new(&dir, ORIGIN);
+        config.min_free_bytes = 0;
+        let key = NoteKey::new(ORIGIN, Signer::from_seed(&Secret::new([7; 32]))).unwrap();
+        let log = Log::open(config, key, Arc::new(SystemClock)).unwrap();
+        for _ in 0..300 {
+            log.note(Entry::new(Kind::Release));
+        }
+        log.flush().await.unwrap();
+        let whole = log.checkpoint().unwrap().to_string();
+        let all = || Asked::newest(Filter::default(), None, 1000);
+        assert_eq!(look(&log, all()).await.unwrap().rows.len(), 300);
+
+        let minimum = format!("privet.minimum/v1\n{ORIGIN}\n256\n299\n\n\u{2014} x AAAA\n");
+        let smaller = whole.replace("\n300\n", "\n299\n");
+        for (name, forged) in [("minimum", &minimum), ("checkpoint", &smaller)] {
+            std::fs::write(dir.join(name), forged).unwrap();
+            assert!(look(&log, all()).await.is_err(), "{name}");
+            std::fs::remove_file(dir.join("minimum")).unwrap_or_default();
+            std::fs::write(dir.join("checkpoint"), &whole).unwrap();
+        }
+        assert_eq!(look(&log, all()).await.unwrap().rows.len(), 300);
+        log.close().await.unwrap();
+    }
+}

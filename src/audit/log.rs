@@ -164,6 +164,11 @@ impl Log {
         &self.handle.shared.config.origin
     }
 
+    /// What its threads share.
+    pub(super) fn shared(&self) -> &Shared {
+        &self.handle.shared
+    }
+
     /// The folder it is in.
     pub(super) fn dir(&self) -> &Path {
         &self.handle.shared.config.dir

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::oneshot;
 
@@ -93,20 +94,28 @@ pub(super) fn prune(
         let note = key.sign(&Minimum { origin, index, record }.to_string());
         disk.replace_durably(FILE, note.as_bytes())?;
     }
-    let gone = known / BUNDLE..index.max(known) / BUNDLE;
-    remove(disk, gone)?;
-    forget_index(disk, index)
+    let minimum = index.max(known);
+    remove(disk, first_left(disk, known / BUNDLE)..minimum / BUNDLE)?;
+    forget_index(disk, minimum)
 }
 
-/// Removes what an earlier pruning could not: upwards, so that the rest is without holes.
-pub(super) fn finish(disk: &Disk, key: &NoteKey) -> Result<(), AuditError> {
-    let end = known(disk, key)? / BUNDLE;
+/// Removes what an earlier pruning could not, and gives the minimum.
+pub(super) fn finish(disk: &Disk, key: &NoteKey) -> Result<u64, AuditError> {
+    let known = known(disk, key)?;
+    let end = known / BUNDLE;
+    remove(disk, first_left(disk, end)..end)?;
+    forget_index(disk, known)?;
+    Ok(known)
+}
+
+/// The first bundle before `end` that an earlier pruning has left. Bundles go upwards, and every
+/// pruning begins with those, so what is left is without holes.
+fn first_left(disk: &Disk, end: u64) -> u64 {
     let mut first = end;
     while first > 0 && disk.exists(&bundle(first - 1)) {
         first -= 1;
     }
-    remove(disk, first..end)?;
-    forget_index(disk, end * BUNDLE)
+    first
 }
 
 /// The words of what is gone go too.
@@ -130,7 +139,7 @@ fn bundle(index: u64) -> String {
 }
 
 /// The minimum in force; 0 without one.
-fn known(disk: &Disk, key: &NoteKey) -> Result<u64, AuditError> {
+pub(super) fn known(disk: &Disk, key: &NoteKey) -> Result<u64, AuditError> {
     let Some(bytes) = disk.read(FILE)? else { return Ok(0) };
     let note = String::from_utf8(bytes).ok();
     let found = note.and_then(|note| Minimum::open(&note, key.verifier()));
@@ -149,9 +158,9 @@ impl Log {
         Ok(most - most % BUNDLE)
     }
 
-    /// The first entry that is still there.
+    /// The first entry that is still there. Who can write to the folder cannot change it.
     pub fn minimum(&self) -> u64 {
-        Folder::new(self.dir()).minimum()
+        self.shared().minimum.load(Ordering::Acquire)
     }
 
     /// The index of the bundle in which the first entry of `time` or later may be: everything
@@ -159,7 +168,7 @@ impl Log {
     pub fn before(&self, time: Timestamp) -> Result<u64, SearchError> {
         let folder = Folder::new(self.dir());
         let size = self.published().map_or(0, |known| known.size);
-        let (mut low, mut high) = (folder.minimum() / BUNDLE, size.div_ceil(BUNDLE));
+        let (mut low, mut high) = (self.minimum() / BUNDLE, size.div_ceil(BUNDLE));
         let start = low;
         while low < high {
             let middle = low + (high - low) / 2;
@@ -187,6 +196,14 @@ impl Log {
         let (done, wait) = oneshot::channel();
         let order = Order { index: minimum, record: record.index(), done };
         self.push(Job::Prune(order))?;
+        wait.await.unwrap_or(Err(AuditError::Closed))
+    }
+
+    /// Removes what an earlier pruning was to remove and could not.
+    pub async fn finish_pruning(&self) -> Result<(), AuditError> {
+        let (done, wait) = oneshot::channel();
+        // Nothing is below 0, so this takes no entry that is not below the minimum already.
+        self.push(Job::Prune(Order { index: 0, record: 0, done }))?;
         wait.await.unwrap_or(Err(AuditError::Closed))
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
@@ -135,7 +136,9 @@ impl Publisher {
         }
         self.publish()?;
         self.tidy()?;
-        prune::finish(&self.disk, &self.key)
+        let minimum = prune::finish(&self.disk, &self.key)?;
+        self.shared.minimum.store(minimum, Ordering::Release);
+        Ok(())
     }
 
     fn accept(&mut self, work: Work) {
@@ -174,12 +177,23 @@ impl Publisher {
         let place = (order.index, order.record);
         let result = match self.published {
             Some(size) if order.index <= order.record && order.record < size => {
-                prune::prune(&self.disk, &self.key, place)
+                self.prune_to(place)
             }
             _ => Err(AuditError::Unwritable { why: "the pruning is not recorded yet".into() }),
         };
         // Who no longer listens does not want to know.
         drop(order.done.send(result));
+    }
+
+    fn prune_to(&self, place: (u64, u64)) -> Result<(), AuditError> {
+        let minimum = &self.shared.minimum;
+        // Before the note is out: the folder never names a larger one than is known here.
+        minimum.fetch_max(place.0, Ordering::AcqRel);
+        let done = prune::prune(&self.disk, &self.key, place);
+        if let (Err(_), Ok(found)) = (&done, prune::known(&self.disk, &self.key)) {
+            minimum.store(found, Ordering::Release);
+        }
+        done
     }
 
     /// Writes finished bundles and tiles. Entries leave the backlog once that is done, so that a

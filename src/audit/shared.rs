@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicU8;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -103,6 +104,8 @@ pub(super) struct Shared {
     backlog: Mutex<usize>,
     eased: Condvar,
     pub(super) checkpoint: Mutex<Option<Arc<str>>>,
+    /// The minimum in force, from the signed note and not from whatever stands in the folder.
+    pub(super) minimum: AtomicU64,
     queue: Mutex<Queue>,
     wake: Condvar,
     /// A bit for each part in trouble, and one for a closed log.
@@ -127,6 +130,7 @@ impl Shared {
             backlog: Mutex::new(0),
             eased: Condvar::new(),
             checkpoint: Mutex::new(None),
+            minimum: AtomicU64::new(0),
             queue: Mutex::default(),
             wake: Condvar::new(),
             closed_for: AtomicU8::new(0),

@@ -20,10 +20,15 @@ pub(super) struct Batch {
 impl Batch {
     /// Reads from entry `next` on, of a log of `size` published entries: to the end of the bundle,
     /// or as far as [`MAX_BYTES`] go. `None` when there is nothing new.
-    pub(super) fn read(dir: &Path, next: u64, size: u64) -> Result<Option<Self>, ExportError> {
+    /// What was pruned, below `minimum`, cannot be exported any more; what is in the folder does
+    /// not say up to where that is, or whoever can write there could leave entries out.
+    pub(super) fn read(
+        dir: &Path,
+        next: u64,
+        (minimum, size): (u64, u64),
+    ) -> Result<Option<Self>, ExportError> {
         let folder = Folder::new(dir);
-        // What was pruned cannot be exported any more.
-        let next = next.max(folder.minimum());
+        let next = next.max(minimum);
         if next >= size {
             return Ok(None);
         }

@@ -177,8 +177,8 @@ impl Exporter {
         if next > size {
             return Err(ExportError::Shorter { next, size });
         }
-        let dir = self.dir.clone();
-        let Some(batch) = blocking(move || Batch::read(&dir, next, size)).await? else {
+        let (dir, bounds) = (self.dir.clone(), (self.log.minimum(), size));
+        let Some(batch) = blocking(move || Batch::read(&dir, next, bounds)).await? else {
             self.tell_lag(next);
             return Ok(false);
         };

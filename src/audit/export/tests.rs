@@ -312,3 +312,17 @@ async fn a_place_that_fits_no_log_stops_the_export_instead_of_leaving_entries_ou
     }
     assert!(taken.lock().unwrap().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_minimum_that_somebody_put_into_the_folder_leaves_nothing_out() {
+    let site = Site::with(700).await;
+    let forged = format!("privet.minimum/v1\n{ORIGIN}\n512\n699\n\n\u{2014} {ORIGIN} AAAA\n");
+    std::fs::write(site.dir().join("audit/minimum"), forged).unwrap();
+    assert_eq!(site.log.minimum(), 0);
+    let dir = site.dir().join("out");
+    let to = Receiver::File { dir: dir.clone(), rotate_bytes: 1 << 30 };
+    site.run_to(site.export(Format::Jsonl, to), 700).await;
+    let text: String =
+        files(&dir).iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+    assert_eq!(indexes(&text), (0..700).collect::<Vec<_>>());
+}

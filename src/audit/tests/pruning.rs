@@ -267,3 +267,35 @@ async fn a_pruning_that_breaks_off_anywhere_is_finished_or_never_was() {
     }
     assert!(from > 6, "only {from} touches");
 }
+
+#[tokio::test]
+async fn what_one_pruning_could_not_remove_goes_with_the_next_or_when_asked() {
+    for again in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        let armed = Arc::new(AtomicU64::new(0));
+        let is_armed = Arc::clone(&armed);
+        let hook: Hook = Arc::new(move |_, name| {
+            let is_kept = name == "tile/entries/001" && is_armed.load(Ordering::SeqCst) == 1;
+            let error = || io::Error::from_raw_os_error(5);
+            is_kept.then(|| Trip { after_bytes: 0, error: error() })
+        });
+        let mut config = config(dir);
+        config.segment_entries = 256;
+        let log = open_with(config.clone(), hook).unwrap();
+        add(&log, 2000).await;
+        armed.store(1, Ordering::SeqCst);
+        prune(&log, 1000).await.unwrap_err();
+        assert_eq!((log.minimum(), bundles(dir).first().unwrap().as_str()), (768, "001"));
+        log.finish_pruning().await.unwrap_err();
+        armed.store(0, Ordering::SeqCst);
+        let first = match again {
+            true => prune(&log, 1400).await.map(|_| "005"),
+            false => log.finish_pruning().await.map(|()| "003"),
+        };
+        assert_eq!(*bundles(dir).first().unwrap(), first.unwrap());
+        assert_eq!(log.minimum(), if again { 1280 } else { 768 });
+        log.close().await.unwrap();
+        check(dir, []).unwrap();
+    }
+}
