@@ -227,6 +227,7 @@ fn mint_warns_of_words_the_policy_does_not_know() {
 #[test]
 fn files_that_everybody_can_write_are_refused_with_the_command_that_mends_them() {
     let site = site();
+    fs::create_dir(site.dir().join("data/audit")).unwrap();
     for (name, mode, open, fix) in [
         ("privet.toml", 0o644, 0o666, "chmod o-w"),
         (".", 0o755, 0o777, "chmod o-w"),
