@@ -47,6 +47,9 @@ struct Wish {
     /// Ask for what names nobody, and so may be about anybody.
     #[serde(default)]
     possible: bool,
+    /// Look at every entry, as if there were no index.
+    #[serde(default)]
+    scan: bool,
 }
 
 /// Lists the entries about a person, the newest first, a page at a time.
@@ -85,7 +88,8 @@ pub(super) async fn list(
             Refused::new(ProblemKind::Unavailable, "the audit log cannot be written")
         })?;
     }
-    let page = look(&admin.log, Asked::newest(filter, wish.cursor, ROWS)).await?;
+    let asked = Asked { scan: wish.scan, ..Asked::newest(filter, wish.cursor, ROWS) };
+    let page = look(&admin.log, asked).await?;
     let mut entry = about(&card);
     entry.facts.insert("rows".into(), page.rows.len().to_string().into());
     admin.record(&operator, Kind::Admin, "accesses_reported", entry).await?;

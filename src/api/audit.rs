@@ -33,7 +33,7 @@ pub(super) struct Asked {
     pub(super) order: Order,
     pub(super) cursor: Option<String>,
     pub(super) limit: usize,
-    scan: bool,
+    pub(super) scan: bool,
 }
 
 /// Lists entries, the newest first.

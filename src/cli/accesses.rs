@@ -31,6 +31,9 @@ pub(super) fn run(wish: &ReportArgs) -> Result<(), Failure> {
             asked.insert(name.into(), time.as_str().into());
         }
     }
+    if wish.scan {
+        asked.insert("scan".into(), true.into());
+    }
     let mut report = Report::default();
     report.ask(&caller, &asked, false)?;
     report.ask(&caller, &asked, true)?;

@@ -103,6 +103,8 @@ fn the_last_of_fifty_thousand_people_is_told_who_saw_their_data() {
     assert_eq!(shown(&first), wanted[..1]);
     let again = report(&site, "c-49999", &[]);
     assert_eq!(shown(&again), wanted);
+    let scanned = report(&site, "c-49999", &["--scan"]);
+    assert_eq!((shown(&scanned), scanned["complete"].as_bool()), (wanted.to_vec(), Some(true)));
     let asked =
         again["rows"].as_array().unwrap().iter().filter(|row| row["reason"] == "accesses_reported");
     assert_eq!(asked.clone().count(), 2, "both pages of the first report");

@@ -31,6 +31,10 @@ pub(in crate::cli) struct ReportArgs {
     /// --proof`. Needs the log's folder to be on this machine.
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) proofs: Option<PathBuf>,
+    /// Look at every entry, as if there were no index: somebody who can write to its folder could
+    /// leave entries out of it.
+    #[arg(long)]
+    pub(in crate::cli) scan: bool,
     /// How to show it.
     #[arg(long, value_enum, default_value_t = Rows::Table)]
     pub(in crate::cli) output: Rows,
