@@ -19,9 +19,9 @@ use crate::audit::Kind;
 use crate::protocol::http::ProblemKind;
 use crate::subjects::ClaimError;
 use crate::subjects::LegalClaim;
-use crate::types::Timestamp;
 
 use super::OperatorRole;
+use super::accord;
 use super::answer::Refused;
 use super::answer::json;
 use super::cards::Subject;
@@ -88,39 +88,24 @@ pub(super) async fn show(
     let taken = admin.cards.take_claim(&id, (&subject.domain, subject.id.expose()), asked).await;
     let (claim, token) = taken.map_err(|error| refused(&error))?;
     admin.record(&operator, Kind::Admin, "legal_claim_shown", entry(&claim)).await?;
-    Ok(json(&json!({ "id": id, "case": claim.case, "token": token.to_string() })))
+    Ok(json(&json!({ "id": id, "case": claim.accord.case, "token": token.to_string() })))
 }
 
 /// Who and for what.
 fn entry(claim: &LegalClaim) -> Entry {
     let mut entry = Entry::new(Kind::Admin);
-    entry.facts.insert("case".into(), claim.case.as_str().into());
-    entry.facts.insert("requested_by".into(), claim.requested_by.as_str().into());
-    if let Some(approver) = &claim.approved_by {
-        entry.facts.insert("approved_by".into(), approver.as_str().into());
-    }
+    accord::note(&mut entry, &claim.accord);
     entry
 }
 
 fn page(id: &str, claim: &LegalClaim) -> Value {
-    json!({
-        "id": id,
-        "case": claim.case,
-        "why": claim.why,
-        "requested_by": claim.requested_by,
-        "approved_by": claim.approved_by,
-        "expires": Timestamp::from_unix_ms(claim.expires).to_string(),
-    })
+    accord::page(id, &claim.accord, &[])
 }
 
 fn refused(error: &ClaimError) -> Refused {
     let kind = match error {
-        ClaimError::Invalid(_) => ProblemKind::BadRequest,
-        ClaimError::NotFound | ClaimError::NotKept => ProblemKind::NotFound,
-        ClaimError::Own | ClaimError::NotYours => ProblemKind::Denied,
-        ClaimError::Conflict | ClaimError::Expired | ClaimError::Unapproved => {
-            ProblemKind::Conflict
-        }
+        ClaimError::Accord(error) => accord::kind(*error),
+        ClaimError::NotAbout | ClaimError::NotKept => ProblemKind::NotFound,
         ClaimError::Subjects(source) => return state(source),
     };
     Refused::new(kind, error.to_string())

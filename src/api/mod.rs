@@ -1,6 +1,7 @@
 //! Admin listener: operators, health, readiness, metrics, subject cards, jobs, reload.
 
 mod accesses;
+mod accord;
 mod answer;
 mod audit;
 mod cards;

@@ -22,6 +22,7 @@ use crate::types::PurposeId;
 use crate::types::told;
 
 use super::OperatorRole;
+use super::accord;
 use super::answer::Refused;
 use super::answer::json;
 use super::routes::Admin;
@@ -107,7 +108,7 @@ pub(super) async fn show(
             Meaning::Unknown => json!({ "token": token, "gone": "unknown" }),
         })
         .collect();
-    Ok(json(&json!({ "id": id, "case": request.case, "values": values })))
+    Ok(json(&json!({ "id": id, "case": request.accord.case, "values": values })))
 }
 
 /// Who, how many, for what; no token and no value.
@@ -115,36 +116,19 @@ fn entry(request: &Reidentification) -> Entry {
     let mut entry = Entry::new(Kind::Admin);
     entry.purpose = PurposeId::parse(&request.purpose).ok();
     entry.records = u32::try_from(request.count()).ok();
-    entry.facts.insert("case".into(), request.case.as_str().into());
-    entry.facts.insert("requested_by".into(), request.requested_by.as_str().into());
-    if let Some(approver) = &request.approved_by {
-        entry.facts.insert("approved_by".into(), approver.as_str().into());
-    }
+    accord::note(&mut entry, &request.accord);
     entry
 }
 
 fn page(id: &str, request: &Reidentification) -> Value {
-    json!({
-        "id": id,
-        "purpose": request.purpose,
-        "tokens": request.count(),
-        "case": request.case,
-        "why": request.why,
-        "requested_by": request.requested_by,
-        "approved_by": request.approved_by,
-        "expires": crate::types::Timestamp::from_unix_ms(request.expires).to_string(),
-    })
+    let more = [("purpose", json!(request.purpose)), ("tokens", json!(request.count()))];
+    accord::page(id, &request.accord, &more)
 }
 
 fn refused(error: &ReidentifyError) -> Refused {
     let kind = match error {
-        ReidentifyError::Invalid(_) => ProblemKind::BadRequest,
-        ReidentifyError::NotFound => ProblemKind::NotFound,
-        ReidentifyError::Own | ReidentifyError::NotYours => ProblemKind::Denied,
-        ReidentifyError::Conflict
-        | ReidentifyError::Expired
-        | ReidentifyError::Shown
-        | ReidentifyError::Unapproved => ProblemKind::Conflict,
+        ReidentifyError::Accord(error) => accord::kind(*error),
+        ReidentifyError::Shown => ProblemKind::Conflict,
         ReidentifyError::Subjects(source) if source.is_locked() => return Refused::locked(),
         ReidentifyError::Subjects(source) => {
             tracing::error!(error = told(source), "the vault is not available");

@@ -50,20 +50,32 @@ async fn two_people_are_told_once_what_the_log_calls_somebody_who_was_erased() {
     one(&cards, "d").await;
     cards.erase(&person(), "d", "r").await.unwrap();
     let claim = asked(&cards, "c").await.unwrap().id;
-    assert!(matches!(told(&cards, &claim, "c").await, Err(ClaimError::Unapproved)));
+    assert!(matches!(
+        told(&cards, &claim, "c").await,
+        Err(ClaimError::Accord(AccordError::Unapproved))
+    ));
     for same in ["ada", "Ada"] {
-        assert!(matches!(approved(&cards, &claim, same).await, Err(ClaimError::Own)));
+        assert!(matches!(
+            approved(&cards, &claim, same).await,
+            Err(ClaimError::Accord(AccordError::Own))
+        ));
     }
     approved(&cards, &claim, "ben").await.unwrap();
-    assert!(matches!(approved(&cards, &claim, "eva").await, Err(ClaimError::Conflict)));
-    assert!(matches!(told(&cards, &claim, "d").await, Err(ClaimError::NotFound)), "another person");
+    assert!(matches!(
+        approved(&cards, &claim, "eva").await,
+        Err(ClaimError::Accord(AccordError::Conflict))
+    ));
+    assert!(matches!(told(&cards, &claim, "d").await, Err(ClaimError::NotAbout)), "another person");
     let by = cards.take_claim(&claim, (&person(), "c"), ("ben", now())).await;
-    assert!(matches!(by, Err(ClaimError::NotYours)));
+    assert!(matches!(by, Err(ClaimError::Accord(AccordError::NotYours))));
     let late = ("ada", now().plus_ms(HOUR));
     let late = cards.take_claim(&claim, (&person(), "c"), late).await;
-    assert!(matches!(late, Err(ClaimError::Expired)));
+    assert!(matches!(late, Err(ClaimError::Accord(AccordError::Expired))));
     assert_eq!(told(&cards, &claim, "c").await.unwrap(), token);
-    assert!(matches!(told(&cards, &claim, "c").await, Err(ClaimError::NotFound)), "once");
+    assert!(
+        matches!(told(&cards, &claim, "c").await, Err(ClaimError::Accord(AccordError::NotFound))),
+        "once"
+    );
     let left = bench.state.scan(b"legal-claim/", None, 9).await.unwrap();
     assert!(left.items.is_empty());
 }
@@ -102,10 +114,16 @@ async fn claims_say_why_and_not_for_ever() {
         ("c", "w", 25 * HOUR),
     ] {
         let made = cards.prepare_claim((&whom, "c"), ("ada", now(), valid_for), (case, why)).await;
-        assert!(matches!(made, Err(ClaimError::Invalid(_))), "{case} {why} {valid_for}");
+        assert!(
+            matches!(made, Err(ClaimError::Accord(AccordError::Invalid(_)))),
+            "{case} {why} {valid_for}"
+        );
     }
     for id in ["", "x", "../../../x", "AAAAAAAAAAAAAAAA"] {
-        assert!(matches!(told(&cards, id, "c").await, Err(ClaimError::NotFound)), "{id}");
+        assert!(
+            matches!(told(&cards, id, "c").await, Err(ClaimError::Accord(AccordError::NotFound))),
+            "{id}"
+        );
     }
     // Where nothing is kept nothing can be asked.
     one(&bench.cards, "e").await;

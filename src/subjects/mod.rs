@@ -1,5 +1,6 @@
 //! Subject cards: what Privet keeps about each person, at hand for every record.
 
+mod accord;
 mod cache;
 mod card;
 mod cards;
@@ -22,6 +23,7 @@ mod tests;
 #[cfg(test)]
 mod vault_tests;
 
+pub use self::accord::{Accord, AccordError};
 pub use self::card::{Card, MAX_NAMES};
 pub use self::cards::Cards;
 pub use self::claims::{ClaimError, ClaimTicket, LegalClaim};

@@ -7,10 +7,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::accord;
+use super::accord::Accord;
+use super::accord::AccordError;
 use super::cards::Cards;
 use super::error::SubjectsError;
 use super::vault::Meaning;
-use crate::jobs::same_person;
 use crate::state::Expect;
 use crate::state::Rev;
 use crate::state::StateError;
@@ -27,16 +29,8 @@ pub struct Reidentification {
     /// The purpose the tokens were given out for.
     pub purpose: String,
     tokens: Vec<String>,
-    /// The number or name of the case.
-    pub case: String,
-    /// Why it is needed.
-    pub why: String,
-    /// Who asked.
-    pub requested_by: String,
-    /// Until when it may be approved and shown, in milliseconds since 1970.
-    pub expires: u64,
-    /// Who agreed.
-    pub approved_by: Option<String>,
+    /// Who asked, who agreed, and why.
+    pub accord: Accord,
     /// Whether the values were given out, which happens once.
     pub shown: bool,
 }
@@ -47,35 +41,22 @@ impl Reidentification {
     /// # Errors
     /// When it asks for no tokens or too many, for what is no token, or says too little.
     pub fn new(
-        (by, now, valid_for): (&str, Timestamp, u64),
+        asked: (&str, Timestamp, u64),
         (purpose, tokens): (&PurposeId, &[String]),
-        (case, why): (&str, &str),
+        about: (&str, &str),
     ) -> Result<Self, ReidentifyError> {
         if tokens.is_empty() || tokens.len() > MAX_TOKENS {
-            return Err(ReidentifyError::Invalid("name 1 to 100 tokens"));
+            return Err(AccordError::Invalid("name 1 to 100 tokens").into());
         }
         let tokens: BTreeSet<&str> = tokens.iter().map(|token| &**token).collect();
         if tokens.iter().any(|token| read_token(token).is_none()) {
-            return Err(ReidentifyError::Invalid("a token is `ps1_` and 22 letters"));
-        }
-        let says = |text: &str| {
-            (1..=MAX_TEXT).contains(&text.trim().len()) && !text.chars().any(char::is_control)
-        };
-        if !says(case) || !says(why) {
-            return Err(ReidentifyError::Invalid("`case` and `why` take 1 to 300 bytes of text"));
-        }
-        if !(1..=MAX_VALID_MS).contains(&valid_for) {
-            return Err(ReidentifyError::Invalid("a request is valid for at most 24 hours"));
+            return Err(AccordError::Invalid("a token is `ps1_` and 22 letters").into());
         }
         Ok(Self {
             v: VERSION,
             purpose: purpose.as_str().to_owned(),
             tokens: tokens.into_iter().map(str::to_owned).collect(),
-            case: case.to_owned(),
-            why: why.to_owned(),
-            requested_by: by.to_owned(),
-            expires: now.unix_ms().saturating_add(valid_for),
-            approved_by: None,
+            accord: Accord::new(asked, about)?,
             shown: false,
         })
     }
@@ -83,13 +64,6 @@ impl Reidentification {
     /// How many tokens it names.
     pub fn count(&self) -> usize {
         self.tokens.len()
-    }
-
-    fn open_at(&self, now: Timestamp) -> Result<(), ReidentifyError> {
-        if self.shown {
-            return Err(ReidentifyError::Shown);
-        }
-        if now.unix_ms() >= self.expires { Err(ReidentifyError::Expired) } else { Ok(()) }
     }
 }
 
@@ -105,33 +79,15 @@ pub struct Ticket {
 /// A request cannot be made, approved or shown.
 #[derive(Debug, thiserror::Error)]
 pub enum ReidentifyError {
-    /// Something happened to it at the same time, or before.
-    #[error("the request was approved already, or changed at the same moment")]
-    Conflict,
-    /// Its time is over.
-    #[error("the request has expired; make another")]
-    Expired,
-    /// It asks for what cannot be asked.
-    #[error("{0}")]
-    Invalid(&'static str),
-    /// Nobody made it.
-    #[error("there is no such request")]
-    NotFound,
-    /// Who asked cannot agree.
-    #[error("whoever made the request cannot approve it: a second person must")]
-    Own,
+    /// Time or people do not allow it, or it asks for what cannot be asked.
+    #[error(transparent)]
+    Accord(#[from] AccordError),
     /// The values were given out, which happens once.
     #[error("the values were given out already, which happens once; make another request")]
     Shown,
     /// Cards, keys or state are not available.
     #[error("the vault is not available")]
     Subjects(#[source] SubjectsError),
-    /// Nobody agreed yet.
-    #[error("the request waits for another operator to approve it")]
-    Unapproved,
-    /// Another operator made it.
-    #[error("the values are for whoever made the request")]
-    NotYours,
 }
 
 impl Cards {
@@ -143,11 +99,8 @@ impl Cards {
         &self,
         request: &Reidentification,
     ) -> Result<String, ReidentifyError> {
-        let mut random = [0; 16];
-        let filled = self.0.keys.entropy().fill(&mut random);
-        filled.map_err(|_| ReidentifyError::Subjects(SubjectsError::Interrupted))?;
-        // Typed on command lines, where what begins with `-` is an option.
-        let id = format!("{:032x}", u128::from_be_bytes(random));
+        let id = accord::fresh_id(self.0.keys.entropy());
+        let id = id.map_err(|_| ReidentifyError::Subjects(SubjectsError::Interrupted))?;
         self.write(&id, request, Expect::Absent).await?;
         Ok(id)
     }
@@ -162,14 +115,10 @@ impl Cards {
         (by, now): (&str, Timestamp),
     ) -> Result<Ticket, ReidentifyError> {
         let mut ticket = self.request(id).await?;
-        ticket.request.open_at(now)?;
-        if same_person(&ticket.request.requested_by, by) {
-            return Err(ReidentifyError::Own);
+        if ticket.request.shown {
+            return Err(ReidentifyError::Shown);
         }
-        if ticket.request.approved_by.is_some() {
-            return Err(ReidentifyError::Conflict);
-        }
-        ticket.request.approved_by = Some(by.to_owned());
+        ticket.request.accord.approve(by, now)?;
         Ok(ticket)
     }
 
@@ -193,14 +142,11 @@ impl Cards {
         (by, now): (&str, Timestamp),
     ) -> Result<(Reidentification, Vec<(String, Meaning)>), ReidentifyError> {
         let mut ticket = self.request(id).await?;
-        if ticket.request.requested_by != by {
-            return Err(ReidentifyError::NotYours);
-        }
-        ticket.request.open_at(now)?;
-        match &ticket.request.approved_by {
-            None => return Err(ReidentifyError::Unapproved),
-            Some(approver) if same_person(approver, by) => return Err(ReidentifyError::Own),
-            Some(_) => {}
+        // Whether it was shown is told to whoever made it alone.
+        match ticket.request.accord.require(by, now) {
+            Err(AccordError::NotYours) => return Err(AccordError::NotYours.into()),
+            _ if ticket.request.shown => return Err(ReidentifyError::Shown),
+            allowed => allowed?,
         }
         let damaged = || ReidentifyError::Subjects(SubjectsError::Damaged);
         let purpose = PurposeId::parse(&ticket.request.purpose).map_err(|_| damaged())?;
@@ -218,15 +164,13 @@ impl Cards {
     }
 
     async fn request(&self, id: &str) -> Result<Ticket, ReidentifyError> {
-        let is_id = (16..=32).contains(&id.len())
-            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-        if !is_id {
-            return Err(ReidentifyError::NotFound);
+        if !accord::is_id(id) {
+            return Err(AccordError::NotFound.into());
         }
         let found = self.0.state.get(&key(id)).await;
         let found =
             found.map_err(|error| ReidentifyError::Subjects(SubjectsError::State(error)))?;
-        let found = found.ok_or(ReidentifyError::NotFound)?;
+        let found = found.ok_or(AccordError::NotFound)?;
         let request: Reidentification = serde_json::from_slice(&found.value)
             .map_err(|_| ReidentifyError::Subjects(SubjectsError::Damaged))?;
         if request.v != VERSION {
@@ -247,7 +191,7 @@ impl Cards {
         tx.put(&key(id), value, expect);
         match self.0.state.commit(tx).await {
             Ok(_) => Ok(()),
-            Err(StateError::Conflict { .. }) => Err(ReidentifyError::Conflict),
+            Err(StateError::Conflict { .. }) => Err(AccordError::Conflict.into()),
             Err(error) => Err(ReidentifyError::Subjects(SubjectsError::State(error))),
         }
     }
@@ -265,5 +209,3 @@ fn key(id: &str) -> Vec<u8> {
 const VERSION: u8 = 1;
 /// More would be an export.
 const MAX_TOKENS: usize = 100;
-const MAX_TEXT: usize = 300;
-const MAX_VALID_MS: u64 = 24 * 60 * 60 * 1_000;

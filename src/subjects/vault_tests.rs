@@ -207,19 +207,31 @@ async fn two_people_open_tokens_once() {
     assert!(id.bytes().all(|b| b.is_ascii_hexdigit()), "{id}");
     let later = NOW.plus_ms(HOUR - 1);
     let take = async |by, now| cards.take_meanings(&id, (by, now)).await.map(|(_, found)| found);
-    assert!(matches!(take("ada", later).await, Err(ReidentifyError::Unapproved)));
+    assert!(matches!(
+        take("ada", later).await,
+        Err(ReidentifyError::Accord(AccordError::Unapproved))
+    ));
     for name in ["ada", "Ada"] {
         let own = cards.may_approve_meanings(&id, (name, NOW)).await;
-        assert!(matches!(own, Err(ReidentifyError::Own)), "{name}");
+        assert!(matches!(own, Err(ReidentifyError::Accord(AccordError::Own))), "{name}");
     }
     let ticket = cards.may_approve_meanings(&id, ("ben", NOW)).await.unwrap();
     let other = cards.may_approve_meanings(&id, ("cleo", NOW)).await.unwrap();
     cards.settle(&ticket).await.unwrap();
-    assert!(matches!(cards.settle(&other).await, Err(ReidentifyError::Conflict)));
-    assert!(matches!(cards.settle(&ticket).await, Err(ReidentifyError::Conflict)), "replayed");
-    assert!(matches!(take("ben", later).await, Err(ReidentifyError::NotYours)));
+    assert!(matches!(
+        cards.settle(&other).await,
+        Err(ReidentifyError::Accord(AccordError::Conflict))
+    ));
+    assert!(
+        matches!(cards.settle(&ticket).await, Err(ReidentifyError::Accord(AccordError::Conflict))),
+        "replayed"
+    );
+    assert!(matches!(
+        take("ben", later).await,
+        Err(ReidentifyError::Accord(AccordError::NotYours))
+    ));
     let expired = take("ada", NOW.plus_ms(HOUR)).await;
-    assert!(matches!(expired, Err(ReidentifyError::Expired)));
+    assert!(matches!(expired, Err(ReidentifyError::Accord(AccordError::Expired))));
     let found = take("ada", later).await.unwrap();
     let values = found.iter().filter(|(_, it)| matches!(it, Meaning::Value { .. })).count();
     assert_eq!((found.len(), values), (2, 1));
@@ -275,10 +287,10 @@ async fn an_expired_or_unknown_request_is_not_approved() {
     let request = bench.wish(&[bench.text("p", "v")]).unwrap();
     let id = bench.cards.request_meanings(&request).await.unwrap();
     let late = bench.cards.may_approve_meanings(&id, ("ben", NOW.plus_ms(HOUR))).await;
-    assert!(matches!(late, Err(ReidentifyError::Expired)));
+    assert!(matches!(late, Err(ReidentifyError::Accord(AccordError::Expired))));
     for id in ["", "x", "../card/00000000", "AAAAAAAAAAAAAAAA"] {
         let found = bench.cards.may_approve_meanings(id, ("ben", NOW)).await;
-        assert!(matches!(found, Err(ReidentifyError::NotFound)), "{id}");
+        assert!(matches!(found, Err(ReidentifyError::Accord(AccordError::NotFound))), "{id}");
     }
 }
 

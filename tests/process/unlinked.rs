@@ -119,7 +119,7 @@ fn for_a_legal_claim_two_officers_are_told_once_while_the_key_is_kept() {
     let (status, _, said) = ben.command(&site, &["claim", "approve", claim], &ben.code(0));
     assert_eq!(status, Some(0), "{said}");
     let (_, shown, said) = ben.command(&site, &["claim", "show", claim, ID], &ben.code(1));
-    assert!(said.contains("for whoever made the claim") && shown.is_empty(), "{said}");
+    assert!(said.contains("for whoever made the request") && shown.is_empty(), "{said}");
     let (status, shown, said) = ada.command(&site, &["claim", "show", claim, ID], &ada.code(1));
     assert_eq!(status, Some(0), "{said}");
     let shown: Value = serde_json::from_str(&shown).unwrap();

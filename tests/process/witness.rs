@@ -101,12 +101,16 @@ fn stop(gateway: Gateway) -> String {
 fn answers_others(witness: &Witness, dir: &Path) {
     let published = fs::read_to_string(dir.join("data/audit/checkpoint")).unwrap();
     let of_another = published.replacen("shop-example", "shop-example-2", 1);
+    let root = published.lines().nth(2).unwrap();
+    let letter = if root.starts_with('A') { "B" } else { "A" };
+    let other: String = letter.chars().chain(root.chars().skip(1)).collect();
+    let forged = published.replacen(root, &other, 1);
     for (body, status, content) in [
         ("nonsense".to_owned(), 400, "text/plain; charset=utf-8"),
         ("a".repeat(300_000), 413, "text/plain; charset=utf-8"),
         (format!("old 0\n\n{of_another}"), 404, "text/plain; charset=utf-8"),
         (format!("old 0\n\n{published}"), 409, "text/x.tlog.size"),
-        (format!("old 0\n\n{}", published.replace('A', "B")), 403, "text/plain; charset=utf-8"),
+        (format!("old 0\n\n{forged}"), 403, "text/plain; charset=utf-8"),
     ] {
         assert_eq!(witness.post(&body), (status, content.to_owned()), "{body:.40}");
     }
