@@ -282,7 +282,8 @@ async fn a_page_keeps_its_wrapper_and_loses_what_stands_around() {
     let page = reply.json();
     assert_eq!(page.as_object().unwrap().len(), 1, "{page}");
     let id = page["items"][0]["id"].as_str().unwrap();
-    assert!(id.starts_with("ps1_") && !reply.text().contains("c-1"));
+    // Quoted: a pseudonym may hold these letters by chance.
+    assert!(id.starts_with("ps1_") && !reply.text().contains("\"c-1\""));
 }
 
 #[tokio::test]
@@ -352,7 +353,9 @@ async fn a_short_answer_that_is_malformed_is_a_plain_502() {
         let token = gateway.token(&["support"], &["care"]);
         let reply = get(gateway.address, "/shop/customers/c-1", &token, "").await;
         assert_eq!((reply.status, reply.is_whole), (502, true), "{body}");
-        assert!(!reply.text().contains("c-1"));
+        // With what stands before it: the id of a request may hold these letters by chance.
+        let said = reply.text();
+        assert!(!["\"c-1", "/c-1", " c-1", "`c-1"].iter().any(|id| said.contains(id)), "{said}");
         assert_eq!(outcome(&gateway).await.outcome, Some(Ending::Failed));
     }
 }

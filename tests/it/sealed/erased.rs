@@ -105,7 +105,8 @@ async fn whose_key_is_destroyed_is_closed_to_everybody_and_it_may_be_asked_for_t
             "or the tombstone of that moment told whom the token is"
         );
         assert_eq!(entry.facts["operator"].as_ref(), "olga");
-        assert!(!format!("{entry:?}").contains("c-1"), "no id stands in the log");
+        // Up to its end: the id of a decision may hold these letters by chance.
+        assert!(!format!("{entry:?}").contains("c-1\""), "no id stands in the log");
     }
 
     let again = erase(admin, "olga", "c-1").await;
