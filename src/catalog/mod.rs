@@ -4,6 +4,7 @@
 
 pub mod category;
 mod fields;
+pub mod guess;
 mod model;
 mod opaque;
 mod read;
