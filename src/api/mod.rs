@@ -7,6 +7,7 @@ mod audit;
 mod cards;
 mod checks;
 mod claims;
+mod consents;
 mod host;
 mod jobs;
 mod key_status;
@@ -20,6 +21,7 @@ mod stores;
 mod totp;
 
 pub use self::checks::Check;
+pub use self::consents::RECEIPT_TYPE;
 pub use self::jobs::job_entry;
 pub use self::key_status::keys_page;
 pub use self::mfa::Mfa;

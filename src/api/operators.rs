@@ -16,6 +16,9 @@ use subtle::ConstantTimeEq;
 /// What an operator may do.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum OperatorRole {
+    /// A back end that asks people for consent: may record what they answer, ask for one person's
+    /// consents and fetch receipts, and look at nothing else.
+    Collector,
     /// May look: status, audit search.
     Auditor,
     /// May also set what stands in subject cards.
@@ -26,13 +29,20 @@ pub enum OperatorRole {
 
 impl OperatorRole {
     /// Every role, the least powerful first.
-    pub const ALL: [Self; 3] = [Self::Auditor, Self::Officer, Self::Admin];
+    pub const ALL: [Self; 4] = [Self::Collector, Self::Auditor, Self::Officer, Self::Admin];
+
+    /// Whether the role may record consents and ask for those of one person. Not a question of
+    /// more or less: an auditor looks and changes nothing.
+    pub const fn may_collect(self) -> bool {
+        !matches!(self, Self::Auditor)
+    }
 
     /// The word in the file.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Admin => "admin",
             Self::Auditor => "auditor",
+            Self::Collector => "collector",
             Self::Officer => "officer",
         }
     }
@@ -62,8 +72,8 @@ pub struct Operator {
 pub enum OperatorsError {
     /// Not three or four words, or a role, a hash or a second factor that is none.
     #[error(
-        "line {line} is not `name role sha256`, with a role of auditor, officer or admin, and \
-         `totp1_…` behind it where there is a second factor"
+        "line {line} is not `name role sha256`, with a role of collector, auditor, officer or \
+         admin, and `totp1_…` behind it where there is a second factor"
     )]
     Line {
         /// Its number, from one.

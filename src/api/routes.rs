@@ -41,6 +41,7 @@ use super::audit;
 use super::cards;
 use super::checks;
 use super::claims;
+use super::consents;
 use super::host;
 use super::jobs;
 use super::key_status;
@@ -130,6 +131,7 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/subjects/consent", post(cards::set_consent))
         .route("/api/v1/subjects/opt-out", post(cards::set_opt_out))
         .route("/api/v1/subjects/erase-key", post(cards::erase_key))
+        .merge(consents::routes())
         .fallback(|| async { Refused::new(ProblemKind::NotFound, "no such page") })
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
         .layer(middleware::from_fn(host::check))
@@ -183,22 +185,28 @@ impl Admin {
         headers: &HeaderMap,
         least: OperatorRole,
     ) -> Result<Operator, Refused> {
+        let operator = self.known_operator(headers)?;
+        if operator.role < least {
+            let role = least.as_str();
+            return Err(Refused::new(ProblemKind::Denied, format!("this needs the role `{role}`")));
+        }
+        Ok(operator)
+    }
+
+    /// The operator whose token the call carries, whatever they may do.
+    pub(super) fn known_operator(&self, headers: &HeaderMap) -> Result<Operator, Refused> {
         let token = headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.strip_prefix("Bearer "));
         let operators = self.operators.load();
-        let Some(operator) = token.and_then(|token| operators.authenticate(token.trim())) else {
-            return Err(Refused::new(
+        let known = token.and_then(|token| operators.authenticate(token.trim()));
+        known.cloned().ok_or_else(|| {
+            Refused::new(
                 ProblemKind::Unauthenticated,
                 "send the token of an operator that this gateway knows; `privet operator add NAME` makes one, and a reload makes it known",
-            ));
-        };
-        if operator.role < least {
-            let role = least.as_str();
-            return Err(Refused::new(ProblemKind::Denied, format!("this needs the role `{role}`")));
-        }
-        Ok(operator.clone())
+            )
+        })
     }
 
     /// Records what the operator is about to do; without the entry it is not done.

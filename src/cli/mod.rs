@@ -7,6 +7,7 @@ mod args;
 mod audit;
 mod check;
 mod claim;
+mod consent;
 mod demo;
 mod exit;
 mod export;
@@ -57,6 +58,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Check(wish) if wish.live => admin::ready(&wish.config.config),
         Command::Check(wish) => check::run(&wish.config.config),
         Command::Claim(command) => claim::run(&command),
+        Command::Consent(command) => consent::run(&command),
         Command::Completions { shell } => pages::completions(shell),
         Command::Demo(wish) => demo::run(&wish),
         Command::Init(wish) => init::run(&wish.dir),

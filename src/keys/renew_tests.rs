@@ -71,7 +71,7 @@ async fn the_next_root_key_wraps_everything_and_nothing_of_the_last_stays() {
     assert_eq!(holders(&installation, &old).len(), 8, "the test looks for what is there");
     copy(&installation.config.dir, &kept.path().join("keys"));
     fs::copy(root_file(&installation), kept.path().join("root.key")).unwrap();
-    let from = ring.root_name().unwrap();
+    let (from, receipts) = (ring.root_name().unwrap(), ring.receipt_signer().verifier());
     let done = renew(&ring, &from).await.unwrap();
     assert_eq!((done.slots, done.left_to_do), (7, None));
     assert_eq!(holders(&installation, &old), Vec::<PathBuf>::new());
@@ -84,6 +84,9 @@ async fn the_next_root_key_wraps_everything_and_nothing_of_the_last_stays() {
     town.check(&ring, &[]).await;
     assert_eq!(ring.root_name().unwrap(), done.name);
     assert_ne!(done.name, from);
+    // What was signed before root key and epoch went is checked by the same key.
+    assert_eq!(ring.receipt_signer().verifier(), receipts);
+    assert_ne!(receipts, ring.audit_signer().verifier());
     drop(ring);
     // Neither half of the older pair opens the other half of the newer one.
     fs::copy(kept.path().join("root.key"), root_file(&installation)).unwrap();

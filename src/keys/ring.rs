@@ -239,6 +239,12 @@ impl KeyRing {
         Signer::from_seed(&self.0.audit)
     }
 
+    /// The key that signs consent receipts: its own, derived from the slot of credential owners,
+    /// so that it outlives every root key and epoch and works while keys are locked.
+    pub fn receipt_signer(&self) -> Signer {
+        Signer::from_seed(&Secret::new(self.0.tokens.of_parts(&[b"privet/consent receipt/v1"])))
+    }
+
     /// The name in the audit log of whoever owns a credential; `owner` is stable for that owner.
     pub fn owner_token(&self, owner: &str) -> [u8; 16] {
         self.0.tokens.short(&[b"privet/owner/v1", owner.as_bytes()])

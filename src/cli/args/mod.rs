@@ -2,6 +2,7 @@
 
 mod audit;
 mod claim;
+mod consent;
 mod job;
 mod key;
 mod operator;
@@ -17,6 +18,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use self::audit::{AuditCommand, AuditFolder, ExportArgs, GapArgs, Rows, SearchArgs};
 pub(super) use self::claim::ClaimCommand;
+pub(super) use self::consent::ConsentCommand;
 pub(super) use self::job::JobCommand;
 pub(super) use self::key::{KeyCommand, RotateCommand};
 pub(super) use self::operator::OperatorCommand;
@@ -71,6 +73,9 @@ pub(super) enum Command {
     /// Tells what the log calls somebody who was erased, for legal claims; it takes two operators.
     #[command(subcommand)]
     Claim(ClaimCommand),
+    /// Records what people agree to, proves it, and moves it in and out.
+    #[command(subcommand)]
+    Consent(ConsentCommand),
     /// Moves what a store holds into envelopes, or out of them.
     #[command(subcommand)]
     Store(StoreCommand),

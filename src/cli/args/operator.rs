@@ -10,8 +10,8 @@ pub(in crate::cli) enum OperatorCommand {
     Add {
         /// Their name, as the audit log will show it.
         name: String,
-        /// What they may do: auditor (look), officer (also people and approvals), admin (also keys
-        /// and reloads).
+        /// What they may do: collector (a back end: record consents and nothing else), auditor
+        /// (look), officer (also people and approvals), admin (also keys and reloads).
         #[arg(long, default_value = "auditor", value_name = "ROLE")]
         role: String,
         /// Also sets up a second factor: prints the address that authenticator apps read, once.
