@@ -7,6 +7,7 @@ mod cards;
 mod changes;
 mod claims;
 mod config;
+pub mod consent;
 mod erase;
 mod error;
 mod holds;
