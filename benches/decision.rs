@@ -25,8 +25,8 @@ use privet::types::Action;
 use privet::types::DomainId;
 use privet::types::Faults;
 use privet::types::Region;
+use privet::types::Statuses;
 use privet::types::SubjectId;
-use privet::types::SubjectStatus;
 use privet::types::Timestamp;
 
 fn main() {
@@ -120,8 +120,7 @@ fn judge(bencher: Bencher<'_, '_>, role: &str, purpose: &str) {
     let policy = policy();
     let permit = permit(&policy, &identity(role), purpose);
     let (consents, opt_outs) = (BTreeMap::new(), BTreeSet::new());
-    let card =
-        CardFacts { status: SubjectStatus::Active, consents: &consents, opt_outs: &opt_outs };
+    let card = CardFacts { status: Statuses::ACTIVE, consents: &consents, opt_outs: &opt_outs };
     let subjects = [RecordSubject { id: Some("c-1002"), card: Some(card) }];
     let region = Region::parse("GB");
     let facts = RecordFacts { subjects: &subjects, region, values: &[], now: NOW };

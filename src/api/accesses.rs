@@ -65,7 +65,7 @@ pub(super) async fn list(
     let Some(card) = found.map_err(|e| state(&e))? else {
         return Err(Refused::new(ProblemKind::NotFound, UNKNOWN));
     };
-    if card.status == SubjectStatus::Erased {
+    if card.status.contains(SubjectStatus::Erased) {
         let kept = admin.cards.kept_until(&subject.domain, subject.id.expose()).await;
         let why = match kept.map_err(|e| state(&e))? {
             Some(until) => format!(

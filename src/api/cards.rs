@@ -23,6 +23,7 @@ use crate::subjects::Card;
 use crate::subjects::SubjectsError;
 use crate::types::Consent;
 use crate::types::DomainId;
+use crate::types::Statuses;
 use crate::types::SubjectId;
 use crate::types::SubjectStatus;
 use crate::types::Timestamp;
@@ -96,15 +97,16 @@ pub(super) async fn set_status(
     let operator = admin.operator(&headers, OperatorRole::Officer)?;
     let wish: SetStatus = read(&body)?;
     let subject = Subject::read(&admin.gateway.policy(), wish.domain.as_deref(), &wish.id)?;
-    let settable = SubjectStatus::parse(&wish.status).filter(|s| *s != SubjectStatus::Erased);
+    let settable = Statuses::parse(&wish.status).filter(|s| *s != Statuses::ERASED);
     let Some(status) = settable else {
         return Err(wrong(
-            "`status` is one of active, restricted, objected, held, minor, deceased",
+            "`status` is `active`, or some of restricted, objected, held, minor, deceased with \
+             commas between them",
         ));
     };
     let card = admin.card(&subject).await?;
     let mut entry = about(&card);
-    entry.facts.insert("status".into(), status.as_str().into());
+    entry.facts.insert("status".into(), status.to_string().into());
     admin.record(&operator, Kind::Consent, "status_set", entry).await?;
     let done = admin.cards.set_status(&subject.domain, subject.id.expose(), status).await;
     admin.changed(&subject, &operator, done).await
@@ -167,12 +169,14 @@ pub(super) async fn erase_key(
     let subject = Subject::read(&admin.gateway.policy(), who.domain.as_deref(), &who.id)?;
     let (mut entry, was_erased) = match admin.cards.find(&subject.domain, subject.id.expose()).await
     {
-        Ok(Some(card)) if card.status == SubjectStatus::Held => {
+        Ok(Some(card)) if card.status.contains(SubjectStatus::Held) => {
             admin.record(&operator, Kind::Key, "key_erasure_refused", about(&card)).await?;
             return Err(held());
         }
         // The erased have no token of their own any more.
-        Ok(Some(card)) if card.status == SubjectStatus::Erased => (Entry::new(Kind::Key), true),
+        Ok(Some(card)) if card.status.contains(SubjectStatus::Erased) => {
+            (Entry::new(Kind::Key), true)
+        }
         // Not by their token: the tombstone tells whom it is about, and when. Who compared the two
         // would know for ever whom the token was.
         Ok(Some(_)) => (Entry::new(Kind::Key), false),
@@ -360,7 +364,7 @@ fn page(card: &Card) -> Value {
         .collect();
     json!({
         "token": card.token.to_string(),
-        "status": card.status.as_str(),
+        "status": card.status.to_string(),
         "consents": consents,
         "opt_outs": card.opt_outs.iter().collect::<Vec<_>>(),
         "version": card.version,

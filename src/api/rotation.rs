@@ -68,7 +68,7 @@ pub(super) async fn subject(
 ) -> Result<Response, Refused> {
     let operator = admin.operator(&headers, OperatorRole::Officer)?;
     let (domain, id, card) = admin.known_person(&body).await?;
-    if card.status == SubjectStatus::Erased {
+    if card.status.contains(SubjectStatus::Erased) {
         return Err(Refused::new(ProblemKind::Conflict, ERASED));
     }
     let token = card.token.to_string();

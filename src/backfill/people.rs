@@ -13,6 +13,7 @@ use crate::subjects::Cards;
 use crate::transform::Batch;
 use crate::transform::Holder;
 use crate::types::DomainId;
+use crate::types::Statuses;
 use crate::types::SubjectStatus;
 use crate::types::SubjectToken;
 use crate::types::told;
@@ -104,7 +105,9 @@ impl People {
         let holder = |person: &Option<Person>| match person {
             None => Holder::Nobody,
             Some(Person::New) => Holder::New,
-            Some(Person::Known(card)) if card.status == SubjectStatus::Erased => Holder::Erased,
+            Some(Person::Known(card)) if card.status.contains(SubjectStatus::Erased) => {
+                Holder::Erased
+            }
             Some(Person::Known(card)) => {
                 let newest = card.keys.as_ref().and_then(|keys| keys.sealing());
                 newest.map_or(Holder::Erased, Holder::Known)
@@ -142,12 +145,16 @@ impl People {
         }
     }
 
-    /// What a report says of a record's people.
+    /// What a report says of a record's people; whoever is several things at once is each of them.
     pub(super) fn words(&self, record: usize) -> impl Iterator<Item = &'static str> {
-        self.of(record).iter().map(|person| match person {
-            None => "nobody",
-            Some(Person::New) => "new",
-            Some(Person::Known(card)) => card.status.as_str(),
+        self.of(record).iter().flat_map(|person| {
+            let (word, status) = match person {
+                None => (Some("nobody"), None),
+                Some(Person::New) => (Some("new"), None),
+                Some(Person::Known(card)) => (None, Some(card.status)),
+            };
+            let each = status.into_iter().flat_map(Statuses::each).map(SubjectStatus::as_str);
+            word.into_iter().chain(each)
         })
     }
 }

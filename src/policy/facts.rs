@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::types::Consent;
 use crate::types::Region;
 use crate::types::RuleId;
-use crate::types::SubjectStatus;
+use crate::types::Statuses;
 use crate::types::Timestamp;
 
 use super::View;
@@ -39,7 +39,7 @@ pub struct RecordSubject<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct CardFacts<'a> {
     /// What stands against the use of their data.
-    pub status: SubjectStatus,
+    pub status: Statuses,
     /// Their answers by consent name.
     pub consents: &'a BTreeMap<Box<str>, Consent>,
     /// What they opted out of.

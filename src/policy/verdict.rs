@@ -138,7 +138,7 @@ impl<'s> Bench<'s> {
             }
         }
         let alters = matches!(self.permit.action, Action::Delete | Action::Update);
-        if alters && known.status == Some(SubjectStatus::Held) {
+        if alters && known.status.is_some_and(|status| status.contains(SubjectStatus::Held)) {
             return Err(Because::Held);
         }
         Ok((grants, cuts))
@@ -160,7 +160,7 @@ impl<'s> Bench<'s> {
         else {
             return Err(Because::UnknownSubject);
         };
-        if card.status == SubjectStatus::Erased {
+        if card.status.contains(SubjectStatus::Erased) {
             return Err(Because::Erased);
         }
         let consent = self.permit.policy.tables().consent.get(self.permit.purpose_at);

@@ -25,7 +25,7 @@ use crate::transform::Batch;
 use crate::transform::Raw;
 use crate::types::Consent;
 use crate::types::Region;
-use crate::types::SubjectStatus;
+use crate::types::Statuses;
 use crate::types::SubjectToken;
 
 use super::error::CallError;
@@ -201,5 +201,5 @@ static LEFT_NOTHING: BTreeSet<Box<str>> = BTreeSet::new();
 
 /// What is known of somebody who is not known yet.
 fn blank() -> CardFacts<'static> {
-    CardFacts { status: SubjectStatus::Active, consents: &SAID_NOTHING, opt_outs: &LEFT_NOTHING }
+    CardFacts { status: Statuses::ACTIVE, consents: &SAID_NOTHING, opt_outs: &LEFT_NOTHING }
 }

@@ -175,14 +175,14 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::types::SubjectStatus;
+    use crate::types::Statuses;
     use crate::types::SubjectToken;
 
     fn card(version: u64) -> Arc<Card> {
         Arc::new(Card {
             token: SubjectToken([0; 16]),
             keys: None,
-            status: SubjectStatus::Active,
+            status: Statuses::ACTIVE,
             consents: BTreeMap::new(),
             opt_outs: BTreeSet::new(),
             version,

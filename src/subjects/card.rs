@@ -12,7 +12,7 @@ use super::error::SubjectsError;
 use crate::keys::Held;
 use crate::keys::SubjectKeys;
 use crate::types::Consent;
-use crate::types::SubjectStatus;
+use crate::types::Statuses;
 use crate::types::SubjectToken;
 use crate::types::Timestamp;
 
@@ -25,7 +25,7 @@ pub struct Card {
     /// opens and seals nothing.
     pub keys: Option<Arc<SubjectKeys>>,
     /// What stands against the use of their data.
-    pub status: SubjectStatus,
+    pub status: Statuses,
     /// Their answers, by the name of the question. What is not there is unknown.
     pub consents: BTreeMap<Box<str>, Consent>,
     /// What they have opted out of.
@@ -46,7 +46,7 @@ impl fmt::Debug for Card {
 /// The part of a card that is stored; the name comes from the key.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Facts {
-    pub(super) status: SubjectStatus,
+    pub(super) status: Statuses,
     pub(super) consents: BTreeMap<Box<str>, Consent>,
     pub(super) opt_outs: BTreeSet<Box<str>>,
 }
@@ -74,7 +74,7 @@ impl Facts {
         });
         let stored = Stored {
             v: VERSION,
-            status: self.status.as_str().into(),
+            status: self.status.to_string().into(),
             consents: consents.collect(),
             opt_outs: self.opt_outs.clone(),
         };
@@ -85,7 +85,7 @@ impl Facts {
     /// stands against the use.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, SubjectsError> {
         let stored: Stored = serde_json::from_slice(bytes).map_err(|_| SubjectsError::Damaged)?;
-        let status = SubjectStatus::parse(&stored.status);
+        let status = Statuses::parse(&stored.status);
         let (VERSION, Some(status)) = (stored.v, status) else {
             return Err(SubjectsError::Damaged);
         };

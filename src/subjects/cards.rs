@@ -27,6 +27,7 @@ use crate::state::StateError;
 use crate::state::StateStore;
 use crate::state::Tx;
 use crate::types::DomainId;
+use crate::types::Statuses;
 use crate::types::SubjectId;
 use crate::types::SubjectStatus;
 
@@ -120,7 +121,7 @@ impl Cards {
         }
         let subject = self.0.keys.subject(domain, id);
         let known = self.look(&subject).await?;
-        let erased = |(facts, _): &(Facts, u64)| facts.status == SubjectStatus::Erased;
+        let erased = |(facts, _): &(Facts, u64)| facts.status.contains(SubjectStatus::Erased);
         // A card without a key is one in the making, unless its person was erased.
         let is_whole = known.held.is_some() || known.facts.as_ref().is_some_and(erased);
         Ok(if is_whole { self.keep(&subject, known) } else { None })
@@ -178,7 +179,7 @@ impl Cards {
         let ticket = self.0.cache.ticket(subject.id);
         if self.0.keys.is_erased(subject) {
             // Whatever is stored. No version of theirs was ever higher.
-            let facts = Facts { status: SubjectStatus::Erased, ..Facts::default() };
+            let facts = Facts { status: Statuses::ERASED, ..Facts::default() };
             return Ok(Known { ticket, held: None, facts: Some((facts, self.0.state.rev().0)) });
         }
         let held = self.0.keys.held(subject).await.map_err(SubjectsError::Keys)?;
@@ -249,7 +250,7 @@ impl Cards {
         known: &mut [Known],
     ) -> Result<bool, SubjectsError> {
         let wants_key = |known: &Known| {
-            let living = |(facts, _): &(Facts, u64)| facts.status != SubjectStatus::Erased;
+            let living = |(facts, _): &(Facts, u64)| !facts.status.contains(SubjectStatus::Erased);
             known.held.is_none() && known.facts.as_ref().is_some_and(living)
         };
         let pairs = subjects.iter().zip(known.iter());

@@ -15,19 +15,20 @@ use crate::state::Tx;
 use crate::types::Consent;
 use crate::types::DomainId;
 use crate::types::PurposeId;
+use crate::types::Statuses;
 use crate::types::SubjectId;
-use crate::types::SubjectStatus;
 
 impl Cards {
-    /// Sets what stands against the use of a person's data. [`SubjectStatus::Erased`] is final.
+    /// Sets what stands against the use of a person's data, all of it at once. [`Statuses::ERASED`] is
+    /// final.
     /// Returns the card's new version; from then on every look-up shows the change.
     pub async fn set_status(
         &self,
         domain: &DomainId,
         id: &str,
-        status: SubjectStatus,
+        status: impl Into<Statuses>,
     ) -> Result<u64, SubjectsError> {
-        self.change(domain, id, Change::Status(status)).await
+        self.change(domain, id, Change::Status(status.into())).await
     }
 
     /// Sets a person's answer to the question `name`; [`Consent::Unknown`] takes it off the card.
@@ -91,7 +92,7 @@ impl Cards {
             match done {
                 Ok(rev) => {
                     self.0.metrics.changed.inc();
-                    if matches!(change, Change::Status(SubjectStatus::Erased)) {
+                    if matches!(change, Change::Status(Statuses::ERASED)) {
                         self.forget_tokens(&subject.record).await?;
                     }
                     return Ok(rev.0);
@@ -122,7 +123,7 @@ impl Cards {
 enum Change {
     Consent(Box<str>, Consent),
     OptOut(Box<str>, bool),
-    Status(SubjectStatus),
+    Status(Statuses),
 }
 
 impl Change {
@@ -138,7 +139,7 @@ impl Change {
         }
         if after == *before {
             Ok(None)
-        } else if before.status == SubjectStatus::Erased {
+        } else if before.status == Statuses::ERASED {
             Err(SubjectsError::Erased)
         } else {
             Ok(Some(after))

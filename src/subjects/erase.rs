@@ -43,7 +43,7 @@ impl Cards {
         // Nobody may put the person on hold between the question and the tombstone.
         let _alone = self.0.changes.write().await;
         if let Some((facts, _)) = self.stored(&subject.record).await?
-            && facts.status == SubjectStatus::Held
+            && facts.status.contains(SubjectStatus::Held)
         {
             return Err(SubjectsError::Held);
         }

@@ -43,10 +43,13 @@ async fn an_erasure_shows_on_the_next_look_up_and_leaves_no_row() {
     assert_eq!((done.keys, done.high_water.count), (1, 1));
     for cards in [bench.cards.clone(), bench.cold()] {
         let card = one(&cards, "c").await;
-        assert_eq!((card.status, card.token), (SubjectStatus::Erased, SubjectToken([0; 16])));
+        assert_eq!(
+            (card.status, card.token),
+            (SubjectStatus::Erased.into(), SubjectToken([0; 16]))
+        );
         assert!(card.keys.is_none() && card.version >= before.version);
         let found = cards.find(&person(), "c").await.unwrap().unwrap();
-        assert_eq!(found.status, SubjectStatus::Erased);
+        assert_eq!(found.status, SubjectStatus::Erased.into());
     }
     assert_eq!(rows(&bench.state, b"card/").await.len(), 1);
     assert_eq!(rows(&bench.keys, b"subject/").await.len(), 1);
@@ -54,7 +57,7 @@ async fn an_erasure_shows_on_the_next_look_up_and_leaves_no_row() {
     assert_eq!(erase(&bench, "c").await.unwrap().keys, 0, "twice is fine");
     // Somebody who was never seen can be erased as well, and then never gets a key.
     assert_eq!(erase(&bench, "never").await.unwrap().keys, 0);
-    assert_eq!(one(&bench.cards, "never").await.status, SubjectStatus::Erased);
+    assert_eq!(one(&bench.cards, "never").await.status, SubjectStatus::Erased.into());
     assert_eq!(rows(&bench.keys, b"subject/").await.len(), 1);
     let refused = bench.cards.set_status(&person(), "c", SubjectStatus::Active).await;
     assert!(matches!(refused, Err(SubjectsError::Erased)), "{refused:?}");
@@ -102,7 +105,7 @@ async fn looking_up_while_erasing_makes_nobody_anew() {
         for reader in readers {
             reader.await.unwrap().unwrap();
         }
-        assert_eq!(one(&bench.cards, &id).await.status, SubjectStatus::Erased);
+        assert_eq!(one(&bench.cards, &id).await.status, SubjectStatus::Erased.into());
         assert!(rows(&bench.keys, b"subject/").await.is_empty(), "round {n}");
         assert!(rows(&bench.state, b"card/").await.is_empty(), "round {n}");
     }
@@ -117,7 +120,7 @@ async fn rows_that_come_back_bring_nobody_back() {
     erase(&bench, "c").await.unwrap();
     put(&bench.state, cards.clone()).await;
     put(&bench.keys, keys).await;
-    assert_eq!(one(&bench.cold(), "c").await.status, SubjectStatus::Erased);
+    assert_eq!(one(&bench.cold(), "c").await.status, SubjectStatus::Erased.into());
     assert!(one(&bench.cold(), "d").await.keys.is_some());
     // An older state knows fewer tombstones, and is brought up to date before it is served.
     let mut tx = Tx::new();

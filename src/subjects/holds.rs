@@ -21,7 +21,7 @@ impl Cards {
             let page = self.0.state.scan(CARDS, after.as_deref(), PAGE).await;
             let page = page.map_err(SubjectsError::State)?;
             for item in &page.items {
-                if Facts::decode(&item.value.value)?.status == SubjectStatus::Held {
+                if Facts::decode(&item.value.value)?.status.contains(SubjectStatus::Held) {
                     return Ok(true);
                 }
             }

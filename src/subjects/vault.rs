@@ -213,7 +213,7 @@ impl Cards {
                 // Whoever is erased while a batch waits leaves no row behind.
                 let found = state.get(&card).await.map_err(SubjectsError::State)?;
                 let found = found.ok_or(SubjectsError::Erased)?;
-                if Facts::decode(&found.value)?.status == SubjectStatus::Erased {
+                if Facts::decode(&found.value)?.status.contains(SubjectStatus::Erased) {
                     return Err(SubjectsError::Erased);
                 }
                 tx.require(&card, Expect::Version(found.version));
@@ -337,7 +337,7 @@ impl Cards {
         }
         let card = self.find(&domain, &sealed.id).await?;
         Ok(Some(match card {
-            Some(card) if card.status != SubjectStatus::Erased => Meaning::Value {
+            Some(card) if !card.status.contains(SubjectStatus::Erased) => Meaning::Value {
                 value: Zeroizing::new(sealed.value.into_owned()),
                 subject: card.token,
             },

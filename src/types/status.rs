@@ -59,7 +59,7 @@ words!(Action {
     Export = "export",
 });
 
-/// What stands against the use of a person's data.
+/// One thing that stands against the use of a person's data.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum SubjectStatus {
     /// Nothing.
@@ -89,6 +89,104 @@ words!(SubjectStatus {
     Erased = "erased",
 });
 
+/// Everything that stands against the use of one person's data: a minor can be restricted and held
+/// at once. Nothing at all is `active`; `erased` is final, and stands alone.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Statuses(u8);
+
+impl Statuses {
+    /// Nothing stands against the use.
+    pub const ACTIVE: Self = Self(0);
+    /// The person's key was destroyed.
+    pub const ERASED: Self = Self(SubjectStatus::Erased.bit());
+
+    /// Whether this one is among them; [`SubjectStatus::Active`] is when there is none.
+    pub const fn contains(self, status: SubjectStatus) -> bool {
+        match status {
+            SubjectStatus::Active => self.0 == 0,
+            other => self.0 & other.bit() != 0,
+        }
+    }
+
+    /// Whether one of these is among them.
+    pub fn meets(self, any: &[SubjectStatus]) -> bool {
+        any.iter().any(|status| self.contains(*status))
+    }
+
+    /// With this one too. What is erased stays so, and whoever is erased is nothing else.
+    #[must_use]
+    pub const fn with(self, status: SubjectStatus) -> Self {
+        if self.contains(SubjectStatus::Erased) || status.bit() == Self::ERASED.0 {
+            return Self::ERASED;
+        }
+        Self(self.0 | status.bit())
+    }
+
+    /// Without this one.
+    #[must_use]
+    pub const fn without(self, status: SubjectStatus) -> Self {
+        Self(self.0 & !status.bit())
+    }
+
+    /// Each of them, in the order of [`SubjectStatus::ALL`]; [`SubjectStatus::Active`] alone when
+    /// there is none.
+    pub fn each(self) -> impl Iterator<Item = SubjectStatus> {
+        SubjectStatus::ALL.into_iter().filter(move |status| self.contains(*status))
+    }
+
+    /// Reads words with commas between them: `restricted,minor`. `active` and `erased` stand alone,
+    /// and nothing is said twice.
+    pub fn parse(text: &str) -> Option<Self> {
+        let alone = SubjectStatus::parse(text).map(Self::from);
+        alone.or_else(|| {
+            text.split(',').try_fold(Self::ACTIVE, |found, word| {
+                match SubjectStatus::parse(word.trim())? {
+                    SubjectStatus::Active | SubjectStatus::Erased => None,
+                    status => (!found.contains(status)).then(|| found.with(status)),
+                }
+            })
+        })
+    }
+}
+
+impl From<SubjectStatus> for Statuses {
+    fn from(status: SubjectStatus) -> Self {
+        Self::ACTIVE.with(status)
+    }
+}
+
+impl FromIterator<SubjectStatus> for Statuses {
+    fn from_iter<I: IntoIterator<Item = SubjectStatus>>(statuses: I) -> Self {
+        statuses.into_iter().fold(Self::ACTIVE, Self::with)
+    }
+}
+
+/// The words, with commas between them.
+impl fmt::Display for Statuses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, status) in self.each().enumerate() {
+            let comma = if at > 0 { "," } else { "" };
+            write!(f, "{comma}{status}")?;
+        }
+        Ok(())
+    }
+}
+
+impl SubjectStatus {
+    /// Its bit in [`Statuses`].
+    const fn bit(self) -> u8 {
+        match self {
+            Self::Active => 0,
+            Self::Restricted => 1,
+            Self::Objected => 2,
+            Self::Held => 4,
+            Self::Minor => 8,
+            Self::Deceased => 16,
+            Self::Erased => 32,
+        }
+    }
+}
+
 /// A person's answer to one consent question.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Consent {
@@ -108,5 +206,39 @@ impl Consent {
     /// Whether data may be used on this ground at `now`.
     pub fn allows(self, now: Timestamp) -> bool {
         matches!(self, Self::Given { until } if until.is_none_or(|until| now < until))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_can_be_several_things_at_once_and_erased_is_alone_and_final() {
+        for (text, read) in [
+            ("active", Some("active")),
+            ("minor,restricted", Some("restricted,minor")),
+            ("held, minor,restricted", Some("restricted,held,minor")),
+            ("erased", Some("erased")),
+            ("active,minor", None),
+            ("minor,active", None),
+            ("erased,minor", None),
+            ("minor,erased", None),
+            ("minor,minor", None),
+            ("", None),
+            ("minor,", None),
+            ("asleep", None),
+        ] {
+            let found = Statuses::parse(text).map(|statuses| statuses.to_string());
+            assert_eq!(found.as_deref(), read, "{text}");
+        }
+        let minor = Statuses::from(SubjectStatus::Minor);
+        let held = minor.with(SubjectStatus::Held);
+        assert!(held.contains(SubjectStatus::Minor) && !held.contains(SubjectStatus::Active));
+        assert_eq!(held.without(SubjectStatus::Held), minor);
+        assert_eq!(held.with(SubjectStatus::Erased), Statuses::ERASED);
+        assert_eq!(Statuses::ERASED.with(SubjectStatus::Minor), Statuses::ERASED);
+        assert!(Statuses::ACTIVE.contains(SubjectStatus::Active));
+        assert!(held.meets(&[SubjectStatus::Deceased, SubjectStatus::Held]));
     }
 }

@@ -54,11 +54,12 @@ pub(in crate::cli) enum SubjectCommand {
     /// Lists who saw a person's data: every entry of the log that names them, and what left
     /// without naming anybody. That it was asked for is recorded.
     Report(ReportArgs),
-    /// Sets the status: active, restricted, objected, held, minor, deceased.
+    /// Sets all that stands against the use of a person's data: restricted, objected, held, minor,
+    /// deceased, several with commas between them; or `active`.
     Status {
         #[command(flatten)]
         who: WhoArgs,
-        /// The new status.
+        /// What stands from now on, such as restricted,minor.
         status: String,
         #[command(flatten)]
         admin: AdminArgs,

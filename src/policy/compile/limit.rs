@@ -10,6 +10,7 @@ use crate::policy::source::Then;
 use crate::policy::source::Unless;
 use crate::types::Region;
 use crate::types::RuleId;
+use crate::types::Statuses;
 use crate::types::SubjectStatus;
 
 use super::cell::Held;
@@ -240,7 +241,7 @@ impl CellUnless {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::policy) struct Known<'a> {
     pub(in crate::policy) of_caller: bool,
-    pub(in crate::policy) status: Option<SubjectStatus>,
+    pub(in crate::policy) status: Option<Statuses>,
     pub(in crate::policy) opt_outs: Option<&'a std::collections::BTreeSet<Box<str>>>,
     pub(in crate::policy) region: Option<Region>,
 }
@@ -252,7 +253,7 @@ impl OfRecord {
 
     /// For `if`: what is unknown holds.
     fn may_hold(&self, record: &Known<'_>) -> bool {
-        let status = record.status.is_none_or(|status| self.status.contains(&status));
+        let status = record.status.is_none_or(|status| status.meets(&self.status));
         let out = |name: &str| record.opt_outs.is_none_or(|outs| outs.contains(name));
         let region = record.region.is_none_or(|region| self.region.contains(&region));
         (self.status.is_empty() || status)
@@ -262,7 +263,7 @@ impl OfRecord {
 
     /// For `unless`: what is unknown does not hold.
     fn must_hold(&self, record: &Known<'_>) -> bool {
-        let status = record.status.is_some_and(|status| self.status.contains(&status));
+        let status = record.status.is_some_and(|status| status.meets(&self.status));
         let out = |name: &str| record.opt_outs.is_some_and(|outs| outs.contains(name));
         let region = record.region.is_some_and(|region| self.region.contains(&region));
         (self.status.is_empty() || status)

@@ -16,6 +16,7 @@ use crate::types::DomainId;
 use crate::types::Faults;
 use crate::types::Region;
 use crate::types::SourceFile;
+use crate::types::Statuses;
 use crate::types::SubjectId;
 use crate::types::SubjectStatus;
 use crate::types::Timestamp;
@@ -46,7 +47,7 @@ pub(super) struct TestRecord {
     /// The data set's position.
     pub(super) set: usize,
     pub(super) value: Value,
-    pub(super) status: SubjectStatus,
+    pub(super) status: Statuses,
     pub(super) consents: BTreeMap<Box<str>, Consent>,
     pub(super) opt_outs: BTreeSet<Box<str>>,
 }
@@ -120,9 +121,7 @@ fn record(node: &Node, policy: &PolicySet, faults: &mut Faults) -> Option<TestRe
     });
     let value = map.required("value", faults).map(json);
     let words = SubjectStatus::ALL.map(SubjectStatus::as_str);
-    let status = map
-        .optional("status")
-        .and_then(|node| node.word("status", SubjectStatus::parse, &words, faults));
+    let status = map.optional("status").map(|node| statuses(node, &words, faults));
     let mut texts = |key| {
         let texts = map.optional(key).map(|node| node.texts(faults)).unwrap_or_default();
         texts.into_iter().map(|(_, text)| Box::from(text)).collect::<Vec<Box<str>>>()
@@ -137,6 +136,20 @@ fn record(node: &Node, policy: &PolicySet, faults: &mut Faults) -> Option<TestRe
         consents: consents.into_iter().map(given).collect(),
         opt_outs: opt_outs.into_iter().collect(),
     })
+}
+
+/// One status, or a list of what a person is at once.
+fn statuses(node: &Node, words: &[&str], faults: &mut Faults) -> Statuses {
+    let texts = node.texts(faults);
+    let read = texts.iter().filter_map(|(item, _)| {
+        let status = item.word("status", SubjectStatus::parse, words, faults)?;
+        let is_alone = matches!(status, SubjectStatus::Active | SubjectStatus::Erased);
+        if is_alone && texts.len() > 1 {
+            faults.error(&item.place, format!("`{status}` stands alone"), "leave out the others");
+        }
+        Some(status)
+    });
+    read.collect()
 }
 
 fn caller(

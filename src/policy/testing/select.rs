@@ -109,7 +109,7 @@ impl Select {
         let within = |wanted: &Option<Vec<Region>>, region: Option<Region>| {
             wanted.as_ref().is_none_or(|wanted| region.is_some_and(|r| wanted.contains(&r)))
         };
-        self.status.as_ref().is_none_or(|wanted| wanted.contains(&world.record.status))
+        self.status.as_ref().is_none_or(|wanted| world.record.status.meets(wanted))
             && self.opted_out.is_none_or(|wanted| wanted == world.record.opted_out)
             && within(&self.record_region, world.record.region)
             && within(&self.caller_region, world.caller.region)

@@ -9,6 +9,7 @@ use crate::policy::source::Holds;
 use crate::policy::source::Model;
 use crate::types::DomainId;
 use crate::types::Region;
+use crate::types::Statuses;
 use crate::types::SubjectId;
 use crate::types::SubjectStatus;
 use crate::types::Timestamp;
@@ -36,7 +37,7 @@ pub(super) struct CallerFacts {
 #[expect(clippy::struct_excessive_bools, reason = "each is one fact that is there or is not")]
 pub(super) struct OneRecord {
     pub(super) region: Option<Region>,
-    pub(super) status: SubjectStatus,
+    pub(super) status: Statuses,
     pub(super) consent: bool,
     pub(super) opted_out: bool,
     /// Whether its fields equal the caller's claims.
@@ -50,7 +51,7 @@ pub(super) struct Axes {
     ticket: Vec<bool>,
     caller_regions: Vec<Option<Region>>,
     record_regions: Vec<Option<Region>>,
-    statuses: Vec<SubjectStatus>,
+    statuses: Vec<Statuses>,
     consent: Vec<bool>,
     opted_out: Vec<bool>,
     rows: Vec<bool>,
@@ -79,35 +80,31 @@ impl Axes {
                     .map(|until| Timestamp::from_unix_ms(until.unix_ms().saturating_sub(1))),
             );
         }
-        let mut statuses = BTreeSet::from([SubjectStatus::Active]);
+        let mut named = BTreeSet::new();
         let mut regions = BTreeSet::from([None, Region::parse("ZZ")]);
         for limit in &model.limits {
             let unless = limit.unless.as_ref();
-            statuses.extend(&limit.when.status);
-            statuses.extend(unless.iter().flat_map(|unless| &unless.status));
+            named.extend(&limit.when.status);
+            named.extend(unless.iter().flat_map(|unless| &unless.status));
             let of = &limit.when;
-            let named = [&of.record_region, &of.caller_region, &of.caller_region_not];
-            regions.extend(named.into_iter().flatten().copied().map(Some));
+            let regions_of = [&of.record_region, &of.caller_region, &of.caller_region_not];
+            regions.extend(regions_of.into_iter().flatten().copied().map(Some));
             if let Some(of) = unless {
-                let named = [&of.record_region, &of.caller_region, &of.caller_region_not];
-                regions.extend(named.into_iter().flatten().copied().map(Some));
+                let regions_of = [&of.record_region, &of.caller_region, &of.caller_region_not];
+                regions.extend(regions_of.into_iter().flatten().copied().map(Some));
             }
         }
         let of = model.purposes.get(purpose);
         let own = of.and_then(|purpose| purpose.basis.regions.as_ref());
         regions.extend(own.into_iter().flatten().map(|(region, _)| Some(*region)));
         let regions: Vec<Option<Region>> = regions.into_iter().collect();
-        let named = data.is_some_and(|set| set.region.is_some());
+        let has_region = data.is_some_and(|set| set.region.is_some());
         Self {
             mfa: either(grants().any(|grant| grant.needs.mfa_within_s.is_some())),
             ticket: either(grants().any(|grant| grant.needs.ticket)),
-            record_regions: if named { regions.clone() } else { vec![None] },
+            record_regions: if has_region { regions.clone() } else { vec![None] },
             caller_regions: regions,
-            statuses: if about {
-                statuses.into_iter().collect()
-            } else {
-                Vec::from([SubjectStatus::Active])
-            },
+            statuses: if about { together(&named) } else { vec![Statuses::ACTIVE] },
             consent: either(about && of.is_some_and(|purpose| purpose.consent.is_some())),
             opted_out: either(about && of.is_some_and(|purpose| purpose.opt_out.is_some())),
             rows: either(grants().any(|grant| !grant.rows.is_empty())),
@@ -156,6 +153,17 @@ impl Axes {
         }
         records
     }
+}
+
+/// Everything that people can be of what is named: each with each of the others, and `erased`
+/// alone.
+fn together(named: &BTreeSet<SubjectStatus>) -> Vec<Statuses> {
+    let mut all = BTreeSet::from([Statuses::ACTIVE]);
+    for status in named {
+        let with: Vec<_> = all.iter().map(|others| others.with(*status)).collect();
+        all.extend(with);
+    }
+    all.into_iter().collect()
 }
 
 /// The id of the subject at a position, in every record of every world.

@@ -10,6 +10,7 @@ use crate::policy::Identity;
 use crate::types::Consent;
 use crate::types::DomainId;
 use crate::types::Region;
+use crate::types::Statuses;
 use crate::types::SubjectId;
 use crate::types::SubjectStatus;
 use crate::types::Timestamp;
@@ -308,7 +309,7 @@ pub(super) struct Person {
 
 #[derive(Debug)]
 pub(super) struct Card {
-    pub(super) status: SubjectStatus,
+    pub(super) status: Statuses,
     pub(super) consents: BTreeMap<Box<str>, Consent>,
     pub(super) opt_outs: BTreeSet<Box<str>>,
 }
@@ -343,7 +344,10 @@ fn person(dice: &mut Dice<'_>) -> Person {
         SubjectStatus::Minor,
         SubjectStatus::Erased,
     ];
-    let status = *dice.one(&statuses);
+    let mut status = Statuses::from(*dice.one(&statuses));
+    if dice.once_in(3) {
+        status = status.with(*dice.one(&statuses));
+    }
     let card = (!dice.once_in(8)).then_some(Card { status, consents, opt_outs });
     Person { id, card }
 }

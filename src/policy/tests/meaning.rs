@@ -227,6 +227,8 @@ limits:
             ("agent for support in GB", "ana in GB", "id=show mail=show born=show address.street=show address.city=show team=show country=show (clear)"),
             ("boss for support in GB", "ana in GB restricted", "out: restricted"),
             ("boss for support in GB", "ana in GB objected", "out: restricted"),
+            ("boss for support in GB", "ana in GB minor restricted held", "out: restricted"),
+            ("boss for support in GB", "ana in GB minor restricted erased", "out: erased"),
             ("agent for fraud in GB", "ana in GB restricted", "id=show mail=show born=show address.street=show address.city=show team=show country=show (clear)"),
             ("boss for stats in GB", "ana in GB out=stats", "out: out"),
             ("boss for stats in GB", "ana in GB out=news", "id=show mail=show born=show address.street=show address.city=show health=show team=show country=show (clear)"),

@@ -132,8 +132,9 @@ impl Scene<'_> {
     fn may_be_written(&self) -> bool {
         if let Some((_, person)) = self.who {
             let Some(card) = &person.card else { return false };
-            let is_held = card.status == SubjectStatus::Held && self.action != Action::Create;
-            let is_gone = card.status == SubjectStatus::Erased;
+            let is_held =
+                card.status.contains(SubjectStatus::Held) && self.action != Action::Create;
+            let is_gone = card.status.contains(SubjectStatus::Erased);
             if person.id.is_none() || is_gone || is_held || !self.consented() {
                 return false;
             }
@@ -169,7 +170,10 @@ impl Scene<'_> {
     fn field(&self, field: &Field) -> View {
         if let Some((_, person)) = self.who {
             let Some(card) = &person.card else { return View::Drop };
-            if person.id.is_none() || card.status == SubjectStatus::Erased || !self.consented() {
+            if person.id.is_none()
+                || card.status.contains(SubjectStatus::Erased)
+                || !self.consented()
+            {
                 return View::Drop;
             }
         }
@@ -287,7 +291,7 @@ impl Scene<'_> {
     /// A record about nobody has nobody's status.
     fn status_in(&self, wanted: &[SubjectStatus]) -> Option<bool> {
         let Some((_, person)) = self.who else { return Some(false) };
-        person.card.as_ref().map(|card| wanted.contains(&card.status))
+        person.card.as_ref().map(|card| wanted.iter().any(|it| card.status.contains(*it)))
     }
 
     /// A purpose without an opt-out is never opted out of.

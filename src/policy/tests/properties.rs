@@ -314,7 +314,7 @@ proptest! {
             let people = policy.sets()[set].subjects.len();
             let known = |person: &Person| {
                 let card = person.card.as_ref().filter(|_| person.id.is_some());
-                card.is_some_and(|card| card.status != SubjectStatus::Erased)
+                card.is_some_and(|card| !card.status.contains(SubjectStatus::Erased))
             };
             for callers in &pairs {
                 let Some(permit) = permit(&policy, (set, purpose, Action::Read), callers, &[]) else { continue };

@@ -23,6 +23,7 @@ use crate::types::Consent;
 use crate::types::DomainId;
 use crate::types::FieldPath;
 use crate::types::Region;
+use crate::types::Statuses;
 use crate::types::SubjectId;
 use crate::types::SubjectStatus;
 use crate::types::Timestamp;
@@ -210,7 +211,7 @@ fn with_facts<T>(
         .map(|part| {
             let mut consents = BTreeMap::new();
             let mut opt_outs = BTreeSet::new();
-            let mut status = SubjectStatus::Active;
+            let mut status = Statuses::ACTIVE;
             for word in part.split(' ') {
                 if let Some(name) = word.strip_prefix("said=") {
                     consents.insert(Box::from(name), Consent::Given { until: None });
@@ -224,7 +225,7 @@ fn with_facts<T>(
                 if let Some(name) = word.strip_prefix("out=") {
                     opt_outs.insert(Box::from(name));
                 }
-                status = SubjectStatus::parse(word).unwrap_or(status);
+                status = SubjectStatus::parse(word).map_or(status, |it| status.with(it));
             }
             (consents, opt_outs, status)
         })

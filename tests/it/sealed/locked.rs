@@ -359,7 +359,7 @@ async fn what_stands_against_a_use_is_written_down_while_keys_are_locked() {
     assert!(unknown.unwrap_err().is_locked(), "somebody without a card gets none without a key");
     site.unlock().await;
     let card = cards.find(&person(), "c-1").await.unwrap().unwrap();
-    assert_eq!(card.status, SubjectStatus::Restricted);
+    assert_eq!(card.status, SubjectStatus::Restricted.into());
     assert_eq!(card.consents["care"], Consent::Refused);
     assert!(card.keys.as_ref().unwrap().sealing().is_some(), "and the key is there again");
 }
