@@ -49,6 +49,7 @@ fn identity(role: &str) -> Identity {
         purposes: Some(vec!["order_support".into(), "subject_request".into()]),
         names_purposes: true,
         region: Region::parse("GB"),
+        recipient: None,
         mfa_at: Some(NOW),
         ticket: true,
         subject: DomainId::parse("person").ok().zip(SubjectId::parse("c-1002").ok()),

@@ -102,6 +102,7 @@ fn build(entry: &CertificatePrincipal, expires: Timestamp) -> Principal {
         // A list in the configuration says what may be named, not what is meant.
         names_purposes: false,
         region: entry.region,
+        recipient: entry.recipient.clone(),
         mfa_at: None,
         ticket: false,
         subject: None,

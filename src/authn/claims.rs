@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::policy::Identity;
 use crate::types::DomainId;
+use crate::types::RecipientId;
 use crate::types::Region;
 use crate::types::SubjectId;
 use crate::types::Timestamp;
@@ -52,6 +53,7 @@ pub(super) fn read(
         purposes,
         names_purposes,
         region: facts.region(),
+        recipient: facts.recipient(),
         mfa_at: mfa.then(|| facts.mfa_at(now)).flatten(),
         ticket: facts.ticket(),
         subject: facts.subject(),
@@ -64,7 +66,8 @@ pub(super) fn read(
 pub(super) const PERSON: &str = "person";
 
 /// The facts that have a meaning of their own; other names under `claims` are free.
-pub(super) const RESERVED: &[&str] = &["roles", "purposes", "ticket", "subject", "region", "mfa"];
+pub(super) const RESERVED: &[&str] =
+    &["roles", "purposes", "ticket", "subject", "region", "recipient", "mfa"];
 
 fn check_audience(config: &IssuerConfig, claims: &Map) -> Result<(), AuthnError> {
     let meant = match claims.get("aud") {
@@ -166,6 +169,21 @@ impl<'a> Facts<'a> {
         region
     }
 
+    /// Whom the caller passes data to. A token that names one its issuer may not assert has none:
+    /// the issuer's own recipient is for tokens that are silent.
+    fn recipient(&mut self) -> Option<RecipientId> {
+        let Some(said) = self.value("recipient") else { return self.config.recipient.clone() };
+        let Some(id) = said.text().and_then(|text| RecipientId::parse(text).ok()) else {
+            self.note("recipient", "it is not text that can be the id of a recipient");
+            return None;
+        };
+        if self.config.may_assert.recipients.allows(id.as_str()) {
+            return Some(id);
+        }
+        self.note_cut("recipient", "recipients", vec![id.as_str().into()]);
+        None
+    }
+
     fn subject(&mut self) -> Option<(DomainId, SubjectId)> {
         let said = self.value("subject")?;
         let id = match said {
@@ -225,7 +243,7 @@ impl<'a> Facts<'a> {
         match (self.path(name), name) {
             (Some(path), _) => find(self.claims, path),
             // What `may_assert` opens has a usual place; everything else must be mapped.
-            (None, "roles" | "ticket") => self.claims.get(name),
+            (None, "roles" | "ticket" | "recipient") => self.claims.get(name),
             (None, "purposes") => {
                 self.claims.get("purposes").or_else(|| self.claims.get("purpose"))
             }

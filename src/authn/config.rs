@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use super::AuthnError;
 use super::settings;
 use crate::types::DomainId;
+use crate::types::RecipientId;
 use crate::types::Region;
 
 /// Everything that can show who somebody is.
@@ -37,7 +38,7 @@ pub struct IssuerConfig {
     /// The algorithms it signs with; a token under another is refused.
     pub algorithms: Vec<Algorithm>,
     /// Where each fact stands in a token. The names `roles`, `purposes`, `ticket`, `subject`,
-    /// `region` and `mfa` are known; any other becomes a claim for `rows: { …: caller.NAME }`.
+    /// `region`, `recipient` and `mfa` are known; any other becomes a claim for `rows: { …: caller.NAME }`.
     ///
     /// A path is a member's name, or names joined by `.`. After a last `:` stands a value: `acr:gold`
     /// holds when `acr` is `gold` or lists it.
@@ -46,6 +47,8 @@ pub struct IssuerConfig {
     pub may_assert: MayAssert,
     /// The domain of its subject ids; `person` without.
     pub subject_domain: Option<DomainId>,
+    /// Whom its callers pass data to, where their tokens name nobody.
+    pub recipient: Option<RecipientId>,
     /// How far its clock may differ, in seconds; at most [`IssuerConfig::MAX_LEEWAY_S`].
     pub leeway_s: u64,
     /// How often its keys are read again, in seconds.
@@ -66,6 +69,7 @@ impl IssuerConfig {
             claims: BTreeMap::new(),
             may_assert: MayAssert::default(),
             subject_domain: None,
+            recipient: None,
             leeway_s: 30,
             refresh_s: 600,
         }
@@ -125,6 +129,8 @@ pub struct MayAssert {
     pub purposes: Allowed,
     /// Whether that there is a ticket.
     pub ticket: bool,
+    /// Which recipients of data.
+    pub recipients: Allowed,
 }
 
 /// Some of the words there are.
@@ -166,6 +172,8 @@ pub struct CertificatePrincipal {
     pub purposes: Option<Vec<Box<str>>>,
     /// Where it is.
     pub region: Option<Region>,
+    /// Whom it passes data to.
+    pub recipient: Option<RecipientId>,
 }
 
 /// How a client certificate is recognised, once its chain was verified in the handshake.

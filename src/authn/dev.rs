@@ -44,6 +44,8 @@ pub struct Wanted {
     pub subject_id: Option<String>,
     /// The region, as two letters.
     pub region: Option<String>,
+    /// Whom the caller passes data to.
+    pub recipient: Option<String>,
     /// Whether a second factor was shown just now.
     pub mfa: bool,
     /// A ticket's number.
@@ -153,8 +155,12 @@ fn facts(wanted: &Wanted) -> Vec<(&str, Value)> {
     if !wanted.purposes.is_empty() {
         facts.push(("purposes", wanted.purposes.clone().into()));
     }
-    let single =
-        [("subject", &wanted.subject_id), ("region", &wanted.region), ("ticket", &wanted.ticket)];
+    let single = [
+        ("subject", &wanted.subject_id),
+        ("region", &wanted.region),
+        ("recipient", &wanted.recipient),
+        ("ticket", &wanted.ticket),
+    ];
     for (fact, value) in single {
         facts.extend(value.as_ref().map(|value| (fact, value.as_str().into())));
     }
@@ -165,7 +171,11 @@ fn facts(wanted: &Wanted) -> Vec<(&str, Value)> {
 
 /// Where a fact stands that the settings do not map.
 fn usual_path(fact: &str) -> Result<&str, AuthnError> {
-    if matches!(fact, "roles" | "purposes" | "ticket") { Ok(fact) } else { Err(UNMAPPED) }
+    if matches!(fact, "roles" | "purposes" | "ticket" | "recipient") {
+        Ok(fact)
+    } else {
+        Err(UNMAPPED)
+    }
 }
 
 /// Puts `value` at a path, making the objects on the way.

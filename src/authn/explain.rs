@@ -90,6 +90,7 @@ fn facts(reading: &Reading) -> Vec<(String, String)> {
     }
     add("purposes", identity.purposes.as_deref().map_or("any that is granted".to_owned(), list));
     add("region", identity.region.map_or("unknown".to_owned(), |region| region.to_string()));
+    add("recipient", identity.recipient.as_ref().map_or("none".to_owned(), ToString::to_string));
     let mfa = match (reading.mfa, identity.mfa_at) {
         (true, Some(at)) => format!("shown at {at}"),
         (true, None) => "shown, nobody says when".to_owned(),
@@ -131,7 +132,7 @@ fn unused(token: &Token<'_>, issuer: &Issuer) -> Vec<String> {
                     || path.rsplit_once(':').is_some_and(|(path, _)| path == name)
             })
             || (name == "roles" && !paths.contains_key("roles"))
-            || (name == "ticket" && !paths.contains_key("ticket"))
+            || (matches!(name, "ticket" | "recipient") && !paths.contains_key(name))
             || (matches!(name, "purposes" | "purpose") && !paths.contains_key("purposes"))
     };
     token.claims.keys().filter(|name| !read(name)).map(ToString::to_string).collect()

@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::clock::SystemClock;
 use crate::policy::PolicySet;
 use crate::types::PurposeId;
+use crate::types::RecipientId;
 use crate::types::doc::closest;
 use crate::types::told;
 
@@ -40,6 +41,7 @@ pub(super) fn mint(wish: &MintArgs) -> Result<(), Failure> {
         purposes: wish.purpose.clone(),
         subject_id: wish.subject_id.clone(),
         region: wish.region.clone(),
+        recipient: wish.recipient.clone(),
         mfa: wish.mfa,
         ticket: wish.ticket.clone(),
         claims: claims(&wish.claim)?,
@@ -72,8 +74,14 @@ fn warn_of_strange_words(wish: &MintArgs, policy: &PolicySet) {
     let uses = policy.claim_uses();
     let roles: Vec<&str> = uses.iter().filter_map(|used| used.has).collect();
     let purposes: Vec<&str> = policy.purposes().map(PurposeId::as_str).collect();
-    for (kind, words, known) in [("role", &wish.role, roles), ("purpose", &wish.purpose, purposes)]
-    {
+    let recipients: Vec<&str> = policy.recipients().map(RecipientId::as_str).collect();
+    let passed: Vec<String> = wish.recipient.iter().cloned().collect();
+    let asked = [
+        ("role", &wish.role, roles),
+        ("purpose", &wish.purpose, purposes),
+        ("recipient", &passed, recipients),
+    ];
+    for (kind, words, known) in asked {
         for word in words.iter().filter(|word| !known.contains(&word.as_str())) {
             let near = closest(word, known.iter().copied());
             let help = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));

@@ -13,6 +13,7 @@ use crate::authn::JwksSource;
 use crate::authn::MayAssert;
 use crate::types::DomainId;
 use crate::types::Faults;
+use crate::types::RecipientId;
 use crate::types::Region;
 use crate::types::doc::MapReader;
 use crate::types::doc::Node;
@@ -54,6 +55,7 @@ fn one(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<IssuerConfig> 
         .optional("may_assert")
         .map_or_else(|| Some(MayAssert::default()), |n| may_assert(n, faults));
     let domain = map.optional("subject_domain").map(|n| n.id(DomainId::parse, faults));
+    let recipient = map.optional("recipient").map(|n| n.id(RecipientId::parse, faults));
     let leeway = map.optional("leeway_s").map(|n| n.whole(0..=IssuerConfig::MAX_LEEWAY_S, faults));
     let refresh = map.optional("refresh_s").map(|n| n.whole(10..=86_400, faults));
     map.finish(faults);
@@ -64,6 +66,9 @@ fn one(node: &Node, paths: &Paths, faults: &mut Faults) -> Option<IssuerConfig> 
     issuer.may_assert = may_assert?;
     if let Some(domain) = domain {
         issuer.subject_domain = Some(domain?);
+    }
+    if let Some(recipient) = recipient {
+        issuer.recipient = Some(recipient?);
     }
     if let Some(leeway) = leeway {
         issuer.leeway_s = leeway?;
@@ -118,9 +123,10 @@ fn may_assert(node: &Node, faults: &mut Faults) -> Option<MayAssert> {
     let mut map = MapReader::new(node, "`may_assert`", faults)?;
     let mut words = |key| map.optional(key).map_or_else(Allowed::default, |n| allowed(n, faults));
     let (roles, purposes) = (words("roles"), words("purposes"));
+    let recipients = words("recipients");
     let ticket = map.optional("ticket").map_or(Some(false), |n| n.bool(faults));
     map.finish(faults);
-    Some(MayAssert { roles, purposes, ticket: ticket? })
+    Some(MayAssert { roles, purposes, ticket: ticket?, recipients })
 }
 
 fn allowed(node: &Node, faults: &mut Faults) -> Allowed {
@@ -163,13 +169,19 @@ fn certificate(node: &Node, faults: &mut Faults) -> Option<CertificatePrincipal>
     let roles = map.optional("roles").map_or_else(Vec::new, |n| boxed(n, faults));
     let purposes = map.optional("purposes").map(|n| boxed(n, faults));
     let region = map.optional("region").map(|n| region(n, faults));
+    let recipient = map.optional("recipient").map(|n| n.id(RecipientId::parse, faults));
     map.finish(faults);
     let matches = matching(node, by, faults)?;
     let region = match region {
         Some(region) => Some(region?),
         None => None,
     };
-    Some(CertificatePrincipal { matches, owner: owner?.to_owned(), roles, purposes, region })
+    let recipient = match recipient {
+        Some(recipient) => Some(recipient?),
+        None => None,
+    };
+    let owner = owner?.to_owned();
+    Some(CertificatePrincipal { matches, owner, roles, purposes, region, recipient })
 }
 
 fn matching(node: &Node, by: [Option<&Node>; 3], faults: &mut Faults) -> Option<CertificateMatch> {

@@ -17,6 +17,7 @@ use super::PolicySet;
 use super::Refusal;
 use super::RefusalReason;
 use super::View;
+use super::compile::Caller;
 use super::compile::Cell;
 use super::compile::CellGrant;
 use super::compile::Effect;
@@ -194,6 +195,8 @@ impl Measure<'_> {
     ) -> Result<Side, Refusal> {
         let claimed = self.policy.claimed(&identity.claims);
         let person = self.person(identity);
+        let tables = self.policy.tables();
+        let recipient = identity.recipient.as_ref().and_then(|id| tables.recipient(id));
         let mut side = Side {
             cell: self.at,
             always: 0,
@@ -202,6 +205,7 @@ impl Measure<'_> {
             cut: 0,
             base: None,
             person,
+            recipient,
         };
         self.grants(identity, claimed, &mut side, fact_fields)?;
         self.limits(identity, claimed, &mut side, bulk)?;
@@ -296,8 +300,12 @@ impl Measure<'_> {
         side: &mut Side,
         bulk: &mut Vec<BulkLimit>,
     ) -> Result<(), Refusal> {
+        let recipients = &self.policy.tables().recipients;
+        let recipient = side.recipient.and_then(|at| Some((at, recipients.get(at)?)));
+        let may_be_subject = side.person.is_some();
+        let caller = Caller { identity, claimed, may_be_subject, recipient };
         for (at, limit) in self.cell.limits.iter().enumerate() {
-            let Some(left) = limit.left(identity, claimed, side.person.is_some()) else { continue };
+            let Some(left) = limit.left(caller) else { continue };
             match &limit.effect {
                 Effect::Bulk(count) => {
                     if !bulk.iter().any(|known| known.id == count.id) {

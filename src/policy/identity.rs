@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::types::DomainId;
+use crate::types::RecipientId;
 use crate::types::Region;
 use crate::types::SubjectId;
 use crate::types::Timestamp;
@@ -26,6 +27,9 @@ pub struct Identity {
     pub names_purposes: bool,
     /// Where the principal is, when signed.
     pub region: Option<Region>,
+    /// Whom the principal passes data to, when signed or configured. One that the policy does not
+    /// know is as good as none.
+    pub recipient: Option<RecipientId>,
     /// When the principal last proved a second factor, when signed.
     pub mfa_at: Option<Timestamp>,
     /// Whether a ticket was signed.
@@ -44,6 +48,7 @@ impl fmt::Debug for Identity {
             .field("purposes", &self.purposes)
             .field("names_purposes", &self.names_purposes)
             .field("region", &self.region)
+            .field("recipient", &self.recipient)
             .field("mfa_at", &self.mfa_at)
             .field("ticket", &self.ticket)
             .field("subject", &self.subject)

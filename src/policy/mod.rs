@@ -17,6 +17,7 @@ mod source;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod verdict;
 mod view;
 mod vocabulary;
@@ -33,6 +34,7 @@ pub use self::maintenance::{Maintenance, NotAgreed};
 pub use self::permit::{BulkAction, BulkLimit, LegalBasis, Permit};
 pub use self::set::{PolicyFile, PolicySet};
 pub use self::testing::{Render, TestCase, TestReport, TestedFile, run_tests};
+pub use self::transfer::{MechanismKind, RecipientKind};
 pub use self::verdict::verdict;
 pub use self::view::{DatePart, Digits, Generalize, Mask, Pseudonym, View};
 pub use self::vocabulary::ClaimUse;

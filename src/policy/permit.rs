@@ -59,6 +59,8 @@ pub(super) struct Side {
     pub(super) base: Option<Plan>,
     /// The person the caller is, with the subjects of a record that it may be, as bits.
     pub(super) person: Option<(u64, SubjectId)>,
+    /// The recipient the caller passes data to, when it is one of the policy.
+    pub(super) recipient: Option<usize>,
 }
 
 /// A grant that covers some records.

@@ -9,6 +9,7 @@ use crate::catalog::DataSet;
 use crate::catalog::Router;
 use crate::types::Faults;
 use crate::types::PurposeId;
+use crate::types::RecipientId;
 use crate::types::RoleId;
 use crate::types::StoreId;
 use crate::types::Timestamp;
@@ -87,6 +88,11 @@ impl PolicySet {
     /// The purposes, in the order they were written.
     pub fn purposes(&self) -> impl Iterator<Item = &PurposeId> {
         self.model.purposes.iter().map(|purpose| &purpose.id)
+    }
+
+    /// Whom data is passed to, in the order they were written.
+    pub fn recipients(&self) -> impl Iterator<Item = &RecipientId> {
+        self.model.recipients.iter().map(|recipient| &recipient.id)
     }
 
     /// The roles, in the order they were written.

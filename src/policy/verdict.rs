@@ -150,10 +150,22 @@ impl<'s> Bench<'s> {
         side: &Side,
         person: Option<usize>,
         facts: &RecordFacts<'a>,
-    ) -> Result<Known<'a>, Because<'s>> {
-        let region = facts.region;
+    ) -> Result<Known<'a>, Because<'s>>
+    where
+        's: 'a,
+    {
+        let (region, now) = (facts.region, facts.now);
+        let tables = self.permit.policy.tables();
+        let recipient = side.recipient.and_then(|at| tables.recipients.get(at));
         let Some(at) = person else {
-            return Ok(Known { of_caller: false, status: None, opt_outs: None, region });
+            return Ok(Known {
+                of_caller: false,
+                status: None,
+                opt_outs: None,
+                region,
+                recipient,
+                now,
+            });
         };
         let RecordSubject { id: Some(id), card: Some(card) } =
             facts.subjects.get(at).copied().unwrap_or_default()
@@ -163,7 +175,7 @@ impl<'s> Bench<'s> {
         if card.status.contains(SubjectStatus::Erased) {
             return Err(Because::Erased);
         }
-        let consent = self.permit.policy.tables().consent.get(self.permit.purpose_at);
+        let consent = tables.consent.get(self.permit.purpose_at);
         let consent = consent.ok_or(Because::Consent)?;
         if consent.needed(region)
             && !card.consents.get(&consent.name).is_some_and(|given| given.allows(facts.now))
@@ -175,7 +187,7 @@ impl<'s> Bench<'s> {
             .as_ref()
             .is_some_and(|(bits, own)| at < 64 && bits & (1 << at) != 0 && own.expose() == id);
         let (status, opt_outs) = (Some(card.status), Some(card.opt_outs));
-        Ok(Known { of_caller, status, opt_outs, region })
+        Ok(Known { of_caller, status, opt_outs, region, recipient, now })
     }
 
     /// Why nothing of a record is shown.

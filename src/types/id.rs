@@ -71,6 +71,8 @@ identifiers! {
     DomainId = "domain",
     /// Why data is used, such as `order_support`.
     PurposeId = "purpose",
+    /// Somebody whom data is passed to, such as `mailer-us`.
+    RecipientId = "recipient",
     /// A role, such as `support`.
     RoleId = "role",
     /// A grant or a limit of a policy, such as `support-contact`.

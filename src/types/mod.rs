@@ -12,10 +12,10 @@ mod time;
 pub use self::error::{ClientError, ErrorKind, told};
 pub use self::fault::{Fault, Faults, Place, Severity, SourceFile};
 pub use self::id::{
-    CategoryId, DataSetId, DomainId, FieldPath, IdError, PurposeId, RoleId, RuleId, StoreId,
-    SubjectId, SubjectToken, ViewName,
+    CategoryId, DataSetId, DomainId, FieldPath, IdError, PurposeId, RecipientId, RoleId, RuleId,
+    StoreId, SubjectId, SubjectToken, ViewName,
 };
 pub use self::level::{Flags, Level};
-pub use self::region::Region;
+pub use self::region::{Region, RegionSet};
 pub use self::status::{Action, Consent, Statuses, SubjectStatus};
 pub use self::time::Timestamp;

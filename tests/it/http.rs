@@ -821,6 +821,7 @@ async fn a_client_certificate_stands_for_its_principal_and_no_other_does() {
         roles: vec!["support".into()],
         purposes: Some(vec!["care".into()]),
         region: None,
+        recipient: None,
     };
     let setup = Setup { certificates: vec![principal], ..Setup::new(POLICY, &store) };
     let gateway = Gateway::start(setup);

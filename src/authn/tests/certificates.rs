@@ -35,6 +35,7 @@ fn entry(owner: &str, matches: CertificateMatch) -> CertificatePrincipal {
         roles: vec!["batch".into()],
         purposes: Some(vec!["billing".into()]),
         region: Region::parse("DE"),
+        recipient: None,
     }
 }
 

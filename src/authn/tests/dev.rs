@@ -44,6 +44,7 @@ fn wanted() -> Wanted {
         purposes: vec!["order_support".into()],
         subject_id: Some("p-1".into()),
         region: Some("DE".into()),
+        recipient: None,
         mfa: true,
         ticket: Some("T-1".into()),
         claims: vec![("team".into(), vec!["blue".into()])],

@@ -28,6 +28,9 @@ pub(in crate::cli) struct MintArgs {
     /// The country the caller is in, such as DE.
     #[arg(long, value_name = "CC")]
     pub(in crate::cli) region: Option<String>,
+    /// Whom the caller passes data to: an id under `recipients:` of the policy.
+    #[arg(long, value_name = "ID")]
+    pub(in crate::cli) recipient: Option<String>,
     /// The caller has just used a second factor.
     #[arg(long)]
     pub(in crate::cli) mfa: bool,

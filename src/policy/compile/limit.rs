@@ -8,14 +8,17 @@ use crate::policy::source::Limit;
 use crate::policy::source::Model;
 use crate::policy::source::Then;
 use crate::policy::source::Unless;
+use crate::policy::source::Whom;
 use crate::types::Region;
 use crate::types::RuleId;
 use crate::types::Statuses;
 use crate::types::SubjectStatus;
+use crate::types::Timestamp;
 
 use super::cell::Held;
 use super::cell::HeldRoles;
 use super::expand::spoken_of;
+use super::transfer::Transfers;
 
 /// A limit in a cell: of those that the purpose and the data set leave possible.
 #[derive(Debug)]
@@ -26,6 +29,7 @@ pub(in crate::policy) struct CellLimit {
     roles: Option<HeldRoles>,
     caller_region: Vec<Region>,
     caller_region_not: Vec<Region>,
+    whom: Whom,
     /// What must hold of the record.
     record: OfRecord,
     unless: Option<CellUnless>,
@@ -49,6 +53,7 @@ struct CellUnless {
     roles: Option<HeldRoles>,
     caller_region: Vec<Region>,
     caller_region_not: Vec<Region>,
+    whom: Whom,
     record: OfRecord,
 }
 
@@ -59,6 +64,20 @@ pub(in crate::policy) struct OfRecord {
     /// The opt-out of the call's purpose.
     opted_out: Option<Box<str>>,
     region: Vec<Region>,
+    /// Whether its data may be passed to the recipient: for `unless` alone.
+    transfer: bool,
+}
+
+/// What a credential brings for limits.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::policy) struct Caller<'a> {
+    pub(in crate::policy) identity: &'a Identity,
+    /// Its roles that claims give, as bits.
+    pub(in crate::policy) claimed: u128,
+    /// Whether any record can be about it.
+    pub(in crate::policy) may_be_subject: bool,
+    /// Whom it passes data to, with that one's position.
+    pub(in crate::policy) recipient: Option<(usize, &'a Transfers)>,
 }
 
 /// What is left of a limit once the caller is known.
@@ -102,6 +121,8 @@ fn cell_limit(limit: &Limit, model: &Model, set: usize, purpose: usize) -> Optio
         return None;
     }
     let unless = match &limit.unless {
+        // A record of unknown region may be passed to nobody.
+        Some(unless) if unless.transfer && data.region.is_none() => None,
         Some(unless) => cell_unless(unless, model, purpose, opt_out.filter(|_| !nobody), nobody),
         None => None,
     };
@@ -128,10 +149,12 @@ fn cell_limit(limit: &Limit, model: &Model, set: usize, purpose: usize) -> Optio
         roles: (!limit.roles.is_empty()).then(|| HeldRoles::new(&limit.roles, model)),
         caller_region: limit.when.caller_region.clone(),
         caller_region_not: limit.when.caller_region_not.clone(),
+        whom: limit.when.whom.clone(),
         record: OfRecord {
             status: limit.when.status.clone(),
             opted_out: opt_out.filter(|_| limit.when.opted_out).map(Box::from),
             region: limit.when.record_region.clone(),
+            transfer: false,
         },
         unless,
     })
@@ -155,36 +178,35 @@ fn cell_unless(
         roles: (!unless.roles.is_empty()).then(|| HeldRoles::new(&unless.roles, model)),
         caller_region: unless.caller_region.clone(),
         caller_region_not: unless.caller_region_not.clone(),
+        whom: unless.whom.clone(),
         record: OfRecord {
             status: unless.status.clone(),
             opted_out: opt_out.filter(|_| unless.opted_out).map(Box::from),
             region: unless.record_region.clone(),
+            transfer: unless.transfer,
         },
     })
 }
 
 impl CellLimit {
     /// What is left of the limit for this caller; `None` when it cannot fall.
-    pub(in crate::policy) fn left(
-        &self,
-        identity: &Identity,
-        claimed: u128,
-        may_be_subject: bool,
-    ) -> Option<Left> {
-        let held = self.roles.map_or(Held::Yes, |roles| roles.held(claimed, may_be_subject));
+    pub(in crate::policy) fn left(&self, caller: Caller<'_>) -> Option<Left> {
+        let held = self.roles.map_or(Held::Yes, |roles| caller.held(roles));
         if held == Held::No {
             return None;
         }
         // An unknown region makes `if` hold.
-        if let Some(region) = identity.region
+        if let Some(region) = caller.identity.region
             && (!self.caller_region.is_empty() && !self.caller_region.contains(&region)
                 || self.caller_region_not.contains(&region))
         {
             return None;
         }
-        let unless = self.unless.as_ref();
-        let unless =
-            unless.map_or(LeftUnless::Never, |u| u.left(identity, claimed, may_be_subject));
+        // And so does an unknown recipient.
+        if caller.recipient.is_some_and(|(at, to)| !self.whom.meets(at, to)) {
+            return None;
+        }
+        let unless = self.unless.as_ref().map_or(LeftUnless::Never, |unless| unless.left(caller));
         let left = Left { if_subject: held == Held::AsSubject, unless };
         // An `unless` that holds for every record lifts the limit altogether.
         let lifted = unless == LeftUnless::Record
@@ -217,10 +239,10 @@ impl CellLimit {
 }
 
 impl CellUnless {
-    fn left(&self, identity: &Identity, claimed: u128, may_be_subject: bool) -> LeftUnless {
-        let held = self.roles.map_or(Held::Yes, |roles| roles.held(claimed, may_be_subject));
+    fn left(&self, caller: Caller<'_>) -> LeftUnless {
+        let held = self.roles.map_or(Held::Yes, |roles| caller.held(roles));
         let wanted = !self.caller_region.is_empty() || !self.caller_region_not.is_empty();
-        let placed = match identity.region {
+        let placed = match caller.identity.region {
             // An unknown region makes `unless` fail.
             None => !wanted,
             Some(region) => {
@@ -228,12 +250,32 @@ impl CellUnless {
                     && !self.caller_region_not.contains(&region)
             }
         };
+        // And so does an unknown recipient.
+        let passed = match caller.recipient {
+            None => self.whom.is_empty() && !self.record.transfer,
+            Some((at, to)) => self.whom.meets(at, to),
+        };
         match held {
             Held::No => LeftUnless::Never,
-            _ if !placed => LeftUnless::Never,
+            _ if !placed || !passed => LeftUnless::Never,
             Held::AsSubject => LeftUnless::RecordOfCaller,
             Held::Yes => LeftUnless::Record,
         }
+    }
+}
+
+impl Caller<'_> {
+    fn held(&self, roles: HeldRoles) -> Held {
+        roles.held(self.claimed, self.may_be_subject)
+    }
+}
+
+impl Whom {
+    /// Whether a recipient is one of those asked for.
+    fn meets(&self, at: usize, recipient: &Transfers) -> bool {
+        (self.is.is_empty() || self.is.contains(&at))
+            && !self.is_not.contains(&at)
+            && (self.kinds.is_empty() || self.kinds.contains(&recipient.kind))
     }
 }
 
@@ -244,11 +286,17 @@ pub(in crate::policy) struct Known<'a> {
     pub(in crate::policy) status: Option<Statuses>,
     pub(in crate::policy) opt_outs: Option<&'a std::collections::BTreeSet<Box<str>>>,
     pub(in crate::policy) region: Option<Region>,
+    /// Whom it would be passed to.
+    pub(in crate::policy) recipient: Option<&'a Transfers>,
+    pub(in crate::policy) now: Timestamp,
 }
 
 impl OfRecord {
     fn is_empty(&self) -> bool {
-        self.status.is_empty() && self.opted_out.is_none() && self.region.is_empty()
+        self.status.is_empty()
+            && self.opted_out.is_none()
+            && self.region.is_empty()
+            && !self.transfer
     }
 
     /// For `if`: what is unknown holds.
@@ -269,5 +317,13 @@ impl OfRecord {
         (self.status.is_empty() || status)
             && self.opted_out.as_deref().is_none_or(out)
             && (self.region.is_empty() || region)
+            && (!self.transfer || record.may_be_passed())
+    }
+}
+
+impl Known<'_> {
+    /// Whether the record's data may be passed to the recipient of the call.
+    fn may_be_passed(&self) -> bool {
+        self.recipient.is_some_and(|to| to.holds(self.region, self.now))
     }
 }

@@ -10,15 +10,18 @@ mod expand;
 mod limit;
 mod order;
 mod plan;
+mod transfer;
 
 use crate::policy::source::Model;
 use crate::types::Action;
 use crate::types::Faults;
+use crate::types::RecipientId;
 use crate::types::Timestamp;
 
 pub(super) use self::cell::{Cell, CellGrant, ConsentRule, Held, role_bit};
-pub(super) use self::limit::{CellLimit, Effect, Known, Left};
+pub(super) use self::limit::{Caller, CellLimit, Effect, Known, Left};
 pub(super) use self::plan::{Plan, SetFacts};
+pub(super) use self::transfer::Transfers;
 
 /// The tables of a policy.
 #[derive(Debug)]
@@ -30,6 +33,8 @@ pub(super) struct Tables {
     pub(super) sets: Vec<SetFacts>,
     /// When each purpose needs consent.
     pub(super) consent: Vec<ConsentRule>,
+    /// Whom data is passed to.
+    pub(super) recipients: Vec<Transfers>,
 }
 
 impl Tables {
@@ -51,13 +56,19 @@ impl Tables {
         }
         order::comparable(model, &expanded, faults);
         let consent = model.purposes.iter().map(ConsentRule::new).collect();
-        Some(Self { cells, purposes: model.purposes.len(), sets, consent })
+        let recipients = Transfers::all(model);
+        Some(Self { cells, purposes: model.purposes.len(), sets, consent, recipients })
     }
 
     /// The position of a cell, when any grant is in it.
     pub(super) fn find(&self, set: usize, purpose: usize, action: Action) -> Option<usize> {
         let at = (set * self.purposes + purpose) * Action::ALL.len() + action as usize;
         self.cells.get(at)?.as_ref().map(|_| at)
+    }
+
+    /// The position of a recipient.
+    pub(super) fn recipient(&self, id: &RecipientId) -> Option<usize> {
+        self.recipients.iter().position(|known| known.id == *id)
     }
 
     /// The cell at a position that [`find`](Self::find) gave.

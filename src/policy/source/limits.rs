@@ -1,6 +1,7 @@
 //! Limits as written.
 
 use crate::policy::View;
+use crate::policy::transfer::RecipientKind;
 use crate::types::Faults;
 use crate::types::Flags;
 use crate::types::Level;
@@ -16,6 +17,7 @@ use super::Then;
 use super::Unless;
 use super::ViewSpec;
 use super::When;
+use super::Whom;
 use super::ids;
 use super::views;
 use super::words::listed;
@@ -35,7 +37,7 @@ fn limit(node: &Node, model: &Model, faults: &mut Faults) -> Option<Limit> {
     let id = map.required("id", faults).and_then(|node| node.id(RuleId::parse, faults));
     let roles = map.optional("roles").map(|node| roles(node, model, faults));
     let purposes = map.optional("purposes").map(|node| purposes(node, model, faults));
-    let condition = map.required("if", faults).and_then(|node| when(node, faults));
+    let condition = map.required("if", faults).and_then(|node| when(node, model, faults));
     // A faulty `unless` does not widen: its fault keeps the policy from being used.
     let unless = map.optional("unless").and_then(|node| unless(node, model, faults));
     let word = map.required("then", faults);
@@ -74,7 +76,7 @@ fn depends_on_record(when: &When, unless: Option<&Unless>) -> bool {
         !status.is_empty() || opted_out || !regions.is_empty()
     };
     named(&when.status, when.opted_out, &when.record_region)
-        || unless.is_some_and(|u| named(&u.status, u.opted_out, &u.record_region))
+        || unless.is_some_and(|u| u.transfer || named(&u.status, u.opted_out, &u.record_region))
 }
 
 /// `subjects_shown_over` with `within`.
@@ -84,9 +86,13 @@ struct Bulk<'a> {
     within_s: u32,
 }
 
-fn when<'a>(node: &'a Node, faults: &mut Faults) -> Option<(When, Option<Bulk<'a>>)> {
+fn when<'a>(
+    node: &'a Node,
+    model: &Model,
+    faults: &mut Faults,
+) -> Option<(When, Option<Bulk<'a>>)> {
     let mut map = MapReader::new(node, "`if`", faults)?;
-    let facts = facts(&mut map, faults);
+    let facts = facts(&mut map, model, faults);
     let flags = map.optional("flags").map_or(Flags::NONE, |node| {
         let known = Flags::NAMED.map(|(_, word)| word);
         let texts = listed(node, faults);
@@ -118,9 +124,17 @@ fn when<'a>(node: &'a Node, faults: &mut Faults) -> Option<(When, Option<Bulk<'a
             None
         }
     };
-    let Facts { status, opted_out, record_region, caller_region, caller_region_not } = facts;
-    let when =
-        When { status, opted_out, record_region, caller_region, caller_region_not, flags, levels };
+    let Facts { status, opted_out, record_region, caller_region, caller_region_not, whom } = facts;
+    let when = When {
+        status,
+        opted_out,
+        record_region,
+        caller_region,
+        caller_region_not,
+        whom,
+        flags,
+        levels,
+    };
     Some((when, bulk))
 }
 
@@ -128,9 +142,9 @@ fn unless(node: &Node, model: &Model, faults: &mut Faults) -> Option<Unless> {
     let mut map = MapReader::new(node, "`unless`", faults)?;
     let roles = map.optional("roles").map(|node| roles(node, model, faults));
     let purposes = map.optional("purposes").map(|node| purposes(node, model, faults));
-    let Facts { status, opted_out, record_region, caller_region, caller_region_not } =
-        facts(&mut map, faults);
-    map.later("transfer", faults);
+    let Facts { status, opted_out, record_region, caller_region, caller_region_not, whom } =
+        facts(&mut map, model, faults);
+    let transfer = map.optional("transfer").and_then(|node| only_true(node, "transfer", faults));
     map.finish(faults);
     if node.map(faults)?.is_empty() {
         let what = "an empty `unless` would always hold";
@@ -144,6 +158,8 @@ fn unless(node: &Node, model: &Model, faults: &mut Faults) -> Option<Unless> {
         record_region,
         caller_region,
         caller_region_not,
+        whom,
+        transfer: transfer.unwrap_or_default(),
     })
 }
 
@@ -154,47 +170,57 @@ struct Facts {
     record_region: Vec<Region>,
     caller_region: Vec<Region>,
     caller_region_not: Vec<Region>,
+    whom: Whom,
 }
 
-fn facts(map: &mut MapReader<'_>, faults: &mut Faults) -> Facts {
+fn facts(map: &mut MapReader<'_>, model: &Model, faults: &mut Faults) -> Facts {
     let status = map.optional("subject_status").map_or_else(Vec::new, |node| {
         let known = SubjectStatus::ALL.map(SubjectStatus::as_str);
         let texts = listed(node, faults);
         let words = texts.iter();
         words.filter_map(|(n, _)| n.word("status", SubjectStatus::parse, &known, faults)).collect()
     });
-    let opted_out = map.optional("opted_out").and_then(|node| {
-        let holds = node.bool(faults)?;
-        if !holds {
-            faults.error(&node.place, "`opted_out` can only be `true`", "leave it out");
-        }
-        Some(holds)
-    });
+    let opted_out = map.optional("opted_out").and_then(|node| only_true(node, "opted_out", faults));
+    let mut regions = |key| {
+        let node = map.optional(key);
+        node.map(|node| model.groups.list(node, faults)).unwrap_or_default()
+    };
     Facts {
         status,
         opted_out: opted_out.unwrap_or_default(),
-        record_region: regions(map.optional("record_region"), faults),
-        caller_region: regions(map.optional("caller_region"), faults),
-        caller_region_not: regions(map.optional("caller_region_not"), faults),
+        record_region: regions("record_region"),
+        caller_region: regions("caller_region"),
+        caller_region_not: regions("caller_region_not"),
+        whom: whom(map, model, faults),
     }
 }
 
-fn regions(node: Option<&Node>, faults: &mut Faults) -> Vec<Region> {
-    let Some(node) = node else { return Vec::new() };
-    let mut regions = Vec::new();
-    for (item, text) in listed(node, faults) {
-        match Region::parse(text) {
-            Some(region) => regions.push(region),
-            None => {
-                let what = format!("`{text}` is no country");
-                faults.error(&item.place, what, "write two letters, such as `CN`");
-            }
-        }
+/// A condition that is either there or not.
+fn only_true(node: &Node, word: &str, faults: &mut Faults) -> Option<bool> {
+    let holds = node.bool(faults)?;
+    if !holds {
+        faults.error(&node.place, format!("`{word}` can only be `true`"), "leave it out");
     }
-    if regions.is_empty() {
-        faults.error(&node.place, "no country is given", "write two letters, such as `[CN]`");
-    }
-    regions
+    Some(holds)
+}
+
+/// Conditions on the recipient.
+fn whom(map: &mut MapReader<'_>, model: &Model, faults: &mut Faults) -> Whom {
+    let known = ids(&model.recipients, |recipient| recipient.id.as_str());
+    let mut named = |key| {
+        let node = map.optional(key);
+        node.map(|node| positions(node, "recipient", &known, faults)).unwrap_or_default()
+    };
+    let (is, is_not) = (named("recipient"), named("recipient_not"));
+    let kinds = map.optional("recipient_kind").map_or_else(Vec::new, |node| {
+        let known = RecipientKind::ALL.map(RecipientKind::as_str);
+        let texts = listed(node, faults);
+        let words = texts.iter();
+        let kind =
+            |node: &Node| node.word("kind of recipient", RecipientKind::parse, &known, faults);
+        words.map(|(node, _)| *node).filter_map(kind).collect()
+    });
+    Whom { is, is_not, kinds }
 }
 
 fn then(node: &Node, bulk: Option<&Bulk<'_>>, model: &Model, faults: &mut Faults) -> Option<Then> {

@@ -8,12 +8,15 @@ mod limits;
 mod model;
 mod pseudonyms;
 mod read;
+mod recipients;
+mod regions;
 mod views;
 mod words;
 
 pub(super) use self::model::{
-    Basis, Gives, Grant, Holds, Limit, Model, Needs, Purpose, Role, RowMatch, Shown, Then, Unless,
-    Valid, ViewSpec, When,
+    Agreement, Basis, Gives, Grant, Holds, Limit, Mechanism, Model, Needs, Purpose, Recipient,
+    Role, RowMatch, Shown, Then, Unless, Valid, ViewSpec, When, Whom,
 };
 pub(super) use self::read::read;
+pub(super) use self::regions::RegionGroups;
 pub(super) use self::words::ids;

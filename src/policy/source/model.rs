@@ -6,6 +6,8 @@ use crate::catalog::DataSet;
 use crate::catalog::Router;
 use crate::policy::LegalBasis;
 use crate::policy::View;
+use crate::policy::transfer::MechanismKind;
+use crate::policy::transfer::RecipientKind;
 use crate::types::Action;
 use crate::types::CategoryId;
 use crate::types::FieldPath;
@@ -13,6 +15,7 @@ use crate::types::Flags;
 use crate::types::Level;
 use crate::types::Place;
 use crate::types::PurposeId;
+use crate::types::RecipientId;
 use crate::types::Region;
 use crate::types::RoleId;
 use crate::types::RuleId;
@@ -22,6 +25,8 @@ use crate::types::Timestamp;
 use crate::types::ViewName;
 use crate::types::doc::Localized;
 
+use super::RegionGroups;
+
 /// All policy files together.
 #[derive(Debug, Default)]
 pub(in crate::policy) struct Model {
@@ -29,6 +34,10 @@ pub(in crate::policy) struct Model {
     pub(in crate::policy) purposes: Vec<Purpose>,
     /// Who callers can be.
     pub(in crate::policy) roles: Vec<Role>,
+    /// Countries with one name.
+    pub(in crate::policy) groups: RegionGroups,
+    /// Whom data is passed to.
+    pub(in crate::policy) recipients: Vec<Recipient>,
     /// Named views.
     pub(in crate::policy) views: Vec<(ViewName, ViewSpec)>,
     /// What there is to see.
@@ -77,6 +86,43 @@ pub(in crate::policy) enum Holds {
     Claim { claim: Box<str>, has: Box<str> },
     /// The caller is the record's subject, in the same domain.
     Subject,
+}
+
+/// Whom data is passed to.
+#[derive(Debug)]
+pub(in crate::policy) struct Recipient {
+    pub(in crate::policy) id: RecipientId,
+    pub(in crate::policy) title: Option<Localized>,
+    pub(in crate::policy) kind: RecipientKind,
+    /// The processor that a sub-processor works for.
+    pub(in crate::policy) parent: Option<(RecipientId, Place)>,
+    pub(in crate::policy) country: Region,
+    pub(in crate::policy) agreement: Agreement,
+    pub(in crate::policy) mechanisms: Vec<Mechanism>,
+    pub(in crate::policy) place: Place,
+}
+
+/// What binds a recipient.
+#[derive(Debug)]
+pub(in crate::policy) struct Agreement {
+    pub(in crate::policy) reference: Box<str>,
+    /// Before, and not at; `None`: without end.
+    pub(in crate::policy) until: Option<Timestamp>,
+    pub(in crate::policy) place: Place,
+}
+
+/// What allows that data of some countries is passed to a recipient in another.
+#[derive(Debug)]
+pub(in crate::policy) struct Mechanism {
+    pub(in crate::policy) kind: MechanismKind,
+    /// Which of the kind's cases, where it has some.
+    pub(in crate::policy) case: Option<&'static str>,
+    /// Whose law it satisfies.
+    pub(in crate::policy) regions: Vec<Region>,
+    /// Before, and not at; `None`: without end.
+    pub(in crate::policy) until: Option<Timestamp>,
+    pub(in crate::policy) reference: Option<Box<str>>,
+    pub(in crate::policy) place: Place,
 }
 
 /// A view as written.
@@ -176,6 +222,7 @@ pub(in crate::policy) struct When {
     pub(in crate::policy) record_region: Vec<Region>,
     pub(in crate::policy) caller_region: Vec<Region>,
     pub(in crate::policy) caller_region_not: Vec<Region>,
+    pub(in crate::policy) whom: Whom,
     /// Fields with one of these flags; for what falls on whole records, data sets with such a
     /// field.
     pub(in crate::policy) flags: Flags,
@@ -193,6 +240,24 @@ pub(in crate::policy) struct Unless {
     pub(in crate::policy) record_region: Vec<Region>,
     pub(in crate::policy) caller_region: Vec<Region>,
     pub(in crate::policy) caller_region_not: Vec<Region>,
+    pub(in crate::policy) whom: Whom,
+    /// Whether data of the record's region may be passed to the call's recipient.
+    pub(in crate::policy) transfer: bool,
+}
+
+/// Conditions on the recipient of a call: every one that is there must hold.
+#[derive(Clone, Debug, Default)]
+pub(in crate::policy) struct Whom {
+    pub(in crate::policy) is: Vec<usize>,
+    pub(in crate::policy) is_not: Vec<usize>,
+    pub(in crate::policy) kinds: Vec<RecipientKind>,
+}
+
+impl Whom {
+    /// Whether nothing is asked.
+    pub(in crate::policy) fn is_empty(&self) -> bool {
+        self.is.is_empty() && self.is_not.is_empty() && self.kinds.is_empty()
+    }
 }
 
 /// What a limit does.

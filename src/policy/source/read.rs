@@ -19,6 +19,7 @@ use crate::types::doc::yaml;
 use super::Model;
 use super::grants;
 use super::limits;
+use super::recipients;
 use super::views;
 use super::words;
 
@@ -31,42 +32,79 @@ pub(in crate::policy) fn read(
 ) -> Model {
     let mut model = Model::default();
     let mut broken = Broken::default();
-    let mut rules: Vec<(Option<Node>, Option<Node>)> = Vec::new();
     let mut named = Vec::new();
+    let mut roots = Vec::new();
     for file in files {
         let source = Arc::new(SourceFile { name: file.name.clone(), text: file.text.clone() });
-        let Some(root) = yaml(source, faults) else { continue };
-        let Some(mut map) = MapReader::new(&root, "a policy", faults) else { continue };
-        head(&mut map, today, faults);
-        let mut part = |key| map.optional(key);
-        let (purposes, roles, defined) = (part("purposes"), part("roles"), part("views"));
-        let (data, grants, limits) = (part("data"), part("grants"), part("limits"));
-        map.finish(faults);
-        if let Some(node) = purposes {
-            words::purposes(node, &mut model.purposes, faults);
+        roots.extend(yaml(source, faults));
+    }
+    let parts: Vec<Parts<'_>> =
+        roots.iter().filter_map(|root| Parts::read(root, today, faults)).collect();
+    for node in parts.iter().filter_map(|part| part.groups) {
+        model.groups.read(node, faults);
+    }
+    for part in &parts {
+        if let Some(node) = part.recipients {
+            let Model { groups, recipients, .. } = &mut model;
+            recipients::recipients(node, groups, today, recipients, faults);
         }
-        if let Some(node) = roles {
+        if let Some(node) = part.purposes {
+            words::purposes(node, &model.groups, &mut model.purposes, faults);
+        }
+        if let Some(node) = part.roles {
             words::roles(node, &mut model.roles, faults);
         }
-        if let Some(node) = defined {
+        if let Some(node) = part.views {
             views::views(node, &mut model.views, &mut named, faults);
         }
-        if let Some(node) = data {
-            self::data(node, &mut model, &mut broken, faults);
+        if let Some(node) = part.data {
+            data(node, &mut model, &mut broken, faults);
         }
-        rules.push((grants.cloned(), limits.cloned()));
     }
-    for (granted, limited) in &rules {
-        if let Some(node) = granted {
+    recipients::parents(&model.recipients, faults);
+    for part in &parts {
+        if let Some(node) = part.grants {
             grants::grants(node, &mut model, &broken, faults);
         }
-        if let Some(node) = limited {
+        if let Some(node) = part.limits {
             limits::limits(node, &mut model, faults);
         }
     }
     rules_once(&model, faults);
     routes(&mut model, faults);
     model
+}
+
+/// The sections of one file.
+struct Parts<'a> {
+    groups: Option<&'a Node>,
+    recipients: Option<&'a Node>,
+    purposes: Option<&'a Node>,
+    roles: Option<&'a Node>,
+    views: Option<&'a Node>,
+    data: Option<&'a Node>,
+    grants: Option<&'a Node>,
+    limits: Option<&'a Node>,
+}
+
+impl<'a> Parts<'a> {
+    fn read(root: &'a Node, today: Timestamp, faults: &mut Faults) -> Option<Self> {
+        let mut map = MapReader::new(root, "a policy", faults)?;
+        head(&mut map, today, faults);
+        let mut part = |key| map.optional(key);
+        let parts = Self {
+            groups: part("region_groups"),
+            recipients: part("recipients"),
+            purposes: part("purposes"),
+            roles: part("roles"),
+            views: part("views"),
+            data: part("data"),
+            grants: part("grants"),
+            limits: part("limits"),
+        };
+        map.finish(faults);
+        Some(parts)
+    }
 }
 
 /// The names of data sets that were given but have faults of their own.

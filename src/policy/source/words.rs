@@ -1,11 +1,11 @@
 //! Purposes and roles, and looking words up.
 
 use crate::policy::LegalBasis;
+use crate::policy::transfer::regime_of;
 use crate::types::Faults;
 use crate::types::IdError;
 use crate::types::Place;
 use crate::types::PurposeId;
-use crate::types::Region;
 use crate::types::RoleId;
 use crate::types::doc::Entry;
 use crate::types::doc::MapReader;
@@ -14,22 +14,28 @@ use crate::types::doc::Node;
 use super::Basis;
 use super::Holds;
 use super::Purpose;
+use super::RegionGroups;
 use super::Role;
 
 /// Reads the `purposes:` map.
-pub(super) fn purposes(node: &Node, into: &mut Vec<Purpose>, faults: &mut Faults) {
+pub(super) fn purposes(
+    node: &Node,
+    groups: &RegionGroups,
+    into: &mut Vec<Purpose>,
+    faults: &mut Faults,
+) {
     for entry in node.map(faults).unwrap_or_default() {
         let Some(id) = key(entry, PurposeId::parse, faults) else { continue };
         if let Some(earlier) = into.iter().find(|p| p.id == id) {
             twice("purpose", entry, &earlier.place, faults);
             continue;
         }
-        into.push(purpose(id, entry, faults));
+        into.push(purpose(id, entry, groups, faults));
     }
 }
 
 /// Reads one purpose. A faulty one is kept, so that its users are no second fault.
-fn purpose(id: PurposeId, entry: &Entry, faults: &mut Faults) -> Purpose {
+fn purpose(id: PurposeId, entry: &Entry, groups: &RegionGroups, faults: &mut Faults) -> Purpose {
     let place = entry.key_place.clone();
     let none = Basis { default: LegalBasis::Consent, regions: None };
     let mut purpose = Purpose { id, title: None, basis: none, consent: None, opt_out: None, place };
@@ -42,7 +48,7 @@ fn purpose(id: PurposeId, entry: &Entry, faults: &mut Faults) -> Purpose {
     let mut named = |key| map.optional(key).and_then(|node| node.text(faults)).map(Box::from);
     purpose.consent = named("consent");
     purpose.opt_out = named("opt_out");
-    if let Some(read) = map.required("basis", faults).and_then(|node| basis(node, faults)) {
+    if let Some(read) = map.required("basis", faults).and_then(|node| basis(node, groups, faults)) {
         if asks_consent(&read) && purpose.consent.is_none() {
             let what = format!("`{}` rests on consent, but names no consent question", purpose.id);
             faults.error(&entry.key_place, what, "add `consent: NAME`");
@@ -58,8 +64,8 @@ fn asks_consent(basis: &Basis) -> bool {
     own.chain([basis.default]).any(|basis| basis == LegalBasis::Consent)
 }
 
-/// Reads `basis: contract` or `basis: { default: contract, CN: consent }`.
-fn basis(node: &Node, faults: &mut Faults) -> Option<Basis> {
+/// Reads `basis: contract` or `basis: { default: contract, CN: consent, EEA: contract }`.
+fn basis(node: &Node, groups: &RegionGroups, faults: &mut Faults) -> Option<Basis> {
     let known = LegalBasis::ALL.map(LegalBasis::as_str);
     let word = |node: &Node, faults: &mut Faults| {
         node.word("legal basis", LegalBasis::parse, &known, faults)
@@ -69,16 +75,46 @@ fn basis(node: &Node, faults: &mut Faults) -> Option<Basis> {
     }
     let mut map = MapReader::new(node, "a legal basis", faults)?;
     let default = map.required("default", faults).and_then(|node| word(node, faults));
-    let mut regions = Vec::new();
+    // A country by itself counts before the groups it is in.
+    let (mut regions, mut by_group) = (Vec::new(), Vec::new());
     for entry in map.rest() {
-        let Some(region) = Region::parse(&entry.key) else {
-            let what = format!("`{}` is no country", entry.key);
-            faults.error(&entry.key_place, what, "write two letters, such as `CN`");
-            continue;
-        };
-        regions.extend(word(&entry.node, faults).map(|basis| (region, basis)));
+        let Some((is_group, countries)) = groups.key(entry, faults) else { continue };
+        let Some(basis) = word(&entry.node, faults) else { continue };
+        known_to_law(basis, &countries, &entry.node.place, faults);
+        if is_group {
+            let place = &entry.key_place;
+            by_group.extend(countries.into_iter().map(|country| (country, basis, place)));
+        } else {
+            regions.extend(countries.into_iter().map(|country| (country, basis)));
+        }
+    }
+    let alone = regions.len();
+    for (country, basis, place) in by_group {
+        match regions.iter().position(|(known, _)| *known == country) {
+            None => regions.push((country, basis)),
+            Some(at) if at < alone => {}
+            Some(_) => {
+                let what = format!("`{country}` is in two of these groups");
+                faults.error(place, what, format!("add `{country}: BASIS`"));
+            }
+        }
     }
     Some(Basis { default: default?, regions: Some(regions) })
+}
+
+/// Reports a basis that the law of one of these countries does not know.
+fn known_to_law(
+    basis: LegalBasis,
+    countries: &[crate::types::Region],
+    place: &Place,
+    faults: &mut Faults,
+) {
+    let mut laws = countries.iter().filter_map(|country| regime_of(*country));
+    if let Some(law) = laws.find(|law| !law.bases.contains(&basis)) {
+        let known: Vec<&str> = law.bases.iter().map(|basis| basis.as_str()).collect();
+        let what = format!("{} knows no `{}`", law.name, basis.as_str());
+        faults.error(place, what, format!("it knows {}", known.join(", ")));
+    }
 }
 
 /// Reads the `roles:` map.

@@ -160,7 +160,8 @@ impl Search<'_> {
         let tables = policy.tables();
         let cell = tables.find(set, purpose, action).and_then(|at| tables.cell(at));
         let (Some(cell), Some(data)) = (cell, model.sets.get(set)) else { return };
-        let axes = Axes::new(model, cell, (set, purpose), now);
+        let lists = self.invariant.select.regions();
+        let axes = Axes::new(model, cell, (set, purpose), now, lists);
         let records = axes.records();
         let Some(name) = model.purposes.get(purpose).map(|purpose| purpose.id.clone()) else {
             return;

@@ -7,6 +7,7 @@ mod invariant;
 mod json;
 mod names;
 mod read;
+mod regions;
 mod report;
 mod run;
 mod select;

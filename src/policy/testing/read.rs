@@ -14,6 +14,7 @@ use crate::policy::source::ids;
 use crate::types::Consent;
 use crate::types::DomainId;
 use crate::types::Faults;
+use crate::types::RecipientId;
 use crate::types::Region;
 use crate::types::SourceFile;
 use crate::types::Statuses;
@@ -176,6 +177,8 @@ fn caller(
         }
         region
     });
+    // One that the policy does not know is what the example may be about.
+    let recipient = map.optional("recipient").and_then(|n| n.id(RecipientId::parse, faults));
     let mfa_at = map.optional("mfa").and_then(|node| ago(node, now, faults));
     let ticket = map.optional("ticket").is_some();
     let domain = map.optional("domain").and_then(|node| node.id(DomainId::parse, faults));
@@ -192,6 +195,7 @@ fn caller(
         names_purposes: purposes.is_some(),
         purposes,
         region,
+        recipient,
         mfa_at,
         ticket,
         subject: domain.zip(subject),

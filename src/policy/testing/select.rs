@@ -59,7 +59,7 @@ impl Select {
             ..Self::default()
         };
         select.read_fields(map, policy, faults);
-        select.read_conditions(map, faults);
+        select.read_conditions(map, policy, faults);
         select
     }
 
@@ -85,16 +85,28 @@ impl Select {
             map.optional("view").and_then(|node| words_of(node, "view", find, &VIEWS, faults));
     }
 
-    fn read_conditions(&mut self, map: &mut MapReader<'_>, faults: &mut Faults) {
+    fn read_conditions(
+        &mut self,
+        map: &mut MapReader<'_>,
+        policy: &PolicySet,
+        faults: &mut Faults,
+    ) {
         let words = SubjectStatus::ALL.map(SubjectStatus::as_str);
         self.status = map
             .optional("subject_status")
             .and_then(|node| words_of(node, "status", SubjectStatus::parse, &words, faults));
         self.opted_out = map.optional("opted_out").and_then(|node| node.bool(faults));
-        let mut regions = |key| words_of(map.optional(key)?, "country", Region::parse, &[], faults);
+        let groups = &policy.model().groups;
+        let mut regions = |key| Some(groups.list(map.optional(key)?, faults));
         self.record_region = regions("record_region");
         self.caller_region = regions("caller_region");
         self.caller_region_not = regions("caller_region_not").unwrap_or_default();
+    }
+
+    /// The lists of countries that it tells apart.
+    pub(super) fn regions(&self) -> Vec<Vec<Region>> {
+        let of = [&self.record_region, &self.caller_region].into_iter().flatten();
+        of.chain([&self.caller_region_not]).cloned().collect()
     }
 
     /// Whether it speaks of this data set and purpose.

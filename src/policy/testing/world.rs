@@ -14,6 +14,8 @@ use crate::types::SubjectId;
 use crate::types::SubjectStatus;
 use crate::types::Timestamp;
 
+use super::regions;
+
 /// One caller and one record.
 #[derive(Clone, Debug)]
 pub(super) struct World {
@@ -27,6 +29,8 @@ pub(super) struct CallerFacts {
     pub(super) mfa: bool,
     pub(super) ticket: bool,
     pub(super) region: Option<Region>,
+    /// The recipient it passes data to.
+    pub(super) recipient: Option<usize>,
     /// The subject of the record that the caller is.
     pub(super) subject: Option<usize>,
     pub(super) now: Timestamp,
@@ -50,6 +54,7 @@ pub(super) struct Axes {
     mfa: Vec<bool>,
     ticket: Vec<bool>,
     caller_regions: Vec<Option<Region>>,
+    recipients: Vec<Option<usize>>,
     record_regions: Vec<Option<Region>>,
     statuses: Vec<Statuses>,
     consent: Vec<bool>,
@@ -59,12 +64,14 @@ pub(super) struct Axes {
 }
 
 impl Axes {
-    /// The axes of one cell. A fact that nothing asks for takes the value that opens least.
+    /// The axes of one cell. A fact that nothing asks for takes the value that opens least. `lists`
+    /// are countries that make a difference besides those that the policy names.
     pub(super) fn new(
         model: &Model,
         cell: &Cell,
         (set, purpose): (usize, usize),
         now: Timestamp,
+        mut lists: Vec<Vec<Region>>,
     ) -> Self {
         let either = |asked: bool| if asked { vec![false, true] } else { vec![false] };
         let grants = || cell.grants.iter();
@@ -73,37 +80,30 @@ impl Axes {
         let mut times = BTreeSet::from([now]);
         for grant in grants() {
             times.extend(grant.valid.from);
-            times.extend(
-                grant
-                    .valid
-                    .until
-                    .map(|until| Timestamp::from_unix_ms(until.unix_ms().saturating_sub(1))),
-            );
+            times.extend(grant.valid.until.map(before));
+        }
+        let asks = asks_for_recipients(model);
+        for recipient in model.recipients.iter().filter(|_| asks) {
+            let ends = recipient.mechanisms.iter().map(|mechanism| mechanism.until);
+            times.extend(ends.chain([recipient.agreement.until]).flatten().map(before));
         }
         let mut named = BTreeSet::new();
-        let mut regions = BTreeSet::from([None, Region::parse("ZZ")]);
         for limit in &model.limits {
             let unless = limit.unless.as_ref();
             named.extend(&limit.when.status);
             named.extend(unless.iter().flat_map(|unless| &unless.status));
-            let of = &limit.when;
-            let regions_of = [&of.record_region, &of.caller_region, &of.caller_region_not];
-            regions.extend(regions_of.into_iter().flatten().copied().map(Some));
-            if let Some(of) = unless {
-                let regions_of = [&of.record_region, &of.caller_region, &of.caller_region_not];
-                regions.extend(regions_of.into_iter().flatten().copied().map(Some));
-            }
         }
         let of = model.purposes.get(purpose);
-        let own = of.and_then(|purpose| purpose.basis.regions.as_ref());
-        regions.extend(own.into_iter().flatten().map(|(region, _)| Some(*region)));
-        let regions: Vec<Option<Region>> = regions.into_iter().collect();
+        lists.extend(regions::lists(model, of));
+        let regions = regions::representatives(&lists);
+        let recipients = (0..model.recipients.len()).filter(|_| asks).map(Some).chain([None]);
         let has_region = data.is_some_and(|set| set.region.is_some());
         Self {
             mfa: either(grants().any(|grant| grant.needs.mfa_within_s.is_some())),
             ticket: either(grants().any(|grant| grant.needs.ticket)),
             record_regions: if has_region { regions.clone() } else { vec![None] },
             caller_regions: regions,
+            recipients: recipients.collect(),
             statuses: if about { together(&named) } else { vec![Statuses::ACTIVE] },
             consent: either(about && of.is_some_and(|purpose| purpose.consent.is_some())),
             opted_out: either(about && of.is_some_and(|purpose| purpose.opt_out.is_some())),
@@ -118,14 +118,17 @@ impl Axes {
         for mfa in self.mfa.iter().copied() {
             for ticket in self.ticket.iter().copied() {
                 for region in self.caller_regions.iter().copied() {
-                    for now in self.times.iter().copied() {
-                        callers.extend(subjects.iter().copied().map(|subject| CallerFacts {
-                            mfa,
-                            ticket,
-                            region,
-                            subject,
-                            now,
-                        }));
+                    for recipient in self.recipients.iter().copied() {
+                        for now in self.times.iter().copied() {
+                            callers.extend(subjects.iter().copied().map(|subject| CallerFacts {
+                                mfa,
+                                ticket,
+                                region,
+                                recipient,
+                                subject,
+                                now,
+                            }));
+                        }
                     }
                 }
             }
@@ -166,6 +169,20 @@ fn together(named: &BTreeSet<SubjectStatus>) -> Vec<Statuses> {
     all.into_iter().collect()
 }
 
+/// Whether a limit asks whom data is passed to.
+fn asks_for_recipients(model: &Model) -> bool {
+    model.limits.iter().any(|limit| {
+        let unless = limit.unless.as_ref();
+        !limit.when.whom.is_empty()
+            || unless.is_some_and(|unless| unless.transfer || !unless.whom.is_empty())
+    })
+}
+
+/// The last moment before another.
+fn before(until: Timestamp) -> Timestamp {
+    Timestamp::from_unix_ms(until.unix_ms().saturating_sub(1))
+}
+
 /// The id of the subject at a position, in every record of every world.
 pub(super) fn subject_id(at: usize) -> String {
     format!("subject-{at}")
@@ -198,6 +215,7 @@ pub(super) fn identity(
         purposes: None,
         names_purposes: false,
         region: caller.region,
+        recipient: caller.recipient.and_then(|at| Some(model.recipients.get(at)?.id.clone())),
         mfa_at: caller.mfa.then_some(caller.now),
         ticket: caller.ticket,
         subject: domain.cloned().zip(subject),

@@ -9,6 +9,7 @@ use super::NOW;
 use crate::policy::Identity;
 use crate::types::Consent;
 use crate::types::DomainId;
+use crate::types::RecipientId;
 use crate::types::Region;
 use crate::types::Statuses;
 use crate::types::SubjectId;
@@ -53,6 +54,12 @@ purposes:
   r: { basis: consent, consent: r }
 roles: { a: { claim: roles, has: a }, b: { claim: roles, has: b }, c: { claim: groups, has: c }, me: { is_subject: true } }
 views: { tail: { mask: { keep_last: 2 } }, head: { mask: { keep_first: 1 } }, token: { pseudonymize: { scope: purpose } }, mail: { pseudonymize: { scope: purpose, shape: email } }, card: { pseudonymize: { scope: purpose, shape: card, keep_last: 4 } }, days: { pseudonymize: { scope: purpose, shape: date } }, year: { generalize: { date: year } }, month: { generalize: { date: month } } }
+recipients:
+  home: { kind: controller, country: DE, agreement: { ref: a } }
+  mailer: { kind: processor, country: US, agreement: { ref: a, until: 2026-11-22 }, mechanisms: [ { kind: scc, for: [EEA, GB], until: 2027-01-01 }, { kind: cn_standard_contract, for: [CN], until: 2026-11-21 } ] }
+  sub: { kind: sub_processor, parent: mailer, country: US, agreement: { ref: a } }
+  lapsed: { kind: processor, country: US, agreement: { ref: a, until: 2026-11-21 }, mechanisms: [ { kind: scc, for: [EEA] } ] }
+  branch: { kind: sub_processor, parent: lapsed, country: CN, agreement: { ref: a } }
 data:
   s.people:
     subject: { field: id, domain: person }
@@ -85,7 +92,8 @@ const VIEWS: [&str; 10] = [
 const FLOORS: [&str; 6] = ["drop", "tail", "token", "card", "days", "year"];
 const CATEGORIES: [&str; 5] =
     ["user", "user.contact", "user.contact.address.city", "user.health_and_medical", "system"];
-const REGIONS: [&str; 3] = ["CN", "GB", "DE"];
+const REGIONS: [&str; 4] = ["CN", "GB", "DE", "EEA"];
+const RECIPIENTS: [&str; 5] = ["home", "mailer", "sub", "lapsed", "branch"];
 const STATUSES: [&str; 3] = ["restricted", "held", "minor"];
 
 /// A policy as written: its words, then grants, then limits.
@@ -231,6 +239,9 @@ fn limit(dice: &mut Dice<'_>, at: usize) -> String {
     write!(text, ", if: {{ {} }}", condition.join(", ")).unwrap();
     if dice.once_in(2) {
         let mut unless = facts(dice, 6);
+        if dice.once_in(3) {
+            unless.push("transfer: true".into());
+        }
         if dice.once_in(2) {
             unless.push(format!("roles: [{}]", dice.some(&ROLES).join(", ")));
         }
@@ -261,6 +272,15 @@ fn facts(dice: &mut Dice<'_>, rare: usize) -> Vec<String> {
             facts.push(format!("{key}: [{}]", dice.some(&REGIONS).join(", ")));
         }
     }
+    for key in ["recipient", "recipient_not"] {
+        if dice.once_in(3 * rare) {
+            facts.push(format!("{key}: [{}]", dice.some(&RECIPIENTS).join(", ")));
+        }
+    }
+    if dice.once_in(3 * rare) {
+        let kinds = ["controller", "processor", "sub_processor"];
+        facts.push(format!("recipient_kind: [{}]", dice.some(&kinds).join(", ")));
+    }
     facts
 }
 
@@ -284,6 +304,7 @@ pub(super) fn caller(dice: &mut Dice<'_>) -> Identity {
         purposes: None,
         names_purposes: false,
         region: region(dice),
+        recipient: recipient(dice),
         mfa_at: [None, Some(NOW), Some(Timestamp::from_unix_s(0))][dice.below(3)],
         ticket: dice.once_in(2),
         subject: SubjectId::parse(subject).ok().map(|id| (domain, id)),
@@ -350,6 +371,12 @@ fn person(dice: &mut Dice<'_>) -> Person {
     }
     let card = (!dice.once_in(8)).then_some(Card { status, consents, opt_outs });
     Person { id, card }
+}
+
+/// Nobody, somebody of the policy, or somebody it does not know.
+fn recipient(dice: &mut Dice<'_>) -> Option<RecipientId> {
+    let known = ["", "home", "mailer", "sub", "lapsed", "branch", "stranger"];
+    RecipientId::parse(known[dice.below(7)]).ok()
 }
 
 fn region(dice: &mut Dice<'_>) -> Option<Region> {

@@ -15,8 +15,10 @@ use crate::policy::source::Grant;
 use crate::policy::source::Holds;
 use crate::policy::source::Limit;
 use crate::policy::source::Model;
+use crate::policy::source::Recipient;
 use crate::policy::source::Then;
 use crate::policy::source::ViewSpec;
+use crate::policy::source::Whom;
 use crate::types::Action;
 use crate::types::Flags;
 use crate::types::Region;
@@ -271,6 +273,7 @@ impl Scene<'_> {
         // Unknown facts hold.
         let holds = (when.status.is_empty() || self.status_in(&when.status).unwrap_or(true))
             && (!when.opted_out || self.opted_out().unwrap_or(true))
+            && self.recipient_is(&when.whom).unwrap_or(true)
             && is_in(&when.record_region, self.record_region()).unwrap_or(true)
             && is_in(&when.caller_region, self.caller.region).unwrap_or(true)
             && !(self.caller.region.is_some_and(|r| when.caller_region_not.contains(&r)));
@@ -280,12 +283,54 @@ impl Scene<'_> {
                 && (unless.roles.is_empty() || self.holds_one(&unless.roles))
                 && (unless.status.is_empty() || self.status_in(&unless.status).unwrap_or(false))
                 && (!unless.opted_out || self.opted_out().unwrap_or(false))
+                && self.recipient_is(&unless.whom).unwrap_or(false)
+                && (!unless.transfer || self.may_be_passed())
                 && is_in(&unless.record_region, self.record_region()).unwrap_or(false)
                 && is_in(&unless.caller_region, self.caller.region).unwrap_or(false)
                 && (unless.caller_region_not.is_empty()
                     || self.caller.region.is_some_and(|r| !unless.caller_region_not.contains(&r)))
         });
         of_limit && holds && !excused
+    }
+
+    /// The recipient, as the policy has it.
+    fn recipient(&self) -> Option<(usize, &Recipient)> {
+        let id = self.caller.recipient.as_ref()?;
+        self.model.recipients.iter().enumerate().find(|(_, recipient)| recipient.id == *id)
+    }
+
+    /// `None`: unknown. Nothing asked is met by anybody.
+    fn recipient_is(&self, whom: &Whom) -> Option<bool> {
+        if whom.is.is_empty() && whom.is_not.is_empty() && whom.kinds.is_empty() {
+            return Some(true);
+        }
+        let (at, recipient) = self.recipient()?;
+        let is = whom.is.is_empty() || whom.is.contains(&at);
+        let kind = whom.kinds.is_empty() || whom.kinds.contains(&recipient.kind);
+        Some(is && kind && !whom.is_not.contains(&at))
+    }
+
+    /// Whether everything that binds the recipient holds, and something allows the record's data to
+    /// go where it is.
+    fn may_be_passed(&self) -> bool {
+        let (Some((_, recipient)), Some(from)) = (self.recipient(), self.record_region()) else {
+            return false;
+        };
+        let mut above = Some(recipient);
+        let (mut bound, mut allowed, mut near) = (true, from == recipient.country, true);
+        while let Some(one) = above {
+            bound &= one.agreement.until.is_none_or(|until| NOW < until);
+            near &= one.country == recipient.country;
+            allowed |= near
+                && one.mechanisms.iter().any(|mechanism| {
+                    mechanism.regions.contains(&from)
+                        && mechanism.until.is_none_or(|until| NOW < until)
+                });
+            let parent = one.parent.as_ref();
+            above = parent.and_then(|(id, _)| self.model.recipients.iter().find(|r| r.id == *id));
+        }
+        let eea = |region: Region| ["DE", "FR"].contains(&region.as_str());
+        bound && (allowed || eea(from) && eea(recipient.country))
     }
 
     /// A record about nobody has nobody's status.

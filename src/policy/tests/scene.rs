@@ -22,6 +22,7 @@ use crate::types::Action;
 use crate::types::Consent;
 use crate::types::DomainId;
 use crate::types::FieldPath;
+use crate::types::RecipientId;
 use crate::types::Region;
 use crate::types::Statuses;
 use crate::types::SubjectId;
@@ -155,6 +156,7 @@ pub(super) fn identity(words: &str) -> Identity {
         purposes: None,
         names_purposes: true,
         region: None,
+        recipient: None,
         mfa_at: None,
         ticket: false,
         subject: None,
@@ -178,6 +180,7 @@ pub(super) fn identity(words: &str) -> Identity {
                 identity.subject = Some((domain, SubjectId::parse(words[at + 1]).unwrap()));
             }
             ("ticket", _) => identity.ticket = true,
+            ("to", _) => identity.recipient = RecipientId::parse(words[at + 1]).ok(),
             ("expired", _) => identity.expires = NOW,
             (_, Some(("team", team))) => claim("team", team),
             (_, Some(("purposes", list))) => {

@@ -53,6 +53,7 @@ fn decide(policy: &str, set: &str) -> Permit {
         purposes: None,
         names_purposes: false,
         region: None,
+        recipient: None,
         mfa_at: None,
         ticket: false,
         subject: None,

@@ -285,7 +285,12 @@ fn issuer_config(jwks: PathBuf) -> IssuerConfig {
     claims.insert("mfa".to_owned(), "acr:gold".to_owned());
     IssuerConfig {
         claims,
-        may_assert: MayAssert { roles: Allowed::Any, purposes: Allowed::Any, ticket: true },
+        may_assert: MayAssert {
+            roles: Allowed::Any,
+            purposes: Allowed::Any,
+            ticket: true,
+            recipients: Allowed::Any,
+        },
         ..IssuerConfig::new("https://id.test", "privet", JwksSource::File(jwks))
     }
 }
