@@ -48,6 +48,7 @@ fn identity(role: &str) -> Identity {
         claims: BTreeMap::from([("roles".into(), roles), ("team".into(), vec!["north".into()])]),
         purposes: Some(vec!["order_support".into(), "subject_request".into()]),
         names_purposes: true,
+        cleared: Arc::default(),
         region: Region::parse("GB"),
         recipient: None,
         mfa_at: Some(NOW),
@@ -67,6 +68,7 @@ fn call<'a>(policy: &'a PolicySet, identity: &'a Identity, purpose: &'a str) -> 
         route: set.routes.first().unwrap(),
         action: Action::Read,
         selects_by: &[],
+        gpc: false,
         now: NOW,
     }
 }

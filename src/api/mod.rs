@@ -3,6 +3,7 @@
 mod accesses;
 mod accord;
 mod answer;
+mod approvals;
 mod audit;
 mod cards;
 mod checks;

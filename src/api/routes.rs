@@ -23,10 +23,12 @@ use crate::audit::Entry;
 use crate::audit::Kind;
 use crate::audit::Log;
 use crate::audit::Strength;
+use crate::authn::Authenticator;
 use crate::jobs::Jobs;
 use crate::keys::KeyRing;
 use crate::policy::PolicySet;
 use crate::protocol::http::ProblemKind;
+use crate::subjects::Approvals;
 use crate::subjects::Cards;
 use crate::types::told;
 
@@ -37,6 +39,7 @@ use super::Operators;
 use super::accesses;
 use super::answer::Refused;
 use super::answer::json;
+use super::approvals;
 use super::audit;
 use super::cards;
 use super::checks;
@@ -82,6 +85,10 @@ pub struct Admin {
     pub gateway: Arc<dyn Gateway>,
     /// The subject cards.
     pub cards: Cards,
+    /// Believes callers of the gateway, who come here for approvals.
+    pub authenticator: Authenticator,
+    /// What was approved for them, and what they broke glass for.
+    pub approvals: Approvals,
     /// The jobs.
     pub jobs: Jobs,
     /// For the operators' tokens in the log.
@@ -106,6 +113,13 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(status))
         .route("/api/v1/reload", post(reload))
+        .route("/api/v1/approvals", get(approvals::list).post(approvals::request))
+        .route("/api/v1/approvals/break-glass", post(approvals::break_glass))
+        .route("/api/v1/approvals/{id}", get(approvals::show))
+        .route("/api/v1/approvals/{id}/approve", post(approvals::approve))
+        .route("/api/v1/approvals/{id}/refuse", post(approvals::refuse))
+        .route("/api/v1/approvals/{id}/revoke", post(approvals::revoke))
+        .route("/api/v1/approvals/{id}/review", post(approvals::review))
         .route("/api/v1/audit", get(audit::search))
         .route("/api/v1/audit/prune", post(prune::request))
         .route("/api/v1/operator/verify", post(mfa::verify))

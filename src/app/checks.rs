@@ -2,6 +2,10 @@
 
 use crate::api::Check;
 use crate::keys::KeyRing;
+use crate::subjects::Approval;
+use crate::subjects::Approvals;
+use crate::subjects::ReviewState;
+use crate::types::Timestamp;
 use crate::upstream::AddressState;
 use crate::upstream::Store;
 
@@ -17,6 +21,17 @@ pub(super) fn of_keys(keys: &KeyRing) -> Check {
         keys.provider()
     );
     Check::noted("keys", detail)
+}
+
+/// Whether glass was broken that nobody reviewed in time: somebody should look, and data may leave.
+pub(super) fn of_reviews(approvals: &Approvals, now: Timestamp) -> Option<Check> {
+    let rows = approvals.list();
+    let overdue = |row: &Approval| row.review_state(now) == ReviewState::Overdue;
+    let count = rows.iter().filter(|(_, row)| overdue(row)).count();
+    let detail = format!(
+        "{count} times glass was broken and not reviewed in time; `privet approval list` names them"
+    );
+    (count > 0).then(|| Check::noted("reviews", detail))
 }
 
 /// How many addresses of a store are up, and why others are not.

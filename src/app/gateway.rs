@@ -35,6 +35,7 @@ use crate::policy::PolicySet;
 use crate::proxy::Parts as ProxyParts;
 use crate::proxy::Shared;
 use crate::state::Engine;
+use crate::subjects::Approvals;
 use crate::subjects::Cards;
 use crate::types::Timestamp;
 use crate::types::told;
@@ -49,6 +50,7 @@ use super::load::Loaded;
 use super::open_issuers::open_issuers;
 use super::open_log::open_log;
 use super::open_stores::open_stores;
+use super::reviews;
 use super::running::read_operators;
 use super::shredder;
 use super::shredder::Shredder;
@@ -126,6 +128,7 @@ impl Parts {
         let keys = KeyRing::open(&config.keys, entropy.clone()).await?;
         let state = Engine::open(&config.state)?;
         let cards = Cards::open(keys.clone(), state.clone(), &shredder::kept(config));
+        let approvals = Approvals::open(keys.clone(), state.clone(), clock.now()).await?;
         let witness = Witness::new(state.clone(), keys.clone(), &config.audit.dir);
         witness.before_opening().await?;
         let log = open_log(&config.audit, &keys, &clock)?;
@@ -145,6 +148,7 @@ impl Parts {
             stores: mounts,
             authenticator: authenticator.clone(),
             cards: cards.clone(),
+            approvals,
             keys: keys.clone(),
             log: log.clone(),
             clock: Arc::clone(&clock),
@@ -170,6 +174,8 @@ impl Parts {
         state.metrics().register(registry.sub_registry_with_prefix("privet_state"));
         keys.metrics().register(registry.sub_registry_with_prefix("privet_keys"));
         cards.metrics().register(registry.sub_registry_with_prefix("privet_subjects"));
+        let approvals = shared.approvals.metrics();
+        approvals.register(registry.sub_registry_with_prefix("privet_approvals"));
         jobs.jobs.metrics().register(registry.sub_registry_with_prefix("privet_jobs"));
         Ok(Self {
             shared,
@@ -212,6 +218,8 @@ impl Parts {
         let shredder = Shredder::new(self.keys.clone(), self.clock(), shred_within);
         tasks.spawn(shredder.run());
         tasks.spawn(self.log.clone().keep_index());
+        let approvals = self.shared.approvals.clone();
+        tasks.spawn(reviews::watch(approvals, self.log.clone(), self.clock()));
         for store in &self.stores {
             tasks.spawn(Arc::clone(store).watch());
         }
@@ -270,6 +278,14 @@ impl Parts {
 impl Site {
     pub(super) fn cards(&self) -> &Cards {
         &self.cards
+    }
+
+    pub(super) fn authenticator(&self) -> &Authenticator {
+        &self.authenticator
+    }
+
+    pub(super) fn approvals(&self) -> &Approvals {
+        &self.shared.approvals
     }
 
     pub(super) fn mfa(&self) -> Mfa {
@@ -417,6 +433,7 @@ impl api::Gateway for Site {
         } else {
             Check::failed("clock", "it shows a time before this program was made")
         });
+        checks.extend(checks::of_reviews(&self.shared.approvals, self.clock.now()));
         checks.extend(self.exports.checks());
         for issuer in self.authenticator.status() {
             // Tokens of an issuer without keys are refused; those of the others are not.

@@ -21,6 +21,7 @@ mod outside;
 mod policy_tests;
 mod risks;
 mod root_key;
+mod reviews;
 mod running;
 mod shredder;
 mod sockets;

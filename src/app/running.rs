@@ -228,6 +228,8 @@ fn serve_admin(
     let parts = Arc::new(Admin {
         gateway: Arc::clone(site) as Arc<dyn api::Gateway>,
         cards: site.cards().clone(),
+        authenticator: site.authenticator().clone(),
+        approvals: site.approvals().clone(),
         jobs: site.jobs().jobs.clone(),
         rotation: Arc::clone(&site.jobs().rotation),
         shred_within,

@@ -12,6 +12,7 @@ use crate::keys::KeysError;
 use crate::net::NetError;
 use crate::proxy::ProxyError;
 use crate::state::StateError;
+use crate::subjects::ApprovalError;
 use crate::subjects::SubjectsError;
 use crate::types::told;
 use crate::upstream::UpstreamError;
@@ -41,6 +42,9 @@ pub enum Trust {
 /// The gateway did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// The approvals.
+    #[error(transparent)]
+    Approvals(#[from] ApprovalError),
     /// The log.
     #[error("the audit log cannot be opened")]
     Audit(#[source] AuditError),

@@ -80,6 +80,11 @@ impl Filter {
                 let id = Some(value).filter(|id| is_request_id(id)).map(str::to_owned);
                 self.request_id = Some(read("request", wanted, id)?);
             }
+            "clearance" => {
+                let is_id = |id: &&str| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit());
+                let id = Some(value).filter(is_id).map(str::to_owned);
+                self.clearance = Some(read("clearance", CLEARANCE, id)?);
+            }
             "subject" => self.subject = Some(read("subject", SUBJECT, parse_subject_token(value))?),
             other => {
                 let near = closest(other, FILTER_NAMES.iter().copied());
@@ -112,6 +117,7 @@ impl Filter {
             decision,
             request_id,
             subject,
+            clearance,
             nameless,
         } = self;
         let asked = [
@@ -129,6 +135,7 @@ impl Filter {
             ("decision", decision.map(|decision| decision.as_str().to_owned())),
             ("request", request_id.clone()),
             ("subject", subject.map(|subject| subject.to_string())),
+            ("clearance", clearance.clone()),
             ("nameless", nameless.then(|| "true".to_owned())),
         ];
         asked.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
@@ -161,10 +168,24 @@ pub fn moment(text: &str) -> Option<Timestamp> {
 }
 
 /// What a search can ask for.
-pub const FILTER_NAMES: [&str; 14] = [
-    "from", "until", "kind", "actor", "role", "purpose", "store", "data_set", "category", "level",
-    "view", "decision", "request", "subject",
+pub const FILTER_NAMES: [&str; 15] = [
+    "from",
+    "until",
+    "kind",
+    "actor",
+    "role",
+    "purpose",
+    "store",
+    "data_set",
+    "category",
+    "level",
+    "view",
+    "decision",
+    "request",
+    "subject",
+    "clearance",
 ];
+const CLEARANCE: &str = "the id of an approval or a broken glass: 32 hexadecimal digits";
 const TIME: &str = "a time, such as 2026-11-21T09:00:00Z";
 const TOKEN: &str = "a token of 32 hexadecimal digits, as the log shows it";
 const SUBJECT: &str = "a person's token: 32 hexadecimal digits, as `privet subject show` prints";

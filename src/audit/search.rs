@@ -57,6 +57,8 @@ pub struct Filter {
     pub request_id: Option<String>,
     /// About this subject, perhaps among others.
     pub subject: Option<SubjectToken>,
+    /// Under the approval or the broken glass with this id, or about it.
+    pub clearance: Option<String>,
     /// Records left and nobody is named.
     pub nameless: bool,
 }
@@ -80,10 +82,17 @@ impl Filter {
             && is(self.store.as_ref(), entry.store.as_ref())
             && is(self.data_set.as_ref(), entry.data_set.as_ref())
             && self.matches_fields(entry)
+            && self.matches_clearance(entry)
             && (!self.nameless || entry.is_nameless_release())
             && is(self.decision.as_ref(), entry.decision.as_ref())
             && self.request_id.as_ref().is_none_or(id)
             && self.subject.is_none_or(|subject| entry.subjects.contains(&subject))
+    }
+
+    fn matches_clearance(&self, entry: &Entry) -> bool {
+        let Some(wanted) = &self.clearance else { return true };
+        let facts = ["approval", "break_glass"].into_iter().filter_map(|it| entry.facts.get(it));
+        facts.flat_map(|ids| ids.split(' ')).any(|id| id == wanted)
     }
 
     fn matches_fields(&self, entry: &Entry) -> bool {
@@ -111,6 +120,7 @@ impl Filter {
             self.category.as_ref().map(CategoryId::as_str),
             self.kind.map(Kind::as_str),
             self.request_id.as_deref().filter(plain),
+            self.clearance.as_deref().filter(plain),
         ];
         texts.extend(words.iter().flatten().map(|word| word.as_bytes().to_vec()));
         texts.iter().map(|text| memchr::memmem::Finder::new(text).into_owned()).collect()

@@ -215,6 +215,15 @@ impl Authenticator {
         }
     }
 
+    /// What an issuer calls a second factor in `acr`, when that is where it says so: what a client
+    /// asks it for under `acr_values` (RFC 9470 § 3).
+    pub fn mfa_acr(&self, issuer: &str) -> Option<Box<str>> {
+        let inner = self.0.load();
+        let issuer = inner.issuers.iter().find(|known| *known.name == *issuer)?;
+        let (path, word) = issuer.config.claims.get("mfa")?.rsplit_once(':')?;
+        (path == "acr").then(|| word.into())
+    }
+
     /// How each issuer's keys are doing.
     pub fn status(&self) -> Vec<IssuerStatus> {
         self.0.load().status()

@@ -101,6 +101,7 @@ fn build(entry: &CertificatePrincipal, expires: Timestamp) -> Principal {
         purposes: entry.purposes.clone(),
         // A list in the configuration says what may be named, not what is meant.
         names_purposes: false,
+        cleared: Arc::default(),
         region: entry.region,
         recipient: entry.recipient.clone(),
         mfa_at: None,

@@ -52,6 +52,7 @@ pub(super) fn read(
         claims: said,
         purposes,
         names_purposes,
+        cleared: Arc::default(),
         region: facts.region(),
         recipient: facts.recipient(),
         mfa_at: mfa.then(|| facts.mfa_at(now)).flatten(),

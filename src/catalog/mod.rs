@@ -3,6 +3,7 @@
 //! [`read_data`] reads the `data:` part of a policy file; [`Router`] finds the route of a path.
 
 pub mod category;
+pub mod data_use;
 mod fields;
 pub mod guess;
 mod model;

@@ -3,6 +3,7 @@
 mod access;
 mod accesses;
 mod admin;
+mod approval;
 mod args;
 mod audit;
 mod check;
@@ -54,6 +55,7 @@ pub fn run() -> ExitCode {
 
 fn dispatch(command: Command) -> Result<(), Failure> {
     match command {
+        Command::Approval(command) => approval::run(&command),
         Command::Audit(command) => audit::run(&command),
         Command::Check(wish) if wish.live => admin::ready(&wish.config.config),
         Command::Check(wish) => check::run(&wish.config.config),

@@ -40,7 +40,7 @@ pub(super) fn run(command: &ReidentifyCommand) -> Result<(), Failure> {
 }
 
 /// An id, which becomes part of a path.
-fn checked(id: &str) -> Result<&str, Failure> {
+pub(super) fn checked(id: &str) -> Result<&str, Failure> {
     let is_id = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     if is_id && !id.is_empty() { Ok(id) } else { Err(Failure::new(Exit::Usage, "this is no id")) }
 }

@@ -182,6 +182,7 @@ fn filter(wish: &SearchArgs) -> Result<Filter, Failure> {
         ("decision", &wish.decision),
         ("request", &wish.request),
         ("subject", &wish.subject),
+        ("clearance", &wish.clearance),
     ];
     let mut filter = Filter::default();
     for (name, value) in asked {

@@ -36,7 +36,7 @@ pub(super) fn mint(wish: &MintArgs) -> Result<(), Failure> {
     };
     warn_of_strange_words(wish, &loaded.policy);
     let wanted = Wanted {
-        owner: "privet-token-mint".into(),
+        owner: wish.owner.clone(),
         roles: wish.role.clone(),
         purposes: wish.purpose.clone(),
         subject_id: wish.subject_id.clone(),

@@ -28,6 +28,8 @@ pub struct Call<'a> {
     pub action: Action,
     /// The fields the call selects records by: path variables and `find_by` parameters in use.
     pub selects_by: &'a [FieldIx],
+    /// Whether the call carries a privacy signal: `Sec-GPC` with the value `1`.
+    pub gpc: bool,
     /// When.
     pub now: Timestamp,
 }
@@ -49,12 +51,15 @@ pub struct Refusal {
     pub reason: RefusalReason,
     /// The limit that refused, or the grant that came nearest.
     pub rule: Option<RuleId>,
-    /// What would help: `role`, `purpose`, `mfa_within`, `ticket`, `find_by`, `rows`.
+    /// What would help: `role`, `purpose`, `mfa_within`, `ticket`, `approval`, `break_glass`,
+    /// `find_by`, `rows`.
     pub missing: Vec<&'static str>,
     /// The purpose the call was for, once it is known to be one of the policy.
     pub purpose: Option<PurposeId>,
     /// Why, and what would help, in words of the policy.
     pub detail: String,
+    /// How old the second factor may be, in seconds, when a fresh one is among what is missing.
+    pub(super) mfa_within_s: Option<u64>,
     /// The field the call may not select by.
     pub(super) field: Option<FieldIx>,
     /// Whether the second credential is the one that lacks something.
@@ -70,9 +75,20 @@ impl Refusal {
             missing: missing.to_vec(),
             purpose: None,
             detail: String::new(),
+            mfa_within_s: None,
             field: None,
             second: false,
         }
+    }
+
+    /// How old the second factor may be, in seconds, when a fresh one is among what is missing.
+    pub const fn mfa_within_s(&self) -> Option<u64> {
+        self.mfa_within_s
+    }
+
+    /// Whether it is the second credential that lacks something.
+    pub const fn is_of_second(&self) -> bool {
+        self.second
     }
 
     /// In these words.
@@ -90,6 +106,8 @@ pub enum RefusalReason {
     Expired,
     /// The call selects by a field that its caller may not see and no grant lists in `find_by`.
     FindBy,
+    /// The purpose is one that the caller's privacy signal opts out of.
+    Gpc,
     /// A limit refuses it.
     Limit,
     /// A grant matches but for its `needs`.
@@ -114,6 +132,7 @@ impl RefusalReason {
         match self {
             Self::Expired => "expired",
             Self::FindBy => "find_by",
+            Self::Gpc => "gpc",
             Self::Limit => "limit",
             Self::NeedsUnmet => "needs",
             Self::NoGrant => "no_grant",
@@ -130,6 +149,9 @@ impl RefusalReason {
         match self {
             Self::Expired => "the credential has expired; get a new one",
             Self::FindBy => "records may not be selected by this field",
+            Self::Gpc => {
+                "`Sec-GPC: 1` opts out of selling, sharing and advertising, which this purpose is"
+            }
             Self::Limit => "a limit refuses this call",
             Self::NeedsUnmet => "a grant covers this call, but not all it needs is there",
             Self::NoGrant => "no grant covers this call",

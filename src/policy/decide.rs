@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::catalog::FieldIx;
 use crate::types::Action;
 use crate::types::PurposeId;
-use crate::types::RuleId;
 use crate::types::Timestamp;
 
 use super::BulkLimit;
@@ -26,6 +25,7 @@ use super::compile::Plan;
 use super::compile::SetFacts;
 use super::permit::Side;
 use super::permit::Sometimes;
+use super::permit::Standing;
 use super::refuse;
 
 /// Decides a call. Closed: what no grant covers is refused.
@@ -44,6 +44,7 @@ pub fn decide(call: &Call<'_>, policy: &Arc<PolicySet>) -> Decision {
         set,
         action: call.action,
         selects_by: call.selects_by,
+        gpc: call.gpc,
         now: call.now,
     };
     match asked.decide(policy) {
@@ -66,6 +67,7 @@ pub(super) struct Asked<'a> {
     pub(super) set: usize,
     pub(super) action: Action,
     pub(super) selects_by: &'a [FieldIx],
+    pub(super) gpc: bool,
     pub(super) now: Timestamp,
 }
 
@@ -73,6 +75,7 @@ pub(super) struct Asked<'a> {
 struct Measure<'a> {
     asked: &'a Asked<'a>,
     policy: &'a PolicySet,
+    purpose: &'a PurposeId,
     at: usize,
     cell: &'a Cell,
     facts: &'a SetFacts,
@@ -108,6 +111,9 @@ impl Asked<'_> {
             let refused = refusal(RefusalReason::PurposeNotInToken, &["purpose"]);
             return Err(Refusal { second: at > 0, ..refused });
         }
+        if self.gpc && policy.ends_by_gpc(purpose_at) {
+            return Err(refusal(RefusalReason::Gpc, &[]));
+        }
         let tables = policy.tables();
         let facts = tables.sets.get(self.set);
         let facts = facts.ok_or_else(|| refusal(RefusalReason::UnknownSet, &[]))?;
@@ -116,7 +122,7 @@ impl Asked<'_> {
         let (at, cell) = found.ok_or_else(|| {
             refusal(RefusalReason::NoGrant, &[refuse::lacks(self, policy, self.identity)])
         })?;
-        let measure = Measure { asked: self, policy, at, cell, facts };
+        let measure = Measure { asked: self, policy, purpose, at, cell, facts };
         let (mut fact_fields, mut bulk) = (Vec::new(), Vec::new());
         let side = measure.side(self.identity, &mut fact_fields, &mut bulk)?;
         let other = match self.on_behalf_of {
@@ -128,6 +134,11 @@ impl Asked<'_> {
         };
         let widest = measure.widest(&side, other.as_ref());
         let all = side.all() | other.as_ref().map_or(0, Side::all);
+        let mut standing = Standing::default();
+        measure.stand(self.identity, &side, &mut standing);
+        if let (Some(identity), Some(side)) = (self.on_behalf_of, &other) {
+            measure.stand(identity, side, &mut standing);
+        }
         Ok(Permit {
             policy: Arc::clone(policy),
             set: Arc::clone(&facts.set),
@@ -142,6 +153,7 @@ impl Asked<'_> {
             fact_fields,
             selects: self.selects_by.into(),
             bulk,
+            standing,
         })
     }
 
@@ -218,6 +230,19 @@ impl Measure<'_> {
         Ok(side)
     }
 
+    /// Until when what one credential brings counts, and what of it was cleared.
+    fn stand(&self, identity: &Identity, side: &Side, standing: &mut Standing) {
+        for grant in self.cell.chosen(side.all()) {
+            standing.until(grant.valid.until);
+            let Some(clearing) = &grant.needs.clearing else { continue };
+            let named = (&grant.id, self.purpose);
+            if let Some((clearance, until)) = clearing.met_by(identity, named, self.asked.now) {
+                standing.until(Some(until));
+                standing.under(clearance);
+            }
+        }
+    }
+
     /// The person the caller is, when a record of this data set can be about that person.
     fn person(&self, identity: &Identity) -> Option<(u64, crate::types::SubjectId)> {
         let (domain, id) = identity.subject.as_ref()?;
@@ -247,7 +272,7 @@ impl Measure<'_> {
                     let as_subject = held == Held::AsSubject;
                     side.sometimes.push(Sometimes { bit, as_subject, rows });
                 }
-                Err(miss) => nearer(&mut nearest, miss, &grant.id),
+                Err(miss) => nearer(&mut nearest, miss, grant),
             }
         }
         if side.all() == 0 {
@@ -269,8 +294,7 @@ impl Measure<'_> {
     ) -> Result<Held, Miss> {
         let now = self.asked.now;
         let held = grant.roles.held(claimed, may_be_subject);
-        let valid = grant.valid.from.is_none_or(|from| from <= now)
-            && grant.valid.until.is_none_or(|until| now < until);
+        let valid = grant.valid.holds(now);
         if held == Held::No {
             return Err(Miss::Roles);
         }
@@ -283,12 +307,17 @@ impl Measure<'_> {
         }
         let mut missing = Vec::new();
         if let Some(within_s) = grant.needs.mfa_within_s
-            && !identity.mfa_at.is_some_and(|at| is_fresh(at, within_s, now))
+            && !identity.has_fresh_mfa(within_s, now)
         {
             missing.push("mfa_within");
         }
         if grant.needs.ticket && !identity.ticket {
             missing.push("ticket");
+        }
+        if let Some(clearing) = &grant.needs.clearing
+            && clearing.met_by(identity, (&grant.id, self.purpose), now).is_none()
+        {
+            missing.push(clearing.kind.as_str());
         }
         if missing.is_empty() { Ok(held) } else { Err(Miss::Needs(missing)) }
     }
@@ -403,7 +432,7 @@ fn rows(
 }
 
 /// Keeps the miss that helps the caller most: the one that lacks least.
-fn nearer(nearest: &mut Option<Refusal>, miss: Miss, grant: &RuleId) {
+fn nearer(nearest: &mut Option<Refusal>, miss: Miss, grant: &CellGrant) {
     let (reason, missing) = match miss {
         Miss::Roles => return,
         Miss::Dates => (RefusalReason::NoGrant, Vec::new()),
@@ -419,14 +448,8 @@ fn nearer(nearest: &mut Option<Refusal>, miss: Miss, grant: &RuleId) {
         (class(reason), missing.len()) < (class(known.reason), known.missing.len())
     });
     if closer {
-        *nearest = Some(Refusal { rule: Some(grant.clone()), ..refusal(reason, &missing) });
+        let mfa_within_s = grant.needs.mfa_within_s.filter(|_| missing.contains(&"mfa_within"));
+        let rule = Some(grant.id.clone());
+        *nearest = Some(Refusal { rule, mfa_within_s, ..refusal(reason, &missing) });
     }
 }
-
-/// Whether a second factor is recent enough. One from the future is no fact: clocks may differ by
-/// a minute, and not by more.
-fn is_fresh(at: Timestamp, within_s: u64, now: Timestamp) -> bool {
-    at.ms_since(now) <= CLOCK_SKEW_MS && now.ms_since(at) <= within_s.saturating_mul(1000)
-}
-
-const CLOCK_SKEW_MS: u64 = 60_000;

@@ -10,6 +10,8 @@ use crate::types::Region;
 use crate::types::SubjectId;
 use crate::types::Timestamp;
 
+use super::Clearance;
+
 /// What a principal may speak for, already cut down to what its issuer may assert.
 ///
 /// Every field is a fact that opens something, so none may come from what a caller merely sends.
@@ -38,7 +40,21 @@ pub struct Identity {
     pub subject: Option<(DomainId, SubjectId)>,
     /// When the credential stops being valid.
     pub expires: Timestamp,
+    /// What was approved for its owner, or what they broke glass for. No credential says so.
+    pub cleared: Arc<[Clearance]>,
 }
+
+impl Identity {
+    /// Whether the principal proved a second factor within so many seconds. One from the future is
+    /// no fact: clocks may differ by a minute, and not by more.
+    pub fn has_fresh_mfa(&self, within_s: u64, now: Timestamp) -> bool {
+        self.mfa_at.is_some_and(|at| {
+            at.ms_since(now) <= CLOCK_SKEW_MS && now.ms_since(at) <= within_s.saturating_mul(1000)
+        })
+    }
+}
+
+const CLOCK_SKEW_MS: u64 = 60_000;
 
 impl fmt::Debug for Identity {
     /// Names claims, never values: they may be personal data.
@@ -53,6 +69,7 @@ impl fmt::Debug for Identity {
             .field("ticket", &self.ticket)
             .field("subject", &self.subject)
             .field("expires", &self.expires)
+            .field("cleared", &self.cleared)
             .finish_non_exhaustive()
     }
 }

@@ -4,6 +4,7 @@
 //! [`Permit`]; [`verdict()`] judges each record under it, [`write_verdict()`] each that is written.
 
 mod call;
+mod clearance;
 mod compile;
 mod decide;
 mod facts;
@@ -24,6 +25,7 @@ mod vocabulary;
 mod write_verdict;
 
 pub use self::call::{Call, Decision, Refusal, RefusalReason};
+pub use self::clearance::{Clearable, Clearance, ClearanceKind, Clearing};
 pub use self::decide::decide;
 pub use self::facts::{
     Because, CardFacts, RecordFacts, RecordSubject, Scratch, Verdict, WriteVerdict,
@@ -37,5 +39,5 @@ pub use self::testing::{Render, TestCase, TestReport, TestedFile, run_tests};
 pub use self::transfer::{MechanismKind, RecipientKind};
 pub use self::verdict::verdict;
 pub use self::view::{DatePart, Digits, Generalize, Mask, Pseudonym, View};
-pub use self::vocabulary::ClaimUse;
+pub use self::vocabulary::{ClaimUse, GpcNames};
 pub use self::write_verdict::write_verdict;

@@ -11,7 +11,10 @@ use crate::types::DataSetId;
 use crate::types::PurposeId;
 use crate::types::RuleId;
 use crate::types::SubjectId;
+use crate::types::Timestamp;
 
+use super::Clearance;
+use super::ClearanceKind;
 use super::PolicySet;
 use super::Scratch;
 use super::View;
@@ -40,6 +43,29 @@ pub struct Permit {
     /// The fields the call selects records by.
     pub(super) selects: Box<[FieldIx]>,
     pub(super) bulk: Vec<BulkLimit>,
+    pub(super) standing: Standing,
+}
+
+/// For how long a permit counts by itself, and what of it was cleared.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    until: Option<Timestamp>,
+    under: Vec<(ClearanceKind, Arc<str>)>,
+}
+
+impl Standing {
+    /// No longer than this.
+    pub(super) fn until(&mut self, until: Option<Timestamp>) {
+        self.until = [self.until, until].into_iter().flatten().min();
+    }
+
+    /// By this clearance, too.
+    pub(super) fn under(&mut self, clearance: &Clearance) {
+        let named = (clearance.kind, Arc::clone(&clearance.id));
+        if !self.under.contains(&named) {
+            self.under.push(named);
+        }
+    }
 }
 
 /// What one credential brings into a call.
@@ -135,6 +161,17 @@ impl Permit {
     /// The grants that may cover records of this call.
     pub fn grants(&self) -> &[RuleId] {
         &self.grants
+    }
+
+    /// Whether the grants and clearances it rests on are still in force by the clock. What it was
+    /// decided on may have been taken back besides, which only another decision tells.
+    pub fn still_counts(&self, now: Timestamp) -> bool {
+        self.standing.until.is_none_or(|until| now < until)
+    }
+
+    /// The clearances it rests on, by kind and id: whatever leaves under it is marked with them.
+    pub fn under(&self) -> &[(ClearanceKind, Arc<str>)] {
+        &self.standing.under
     }
 
     /// The hash of the policy that decided.

@@ -6,6 +6,8 @@ use crate::catalog::FieldIx;
 use crate::catalog::Route;
 use crate::types::RuleId;
 
+use super::ClearanceKind;
+use super::Clearing;
 use super::Identity;
 use super::PolicySet;
 use super::Refusal;
@@ -139,10 +141,30 @@ fn needs(policy: &PolicySet, refusal: &Refusal) -> String {
             "a ticket (the signed claim `ticket`, or the one its issuer's `claims` names)"
                 .to_owned()
         }
-        (other, _) => format!("`{other}`"),
+        (other, _) => match &grant.needs.clearing {
+            Some(clearing) if clearing.kind.as_str() == other => cleared(grant, clearing),
+            _ => format!("`{other}`"),
+        },
     });
     let needs: Vec<String> = needs.collect();
     format!("grant `{}` covers this call, but needs {}", grant.id, needs.join(" and "))
+}
+
+/// What somebody does who needs a clearance.
+fn cleared(grant: &Grant, clearing: &Clearing) -> String {
+    let (role, time) = (&clearing.role, duration(clearing.for_s));
+    match clearing.kind {
+        ClearanceKind::Approval => format!(
+            "the approval of somebody else with the role `{role}`, for {time} (`approval`; ask with \
+             `privet approval request --grant {}`)",
+            grant.id
+        ),
+        ClearanceKind::BreakGlass => format!(
+            "that you break glass for {time}, which `{role}` reviews afterwards (`break_glass`; \
+             `privet approval break-glass --grant {}`)",
+            grant.id
+        ),
+    }
 }
 
 fn rows(asked: &Asked<'_>, policy: &PolicySet, refusal: &Refusal) -> String {

@@ -145,6 +145,11 @@ impl PolicySet {
         self.purposes.get(found).map(|(id, at)| (id, *at))
     }
 
+    /// Whether somebody who sends a privacy signal has opted out of a purpose.
+    pub(super) fn ends_by_gpc(&self, purpose: usize) -> bool {
+        self.model.purposes.get(purpose).is_none_or(|purpose| purpose.gpc)
+    }
+
     /// The legal basis of a purpose where no region has its own.
     pub(super) fn basis(&self, purpose: usize) -> LegalBasis {
         self.model.purposes.get(purpose).map_or(LegalBasis::Consent, |p| p.basis.default)

@@ -18,6 +18,17 @@ pub struct ClaimUse<'a> {
     pub place: &'a Place,
 }
 
+/// What a privacy signal takes back for good, when it is the person's own.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct GpcNames<'a> {
+    /// Whether there is a purpose that the signal ends.
+    pub counts: bool,
+    /// The consent questions of these purposes.
+    pub consents: BTreeSet<&'a str>,
+    /// Their opt-outs.
+    pub opt_outs: BTreeSet<&'a str>,
+}
+
 impl PolicySet {
     /// The spaces of subject ids that data sets use.
     pub fn domains(&self) -> BTreeSet<&str> {
@@ -33,6 +44,16 @@ impl PolicySet {
     /// What people can opt out of.
     pub fn opt_outs(&self) -> BTreeSet<&str> {
         self.model().purposes.iter().filter_map(|purpose| purpose.opt_out.as_deref()).collect()
+    }
+
+    /// What somebody who sends a privacy signal has opted out of, by the names that cards use.
+    pub fn gpc(&self) -> GpcNames<'_> {
+        let purposes = || self.model().purposes.iter().filter(|purpose| purpose.gpc);
+        GpcNames {
+            counts: purposes().next().is_some(),
+            consents: purposes().filter_map(|purpose| purpose.consent.as_deref()).collect(),
+            opt_outs: purposes().filter_map(|purpose| purpose.opt_out.as_deref()).collect(),
+        }
     }
 
     /// The claims that give roles or that rows are compared with.

@@ -23,6 +23,7 @@ use crate::protocol::http::StoreHeaders;
 use crate::protocol::http::Target;
 use crate::protocol::http::TraceParent;
 use crate::protocol::http::check_request;
+use crate::protocol::http::privacy_control;
 use crate::transform::Shape;
 use crate::upstream::StoreRequest;
 use crate::upstream::StoreResponse;
@@ -38,6 +39,7 @@ use super::connection::Peer;
 use super::error::CallError;
 use super::file;
 use super::file::Known;
+use super::gpc;
 use super::opening;
 use super::plan;
 use super::plan::PlanFacts;
@@ -83,6 +85,9 @@ pub(crate) async fn answer(
 ) -> Answered {
     let under_way = activity.begin();
     let shared = Arc::clone(worker.shared());
+    if let Some(statement) = gpc::statement(&shared, &request) {
+        return Ok(statement);
+    }
     let (head, body) = request.into_parts();
     let id = shared.request_id(shared.clock.now());
     let parent = TraceParent::of(&head.headers);
@@ -128,9 +133,11 @@ async fn serve(
     let shared = inbound.worker.shared();
     let caller = Caller::identify(shared, &inbound.peer, &inbound.head.headers).await?;
     caller.describe(shared, &mut trail.facts);
+    trail.acr = caller.acr(shared);
     let owner = &caller.principal.identity.owner;
     let uptime_ms = shared.clock.uptime_ms();
     trail.admission = Some(shared.admissions.admit(owner, uptime_ms).map_err(CallError::Busy)?);
+    gpc::keep(shared, &caller, (&inbound.head.headers, &trail.facts)).await?;
     if write::is_write(&head.method) {
         return Box::pin(write::serve(inbound, (&head, body), caller, trail)).await;
     }
@@ -221,7 +228,8 @@ pub(crate) fn permitted(
     if routed.route.opaque.is_none() && accepted(&routed.route, headers).is_nothing() {
         return Err(CallError::NotAcceptable);
     }
-    let question = Question { caller, routed, purpose: plan::purpose(headers)?, is_read };
+    let (purpose, gpc) = (plan::purpose(headers)?, privacy_control(headers));
+    let question = Question { caller, routed, purpose, gpc, is_read };
     let permit = question.ask(&snapshot, shared.clock.now())?;
     Ok(Permitted { snapshot, question, permit, target })
 }

@@ -1,5 +1,6 @@
 //! Who calls, and for whom.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -11,6 +12,10 @@ use crate::audit::Strength;
 use crate::authn;
 use crate::authn::AuthnError;
 use crate::authn::Principal;
+use crate::policy::Identity;
+use crate::policy::Permit;
+use crate::subjects::Approvals;
+use crate::types::Timestamp;
 
 use super::connection::Peer;
 use super::error::CallError;
@@ -28,6 +33,7 @@ pub(crate) struct Caller {
     pub(crate) principal: Arc<Principal>,
     /// The owner of the second credential, when one came along.
     pub(crate) on_behalf_of: Option<Arc<Principal>>,
+    approvals: Approvals,
 }
 
 impl Caller {
@@ -54,7 +60,7 @@ impl Caller {
             Some(value) => Some(by_token(shared, plain_or_bearer(value)?).await?),
             None => None,
         };
-        Ok(Self { principal, on_behalf_of })
+        Ok(Self { principal, on_behalf_of, approvals: shared.approvals.clone() })
     }
 
     /// Whether both credentials still stand, for calls that take long.
@@ -67,6 +73,37 @@ impl Caller {
             shared.authenticator.still_valid(principal).map_err(CallError::Authn)?;
         }
         Ok(())
+    }
+
+    /// What both speak for now, with what was cleared for them.
+    pub(crate) fn identities(&self) -> (Cow<'_, Identity>, Option<Cow<'_, Identity>>) {
+        let of = |principal: &'_ Arc<Principal>| -> Option<Identity> {
+            self.approvals.cleared(&principal.identity)
+        };
+        let with = |principal| match of(principal) {
+            Some(cleared) => Cow::Owned(cleared),
+            None => Cow::Borrowed(&principal.identity),
+        };
+        (with(&self.principal), self.on_behalf_of.as_ref().map(with))
+    }
+
+    /// Whether the grants and approvals that a permit rests on still count.
+    pub(crate) fn still_has(&self, permit: &Permit, now: Timestamp) -> bool {
+        if !permit.still_counts(now) {
+            return false;
+        }
+        if permit.under().is_empty() {
+            return true;
+        }
+        let (own, behalf) = self.identities();
+        let both = || std::iter::once(&own).chain(&behalf).flat_map(|who| who.cleared.iter());
+        permit.under().iter().all(|(_, id)| both().any(|cleared| cleared.id == *id))
+    }
+
+    /// What the issuers of both call a second factor (`acr_values` of RFC 9470).
+    pub(crate) fn acr(&self, shared: &Shared) -> [Option<Box<str>>; 2] {
+        let of = |principal: &Principal| shared.authenticator.mfa_acr(&principal.issuer);
+        [of(&self.principal), self.on_behalf_of.as_deref().and_then(of)]
     }
 
     /// The owners of the credentials.

@@ -174,6 +174,7 @@ impl CallError {
         match self {
             Self::Head(error) => error.status(),
             Self::Busy(Busy::Concurrent | Busy::Rate) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Refused(refusal) if refusal.missing == [MFA] => StatusCode::UNAUTHORIZED,
             other => other.kind().status(),
         }
     }
@@ -285,6 +286,15 @@ impl CallError {
         }
     }
 
+    /// How old a second factor may be, in seconds, and of which credential, where a fresh one is
+    /// among what is missing: `false` for the caller's own, `true` for the second.
+    pub(crate) fn step_up(&self) -> Option<(u64, bool)> {
+        match self {
+            Self::Refused(refusal) => Some((refusal.mfa_within_s()?, refusal.is_of_second())),
+            _ => None,
+        }
+    }
+
     /// The same cause where the client may not learn that there is a record at all.
     pub(crate) fn hidden(self) -> Self {
         match self {
@@ -353,3 +363,5 @@ const fn transform_detail(error: &TransformError) -> &'static str {
 
 /// What callers read while keys are locked.
 const LOCKED: &str = "the keys of this data cannot be used at the moment; try again later";
+/// The need of a fresh second factor, as refusals name it.
+const MFA: &str = "mfa_within";

@@ -286,7 +286,9 @@ impl File {
     pub(crate) fn is_unchanged(&self) -> Result<bool, CallError> {
         self.question.caller.still_valid(&self.shared)?;
         let is_about_nobody = self.permit.set().subjects.is_empty();
-        Ok(is_about_nobody && self.shared.snapshot().generation == self.generation)
+        let is_same = self.shared.snapshot().generation == self.generation;
+        let now = self.shared.clock.now();
+        Ok(is_about_nobody && is_same && self.question.caller.still_has(&self.permit, now))
     }
 
     /// Judges again, half-way: credential, policy, and the people it is about.

@@ -20,6 +20,7 @@ mod config;
 mod connection;
 mod error;
 mod feed;
+mod gpc;
 mod heard;
 mod file;
 mod file_body;

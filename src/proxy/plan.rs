@@ -14,6 +14,7 @@ use crate::catalog::DataSet;
 use crate::catalog::FieldIx;
 use crate::catalog::Route;
 use crate::policy::Call;
+use crate::policy::ClearanceKind;
 use crate::policy::Decision;
 use crate::policy::Permit;
 use crate::policy::Refusal;
@@ -42,6 +43,8 @@ pub(crate) struct Question {
     pub(crate) routed: Routed,
     /// The purpose named.
     pub(crate) purpose: Option<Box<str>>,
+    /// Whether the call carries a privacy signal.
+    pub(crate) gpc: bool,
     /// Whether it is about reading, whatever the route's method: what is told of a write is a read.
     pub(crate) is_read: bool,
 }
@@ -92,14 +95,16 @@ impl Question {
         snapshot: &Snapshot,
         now: Timestamp,
     ) -> Result<Permit, CallError> {
+        let (own, behalf) = self.caller.identities();
         let call = Call {
-            identity: &self.caller.principal.identity,
-            on_behalf_of: self.caller.on_behalf_of.as_deref().map(|it| &it.identity),
+            identity: &own,
+            on_behalf_of: behalf.as_deref(),
             purpose,
             set: &self.routed.set,
             route: &self.routed.route,
             action,
             selects_by: &self.routed.selects_by,
+            gpc: self.gpc,
             now,
         };
         match decide(&call, &snapshot.policy) {
@@ -139,7 +144,10 @@ impl Question {
         }
         self.routed.route = Arc::clone(route);
         self.routed.set = Arc::clone(set);
-        let permit = self.ask(snapshot, now).map_err(|_| CallError::PolicyChanged)?;
+        let is_same = snapshot.policy.hash() == before.policy_hash();
+        let permit = self.ask(snapshot, now);
+        // Under the same policy it is the caller who lacks something now, and may know what.
+        let permit = permit.map_err(|why| if is_same { why } else { CallError::PolicyChanged })?;
         let unchanged = permit.purpose() == before.purpose()
             && permit.widest() == before.widest()
             && permit.grants() == before.grants();
@@ -208,6 +216,15 @@ pub(crate) fn describe(permit: &Permit, entry: &mut Entry) {
     entry.action = Some(permit.action());
     entry.rules = permit.grants().to_vec();
     entry.policy = Some(permit.policy_hash());
+    for kind in [ClearanceKind::Approval, ClearanceKind::BreakGlass] {
+        let ids = permit.under().iter().filter(|(of, _)| *of == kind).map(|(_, id)| &**id);
+        let ids: Vec<&str> = ids.collect();
+        if ids.is_empty() {
+            entry.facts.remove(kind.as_str());
+        } else {
+            entry.facts.insert(kind.as_str().into(), ids.join(" ").into());
+        }
+    }
 }
 
 fn field_views(permit: &Permit) -> Vec<FieldView> {

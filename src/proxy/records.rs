@@ -322,7 +322,8 @@ impl fmt::Debug for Records {
     }
 }
 
-/// Asks the policy in force again when it is not the one that decided.
+/// Asks the policy in force again when it is not the one that decided, or when a grant or an
+/// approval that it decided on has run out or was taken back.
 pub(super) fn recheck(
     shared: &Shared,
     (question, permit): (&mut Question, &mut Permit),
@@ -330,7 +331,7 @@ pub(super) fn recheck(
     now: Timestamp,
 ) -> Result<(), CallError> {
     let snapshot = shared.snapshot();
-    if snapshot.generation == *generation {
+    if snapshot.generation == *generation && question.caller.still_has(permit, now) {
         return Ok(());
     }
     *permit = question.ask_again(&snapshot, permit, now)?;

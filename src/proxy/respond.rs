@@ -19,6 +19,7 @@ use crate::authn::AuthnError;
 use crate::protocol::http::Language;
 use crate::protocol::http::Problem;
 use crate::protocol::http::ProblemKind;
+use crate::protocol::http::StepUp;
 
 use super::answer::Content;
 use super::answer::Outgoing;
@@ -91,7 +92,7 @@ fn refuse(head: &Parts, error: &CallError, mut trail: Box<Trail>) -> Response<An
     if let (ProblemKind::NotFound, Some(plan)) = (error.kind(), &trail.plan) {
         headers.insert(PRIVET_FIELDS, plan.clone());
     }
-    advise(&mut headers, error);
+    advise(&mut headers, error, &trail);
     if error.closes_connection() && head.version < Version::HTTP_2 {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
@@ -106,7 +107,14 @@ fn refuse(head: &Parts, error: &CallError, mut trail: Box<Trail>) -> Response<An
 }
 
 /// What would help, in headers.
-fn advise(headers: &mut HeaderMap, error: &CallError) {
+fn advise(headers: &mut HeaderMap, error: &CallError, trail: &Trail) {
+    if let Some((max_age_s, is_second)) = error.step_up() {
+        let acr = trail.acr.get(usize::from(is_second)).and_then(Option::as_deref);
+        let description = error.detail().unwrap_or_default();
+        let step_up = StepUp { realm: "privet", description: &description, max_age_s, acr };
+        headers.insert(header::WWW_AUTHENTICATE, step_up.challenge());
+        return;
+    }
     let (name, value) = match (error.kind(), error) {
         (ProblemKind::Unauthenticated, _) => {
             headers.insert(header::WWW_AUTHENTICATE, challenge(error));

@@ -392,7 +392,7 @@ fn beside_question(
 ) -> Option<Question> {
     let routed = own.routed.beside(snapshot.set(set)?);
     let purpose = Some(permit.purpose().as_str().into());
-    Some(Question { caller: own.caller.clone(), routed, purpose, is_read: true })
+    Some(Question { caller: own.caller.clone(), routed, purpose, gpc: own.gpc, is_read: true })
 }
 
 impl Batches {

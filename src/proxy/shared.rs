@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwap;
 use arc_swap::Guard;
+use tokio::sync::Mutex;
 
 use crate::audit::Log;
 use crate::authn::Authenticator;
@@ -20,6 +21,7 @@ use crate::policy::PolicySet;
 use crate::policy::View;
 use crate::protocol::http::RequestId;
 use crate::protocol::http::TraceParent;
+use crate::subjects::Approvals;
 use crate::subjects::Cards;
 use crate::telemetry::Spans;
 use crate::transform::Shape;
@@ -35,6 +37,7 @@ use super::bulk::Bulk;
 use super::config::Limits;
 use super::config::Place;
 use super::error::ProxyError;
+use super::gpc::Gpc;
 use super::metrics::ProxyMetrics;
 use super::plan::PlanFacts;
 
@@ -65,6 +68,8 @@ pub struct Parts {
     pub authenticator: Authenticator,
     /// What is known of the people records are about.
     pub cards: Cards,
+    /// What was approved for callers, or what they broke glass for.
+    pub approvals: Approvals,
     /// The keys of pseudonyms and of actors in the log.
     pub keys: KeyRing,
     /// The log without which nothing leaves.
@@ -85,6 +90,8 @@ pub struct Shared {
     pub(crate) stores: Vec<Mount>,
     pub(crate) authenticator: Authenticator,
     pub(crate) cards: Cards,
+    pub(crate) approvals: Approvals,
+    pub(crate) gpc_turn: Mutex<()>,
     pub(crate) keys: KeyRing,
     pub(crate) log: Log,
     pub(crate) clock: Arc<dyn Clock>,
@@ -104,6 +111,8 @@ pub(crate) struct Snapshot {
     /// Goes up with every policy put in force.
     pub(crate) generation: u64,
     pub(crate) policy: Arc<PolicySet>,
+    /// What a privacy signal means under it.
+    pub(crate) gpc: Gpc,
     /// One per store, in the order of [`Shared::stores`].
     pub(crate) routers: Vec<Router>,
     shapes: HashMap<DataSetId, Arc<Shape>>,
@@ -126,7 +135,8 @@ impl Shared {
     /// When the policy names a store that is not there, has ambiguous routes, or when the system
     /// has no randomness.
     pub fn new(parts: Parts) -> Result<Arc<Self>, ProxyError> {
-        let snapshot = Snapshot::new(1, parts.policy, &parts.stores)?;
+        let since = parts.clock.now();
+        let snapshot = Snapshot::new((1, since), parts.policy, &parts.stores)?;
         let mut seed = [0; 8];
         parts.entropy.fill(&mut seed).map_err(ProxyError::Entropy)?;
         let limits = parts.limits;
@@ -134,6 +144,8 @@ impl Shared {
             stores: parts.stores,
             authenticator: parts.authenticator,
             cards: parts.cards,
+            approvals: parts.approvals,
+            gpc_turn: Mutex::new(()),
             keys: parts.keys,
             log: parts.log,
             clock: parts.clock,
@@ -155,7 +167,8 @@ impl Shared {
     /// When the policy cannot be served; the one in force stays.
     pub fn replace_policy(&self, policy: Arc<PolicySet>) -> Result<(), ProxyError> {
         let generation = self.snapshot.load().generation + 1;
-        let snapshot = Snapshot::new(generation, policy, &self.stores)?;
+        let since = self.clock.now();
+        let snapshot = Snapshot::new((generation, since), policy, &self.stores)?;
         self.snapshot.store(Arc::new(snapshot));
         Ok(())
     }
@@ -205,7 +218,11 @@ impl Shared {
 }
 
 impl Snapshot {
-    fn new(generation: u64, policy: Arc<PolicySet>, stores: &[Mount]) -> Result<Self, ProxyError> {
+    fn new(
+        (generation, since): (u64, Timestamp),
+        policy: Arc<PolicySet>,
+        stores: &[Mount],
+    ) -> Result<Self, ProxyError> {
         let known = |set: &DataSet| stores.iter().any(|store| *store.id() == set.store);
         if let Some(set) = policy.sets().iter().find(|set| !known(set)) {
             return Err(ProxyError::UnknownStore { set: set.id.clone(), store: set.store.clone() });
@@ -222,7 +239,8 @@ impl Snapshot {
         }
         let shapes =
             policy.sets().iter().map(|set| (set.id.clone(), Arc::new(Shape::new(set)))).collect();
-        Ok(Self { generation, policy, routers, shapes, plans: ArcSwap::default() })
+        let gpc = Gpc::new(&policy, since);
+        Ok(Self { generation, policy, gpc, routers, shapes, plans: ArcSwap::default() })
     }
 
     /// The shape of a data set's records.

@@ -63,6 +63,8 @@ pub(crate) struct Trail {
     pub(crate) admission: Option<Admission>,
     /// The `Privet-Fields` of the plan, once there is one.
     pub(crate) plan: Option<HeaderValue>,
+    /// What the issuers of both credentials call a second factor, where they name one.
+    pub(crate) acr: [Option<Box<str>>; 2],
     /// Whether something was cut off on its way to the store.
     pub(crate) is_cut: bool,
     started: Instant,
@@ -94,6 +96,7 @@ impl Trail {
             status: StatusCode::OK,
             admission: None,
             plan: None,
+            acr: [None, None],
             is_cut: false,
             started: Instant::now(),
             method,

@@ -1,6 +1,7 @@
 //! Subject cards: what Privet keeps about each person, at hand for every record.
 
 mod accord;
+mod approvals;
 mod cache;
 mod card;
 mod cards;
@@ -25,6 +26,10 @@ mod tests;
 mod vault_tests;
 
 pub use self::accord::{Accord, AccordError};
+pub use self::approvals::{
+    Approval, ApprovalError, ApprovalMetrics, ApprovalState, Approvals, Asked, FRESH_MFA_S,
+    Finding, People, Review, ReviewState, Settling,
+};
 pub use self::card::{Card, MAX_NAMES};
 pub use self::cards::Cards;
 pub use self::claims::{ClaimError, ClaimTicket, LegalClaim};

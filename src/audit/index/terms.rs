@@ -110,6 +110,8 @@ pub(super) fn of_filter(filter: &Filter) -> Vec<Term> {
         decision,
         request_id,
         subject,
+        // Rare, and looked for in what the other terms leave.
+        clearance: _,
         nameless,
     } = filter;
     let word = |dimension, word: Option<&str>| word.map(|it| term(dimension, &[it.as_bytes()]));

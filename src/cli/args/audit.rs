@@ -163,6 +163,9 @@ pub(in crate::cli) struct SearchArgs {
     /// Only entries about this person, by the token that `privet subject show` prints.
     #[arg(long, value_name = "TOKEN")]
     pub(in crate::cli) subject: Option<String>,
+    /// Only what left under this approval or broken glass, and what was done about it, by its id.
+    #[arg(long, value_name = "ID")]
+    pub(in crate::cli) clearance: Option<String>,
     /// At most this many entries, the newest; 0 for all.
     #[arg(long, default_value_t = 100, value_name = "N")]
     pub(in crate::cli) limit: usize,

@@ -1,5 +1,6 @@
 //! What may be typed. Examples come first in every help text (clig.dev).
 
+mod approval;
 mod audit;
 mod claim;
 mod consent;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(super) use self::approval::{ApprovalCommand, CallerArgs, FindingWord, WishArgs};
 pub(super) use self::audit::{AuditCommand, AuditFolder, ExportArgs, GapArgs, Rows, SearchArgs};
 pub(super) use self::claim::ClaimCommand;
 pub(super) use self::consent::ConsentCommand;
@@ -76,6 +78,9 @@ pub(super) enum Command {
     /// Records what people agree to, proves it, and moves it in and out.
     #[command(subcommand)]
     Consent(ConsentCommand),
+    /// Asks for, gives and reviews what a grant needs besides a role: approvals and broken glass.
+    #[command(subcommand)]
+    Approval(ApprovalCommand),
     /// Moves what a store holds into envelopes, or out of them.
     #[command(subcommand)]
     Store(StoreCommand),

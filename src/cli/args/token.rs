@@ -16,6 +16,9 @@ pub(in crate::cli) enum TokenCommand {
 pub(in crate::cli) struct MintArgs {
     #[command(flatten)]
     pub(in crate::cli) config: ConfigArgs,
+    /// Whose token it is: two approve together only when they are two.
+    #[arg(long, value_name = "NAME", default_value = "privet-token-mint")]
+    pub(in crate::cli) owner: String,
     /// A role; may be given several times.
     #[arg(long, value_name = "ROLE")]
     pub(in crate::cli) role: Vec<String>,

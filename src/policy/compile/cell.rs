@@ -186,7 +186,7 @@ fn cell_grant(model: &Model, grant: &Grant, key: Key, views: &[View]) -> CellGra
             // A missing field would open the grant; `FieldIx::MAX` never has a value.
             .map(|row| (find(&row.field).unwrap_or(FieldIx(u16::MAX)), row.claim.clone()))
             .collect(),
-        needs: Needs { ..grant.needs },
+        needs: grant.needs.clone(),
         valid: grant.valid,
     }
 }
@@ -219,7 +219,7 @@ pub(in crate::policy) enum Held {
 }
 
 impl HeldRoles {
-    pub(super) fn new(roles: &[usize], model: &Model) -> Self {
+    pub(in crate::policy) fn new(roles: &[usize], model: &Model) -> Self {
         let mut held = Self { claimed: 0, subject: false };
         for at in roles {
             match model.roles.get(*at).map(|role| &role.holds) {

@@ -16,11 +16,11 @@ use crate::types::doc::closest;
 use super::Gives;
 use super::Grant;
 use super::Model;
-use super::Needs;
 use super::RowMatch;
 use super::Shown;
 use super::Valid;
 use super::ids;
+use super::needs;
 use super::read::Broken;
 use super::views;
 use super::words;
@@ -59,7 +59,7 @@ fn grant(node: &Node, model: &Model, broken: &Broken, faults: &mut Faults) -> Op
         writes_fit(actions, writes, map.place(), faults);
     }
     let writes = writes.map(|node| paths(node, faults));
-    let needs = map.optional("needs").and_then(|node| needs(node, faults));
+    let needs = map.optional("needs").and_then(|node| needs::needs(node, model, faults));
     let valid = map.optional("valid").and_then(|node| valid(node, faults));
     let overrides = map.optional("overrides").map(|node| {
         let ids = node.ids(RuleId::parse, faults).into_iter();
@@ -221,22 +221,6 @@ fn rows(node: &Node, faults: &mut Faults) -> Vec<RowMatch> {
         }
     }
     rows
-}
-
-fn needs(node: &Node, faults: &mut Faults) -> Option<Needs> {
-    let mut map = MapReader::new(node, "`needs`", faults)?;
-    let mfa_within_s = map.optional("mfa_within").and_then(|node| node.seconds(faults));
-    let ticket = map.optional("ticket").and_then(|node| {
-        let needed = node.bool(faults)?;
-        if !needed {
-            faults.error(&node.place, "`ticket` can only be `true`", "leave it out");
-        }
-        Some(needed)
-    });
-    map.later("approval", faults);
-    map.later("open_request", faults);
-    map.finish(faults);
-    Some(Needs { mfa_within_s, ticket: ticket.unwrap_or_default() })
 }
 
 fn valid(node: &Node, faults: &mut Faults) -> Option<Valid> {

@@ -6,6 +6,7 @@
 mod grants;
 mod limits;
 mod model;
+mod needs;
 mod pseudonyms;
 mod read;
 mod recipients;

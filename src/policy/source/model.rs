@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use crate::catalog::DataSet;
 use crate::catalog::Router;
+use crate::catalog::data_use::DataUse;
+use crate::policy::Clearing;
 use crate::policy::LegalBasis;
 use crate::policy::View;
 use crate::policy::transfer::MechanismKind;
@@ -60,6 +62,10 @@ pub(in crate::policy) struct Purpose {
     pub(in crate::policy) consent: Option<Box<str>>,
     /// What a person can opt out of.
     pub(in crate::policy) opt_out: Option<Box<str>>,
+    /// What the data is used for, in a word of fideslang.
+    pub(in crate::policy) data_use: Option<DataUse>,
+    /// Whether somebody who sends `Sec-GPC: 1` has opted out of it.
+    pub(in crate::policy) gpc: bool,
     pub(in crate::policy) place: Place,
 }
 
@@ -183,12 +189,14 @@ pub(in crate::policy) struct RowMatch {
 }
 
 /// What a caller must bring for a grant to match.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::policy) struct Needs {
     /// A second factor at most this old.
     pub(in crate::policy) mfa_within_s: Option<u64>,
     /// A signed ticket.
     pub(in crate::policy) ticket: bool,
+    /// Somebody's approval, or a broken glass.
+    pub(in crate::policy) clearing: Option<Clearing>,
 }
 
 /// When a grant matches.
@@ -198,6 +206,13 @@ pub(in crate::policy) struct Valid {
     pub(in crate::policy) from: Option<Timestamp>,
     /// Before, and not at.
     pub(in crate::policy) until: Option<Timestamp>,
+}
+
+impl Valid {
+    /// Whether a grant matches at this time.
+    pub(in crate::policy) fn holds(self, now: Timestamp) -> bool {
+        self.from.is_none_or(|from| from <= now) && self.until.is_none_or(|until| now < until)
+    }
 }
 
 /// What cuts down.

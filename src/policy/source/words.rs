@@ -1,5 +1,7 @@
 //! Purposes and roles, and looking words up.
 
+use crate::catalog::data_use;
+use crate::catalog::data_use::DataUse;
 use crate::policy::LegalBasis;
 use crate::policy::transfer::regime_of;
 use crate::types::Faults;
@@ -38,13 +40,21 @@ pub(super) fn purposes(
 fn purpose(id: PurposeId, entry: &Entry, groups: &RegionGroups, faults: &mut Faults) -> Purpose {
     let place = entry.key_place.clone();
     let none = Basis { default: LegalBasis::Consent, regions: None };
-    let mut purpose = Purpose { id, title: None, basis: none, consent: None, opt_out: None, place };
+    let mut purpose = Purpose {
+        id,
+        title: None,
+        basis: none,
+        consent: None,
+        opt_out: None,
+        data_use: None,
+        gpc: false,
+        place,
+    };
     let Some(mut map) = MapReader::new(&entry.node, "a purpose", faults) else { return purpose };
     purpose.title = map.optional("title").and_then(|node| node.localized(faults));
-    // What the data is used for in fideslang words: for reports, and no part of a decision.
-    if let Some(node) = map.optional("use") {
-        node.text(faults);
-    }
+    purpose.data_use = map.optional("use").and_then(|node| data_use(node, faults));
+    let gpc = map.optional("gpc").and_then(|node| node.bool(faults));
+    purpose.gpc = gpc.unwrap_or(purpose.data_use.is_some_and(|known| known.ends_by_gpc));
     let mut named = |key| map.optional(key).and_then(|node| node.text(faults)).map(Box::from);
     purpose.consent = named("consent");
     purpose.opt_out = named("opt_out");
@@ -57,6 +67,12 @@ fn purpose(id: PurposeId, entry: &Entry, groups: &RegionGroups, faults: &mut Fau
     }
     map.finish(faults);
     purpose
+}
+
+/// What the data is used for, in a word of fideslang.
+fn data_use(node: &Node, faults: &mut Faults) -> Option<DataUse> {
+    let known: Vec<&str> = data_use::all().map(|known| known.key).collect();
+    node.word("data use", data_use::find, &known, faults)
 }
 
 fn asks_consent(basis: &Basis) -> bool {

@@ -32,6 +32,8 @@ pub(super) struct Example {
     pub(super) action: Action,
     pub(super) set: usize,
     pub(super) selects_by: Vec<FieldIx>,
+    /// Whether it carries a privacy signal.
+    pub(super) gpc: bool,
     /// What is read together, and what is expected then.
     pub(super) reads: Vec<(Vec<usize>, Expect)>,
 }
@@ -67,6 +69,7 @@ pub(super) fn read(
     let mut asked =
         Action::ALL.into_iter().filter_map(|action| Some((action, map.optional(action.as_str())?)));
     let (first, second) = (asked.next(), asked.next());
+    let gpc = map.optional("gpc").and_then(|node| node.bool(faults)).unwrap_or_default();
     let (route, find_by) = (map.optional("route"), map.optional("find_by"));
     map.finish(faults);
     if let Some((action, node)) = second {
@@ -107,6 +110,7 @@ pub(super) fn read(
         action,
         set,
         selects_by,
+        gpc,
         reads,
     })
 }

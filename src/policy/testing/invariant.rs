@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::policy::CardFacts;
+use crate::policy::ClearanceKind;
 use crate::policy::Decision;
 use crate::policy::Permit;
 use crate::policy::PolicySet;
@@ -49,6 +50,8 @@ pub(super) struct Invariant {
 /// What a selection may need.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Need {
+    Approval,
+    BreakGlass,
     Consent,
     IsSubject,
     MfaWithin,
@@ -56,7 +59,9 @@ enum Need {
 }
 
 impl Need {
-    const ALL: [(&'static str, Self); 4] = [
+    const ALL: [(&'static str, Self); 6] = [
+        ("approval", Self::Approval),
+        ("break_glass", Self::BreakGlass),
         ("consent", Self::Consent),
         ("is_subject", Self::IsSubject),
         ("mfa_within", Self::MfaWithin),
@@ -65,6 +70,8 @@ impl Need {
 
     const fn is_met(self, world: &World) -> bool {
         match self {
+            Self::Approval => world.caller.approval,
+            Self::BreakGlass => world.caller.break_glass,
             Self::Consent => world.record.consent,
             Self::IsSubject => world.caller.subject.is_some(),
             Self::MfaWithin => world.caller.mfa,
@@ -185,6 +192,7 @@ impl Search<'_> {
                     set,
                     action,
                     selects_by: &[],
+                    gpc: false,
                     now: caller.now,
                 };
                 match asked.decide(policy) {
@@ -305,10 +313,16 @@ fn told(world: &World) -> String {
     };
     let has =
         |fact: bool, word: &str| if fact { format!("{word}, ") } else { format!("no {word}, ") };
+    let cleared = |fact: bool, kind: ClearanceKind| match fact {
+        true => format!("{}, ", kind.as_str()),
+        false => String::new(),
+    };
     format!(
-        "{}{}{}a caller in {}, a record of {}, status {}",
+        "{}{}{}{}{}a caller in {}, a record of {}, status {}",
         has(caller.mfa, "mfa"),
         has(caller.ticket, "ticket"),
+        cleared(caller.approval, ClearanceKind::Approval),
+        cleared(caller.break_glass, ClearanceKind::BreakGlass),
         has(record.consent, "consent"),
         region(caller.region),
         region(record.region),

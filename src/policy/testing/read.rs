@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::policy::Clearable;
+use crate::policy::Clearance;
+use crate::policy::ClearanceKind;
 use crate::policy::Identity;
 use crate::policy::PolicyFile;
 use crate::policy::PolicySet;
@@ -181,6 +184,14 @@ fn caller(
     let recipient = map.optional("recipient").and_then(|n| n.id(RecipientId::parse, faults));
     let mfa_at = map.optional("mfa").and_then(|node| ago(node, now, faults));
     let ticket = map.optional("ticket").is_some();
+    let mut cleared = Vec::new();
+    for (key, kind) in
+        [("approved", ClearanceKind::Approval), ("broke_glass", ClearanceKind::BreakGlass)]
+    {
+        if let Some(node) = map.optional(key) {
+            cleared.extend(clearances(node, kind, (policy, now), faults));
+        }
+    }
     let domain = map.optional("domain").and_then(|node| node.id(DomainId::parse, faults));
     let domain = domain.or_else(|| DomainId::parse("person").ok());
     let subject = map.optional("subject").and_then(|node| node.id(SubjectId::parse, faults));
@@ -193,6 +204,7 @@ fn caller(
         owner: "caller of a test".into(),
         claims,
         names_purposes: purposes.is_some(),
+        cleared: cleared.into(),
         purposes,
         region,
         recipient,
@@ -210,6 +222,25 @@ fn roles<'p>(node: &Node, policy: &'p PolicySet, faults: &mut Faults) -> Vec<&'p
     let find = |text: &str| roles.iter().find(|role| role.id.as_str() == text).map(|r| &r.holds);
     let texts = node.texts(faults);
     texts.iter().filter_map(|(item, _)| item.word("role", find, &known, faults)).collect()
+}
+
+/// Reads `true`, for every grant that needs it, or a list of grants that do.
+fn clearances(
+    node: &Node,
+    kind: ClearanceKind,
+    (policy, now): (&PolicySet, Timestamp),
+    faults: &mut Faults,
+) -> Vec<Clearance> {
+    let needing = || policy.clearables().filter(|grant| grant.clearing().kind == kind);
+    let given = |grant: Clearable<'_>| grant.clearing().given(grant.grant(), now);
+    if matches!(node.value, Written::Bool(true)) {
+        return needing().map(given).collect();
+    }
+    let known: Vec<&str> = needing().map(|grant| grant.grant().as_str()).collect();
+    let find = |text: &str| needing().find(|grant| grant.grant().as_str() == text).map(given);
+    let what = format!("grant with `needs: {{ {} }}`", kind.as_str());
+    let texts = node.texts(faults);
+    texts.iter().filter_map(|(item, _)| item.word(&what, find, &known, faults)).collect()
 }
 
 /// Reads `4 minutes ago` or `now`.

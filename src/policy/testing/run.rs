@@ -88,6 +88,7 @@ fn observe(
         set: example.set,
         action: example.action,
         selects_by: &example.selects_by,
+        gpc: example.gpc,
         now: file.now,
     };
     let mut seen = Seen::default();

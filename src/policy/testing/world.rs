@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
+use crate::policy::ClearanceKind;
 use crate::policy::Identity;
 use crate::policy::compile::Cell;
 use crate::policy::source::Holds;
@@ -25,9 +26,14 @@ pub(super) struct World {
 
 /// What is known of a caller.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one fact that is there or is not")]
 pub(super) struct CallerFacts {
     pub(super) mfa: bool,
     pub(super) ticket: bool,
+    /// Whether everything that needs it was approved.
+    pub(super) approval: bool,
+    /// Whether they broke glass wherever they may.
+    pub(super) break_glass: bool,
     pub(super) region: Option<Region>,
     /// The recipient it passes data to.
     pub(super) recipient: Option<usize>,
@@ -53,6 +59,8 @@ pub(super) struct OneRecord {
 pub(super) struct Axes {
     mfa: Vec<bool>,
     ticket: Vec<bool>,
+    /// Approvals, and broken glass.
+    cleared: Vec<(bool, bool)>,
     caller_regions: Vec<Option<Region>>,
     recipients: Vec<Option<usize>>,
     record_regions: Vec<Option<Region>>,
@@ -98,7 +106,14 @@ impl Axes {
         let regions = regions::representatives(&lists);
         let recipients = (0..model.recipients.len()).filter(|_| asks).map(Some).chain([None]);
         let has_region = data.is_some_and(|set| set.region.is_some());
+        let clears = |kind| {
+            let mut needs = grants().filter_map(|grant| grant.needs.clearing.as_ref());
+            either(needs.any(|clearing| clearing.kind == kind))
+        };
+        let glass = clears(ClearanceKind::BreakGlass);
+        let approved = clears(ClearanceKind::Approval);
         Self {
+            cleared: pairs(&approved, &glass).collect(),
             mfa: either(grants().any(|grant| grant.needs.mfa_within_s.is_some())),
             ticket: either(grants().any(|grant| grant.needs.ticket)),
             record_regions: if has_region { regions.clone() } else { vec![None] },
@@ -115,20 +130,20 @@ impl Axes {
     /// Every caller.
     pub(super) fn callers(&self, subjects: &[Option<usize>]) -> Vec<CallerFacts> {
         let mut callers = Vec::new();
-        for mfa in self.mfa.iter().copied() {
-            for ticket in self.ticket.iter().copied() {
-                for region in self.caller_regions.iter().copied() {
-                    for recipient in self.recipients.iter().copied() {
-                        for now in self.times.iter().copied() {
-                            callers.extend(subjects.iter().copied().map(|subject| CallerFacts {
-                                mfa,
-                                ticket,
-                                region,
-                                recipient,
-                                subject,
-                                now,
-                            }));
-                        }
+        for (mfa, ticket) in pairs(&self.mfa, &self.ticket) {
+            for (approval, break_glass) in self.cleared.iter().copied() {
+                for (region, recipient) in pairs(&self.caller_regions, &self.recipients) {
+                    for (now, subject) in pairs(&self.times, subjects) {
+                        callers.push(CallerFacts {
+                            mfa,
+                            ticket,
+                            approval,
+                            break_glass,
+                            region,
+                            recipient,
+                            subject,
+                            now,
+                        });
                     }
                 }
             }
@@ -183,6 +198,11 @@ fn before(until: Timestamp) -> Timestamp {
     Timestamp::from_unix_ms(until.unix_ms().saturating_sub(1))
 }
 
+/// Each of the one with each of the other.
+fn pairs<'a, A: Copy, B: Copy>(one: &'a [A], other: &'a [B]) -> impl Iterator<Item = (A, B)> + 'a {
+    one.iter().flat_map(move |a| other.iter().map(move |b| (*a, *b)))
+}
+
 /// The id of the subject at a position, in every record of every world.
 pub(super) fn subject_id(at: usize) -> String {
     format!("subject-{at}")
@@ -209,11 +229,20 @@ pub(super) fn identity(
         claims.entry(claim.clone()).or_default().push(ROW.into());
     }
     let subject = caller.subject.and_then(|at| SubjectId::parse(&subject_id(at)).ok());
+    let cleared = cell.grants.iter().filter_map(|grant| {
+        let clearing = grant.needs.clearing.as_ref()?;
+        let is_cleared = match clearing.kind {
+            ClearanceKind::Approval => caller.approval,
+            ClearanceKind::BreakGlass => caller.break_glass,
+        };
+        is_cleared.then(|| clearing.given(&grant.id, caller.now))
+    });
     Identity {
         owner: "caller of an invariant".into(),
         claims,
         purposes: None,
         names_purposes: false,
+        cleared: cleared.collect(),
         region: caller.region,
         recipient: caller.recipient.and_then(|at| Some(model.recipients.get(at)?.id.clone())),
         mfa_at: caller.mfa.then_some(caller.now),

@@ -6,11 +6,16 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::NOW;
+use crate::policy::Clearance;
+use crate::policy::ClearanceKind;
 use crate::policy::Identity;
 use crate::types::Consent;
 use crate::types::DomainId;
+use crate::types::PurposeId;
 use crate::types::RecipientId;
 use crate::types::Region;
+use crate::types::RoleId;
+use crate::types::RuleId;
 use crate::types::Statuses;
 use crate::types::SubjectId;
 use crate::types::SubjectStatus;
@@ -180,6 +185,12 @@ fn grant(dice: &mut Dice<'_>, at: usize) -> String {
         text.push_str(", needs: { mfa_within: 15 minutes }");
     } else if dice.once_in(4) {
         text.push_str(", needs: { ticket: true }");
+    } else if dice.once_in(3) {
+        let needs = [
+            "approval: { by: a, for: 1 hour }",
+            "break_glass: { for: 30 minutes, review_by: a, review_within: 3 days }",
+        ];
+        write!(text, ", needs: {{ {} }}", dice.one(&needs)).unwrap();
     }
     if dice.once_in(5) {
         let valid = ["{ from: 2026-11-22 }", "{ until: 2026-11-22 }", "{ until: 2026-11-21 }"];
@@ -296,6 +307,7 @@ pub(super) fn caller(dice: &mut Dice<'_>) -> Identity {
             claims.entry("team".into()).or_default().push(team.into());
         }
     }
+    let cleared = (0..dice.below(6)).map(|_| clearance(dice)).collect();
     let subject = ["ana", "bob", ""][dice.below(3)];
     let domain = DomainId::parse(["person", "employee"][usize::from(dice.once_in(6))]).unwrap();
     Identity {
@@ -303,12 +315,30 @@ pub(super) fn caller(dice: &mut Dice<'_>) -> Identity {
         claims,
         purposes: None,
         names_purposes: false,
+        cleared,
         region: region(dice),
         recipient: recipient(dice),
         mfa_at: [None, Some(NOW), Some(Timestamp::from_unix_s(0))][dice.below(3)],
         ticket: dice.once_in(2),
         subject: SubjectId::parse(subject).ok().map(|id| (domain, id)),
         expires: NOW.plus_ms(1),
+    }
+}
+
+/// Mostly one that counts, or nearly.
+fn clearance(dice: &mut Dice<'_>) -> Clearance {
+    let minute = 60_000;
+    let from = [0, 29, 30, 59, 60].map(|ago| NOW.unix_ms() - ago * minute)[dice.below(5)];
+    let from = if dice.once_in(8) { from + 60 * minute } else { from };
+    let until = [NOW.plus_ms(1), NOW, NOW.plus_ms(90 * minute)][dice.below(3)];
+    Clearance {
+        id: "a".into(),
+        kind: [ClearanceKind::Approval, ClearanceKind::BreakGlass][dice.below(2)],
+        grant: RuleId::parse(&format!("g{}", dice.below(5))).unwrap(),
+        purpose: [None, None, Some("p")][dice.below(3)].map(|it| PurposeId::parse(it).unwrap()),
+        role: RoleId::parse(["a", "b"][usize::from(dice.once_in(6))]).unwrap(),
+        from: Timestamp::from_unix_ms(from),
+        until,
     }
 }
 

@@ -221,8 +221,8 @@ fn views_that_cannot_be_compared_need_a_word() {
 #[test]
 fn words_of_later_versions_are_told_apart_from_slips() {
     check(
-        &grant("fields: { mail: show }, needs: { approval: { by: boss }, open_request: true }"),
-        &["`approval` is not in this version", "`open_request` is not in this version"],
+        &grant("fields: { mail: show }, needs: { open_request: true }"),
+        &["`open_request` is not in this version"],
     );
 }
 

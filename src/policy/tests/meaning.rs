@@ -377,6 +377,7 @@ fn counts_reach_the_permit_with_their_windows() {
             route: &set.routes[0],
             action: Action::Read,
             selects_by: &[],
+            gpc: false,
             now: NOW,
         };
         let Decision::Permit(permit) = decide(&call, &policy) else { panic!("refused") };
@@ -408,6 +409,7 @@ limits: [ {{ id: l, purposes: [fraud], if: {{ record_region: CN }}, then: drop }
             route: &set.routes[0],
             action: Action::Read,
             selects_by: &[],
+            gpc: false,
             now: NOW,
         };
         let Decision::Permit(permit) = decide(&call, &policy) else { panic!("refused") };
@@ -452,6 +454,7 @@ limits:
                 route: &set.routes[0],
                 action: Action::Read,
                 selects_by: &[],
+                gpc: false,
                 now: NOW,
             };
             let Decision::Permit(permit) = decide(&call, policy) else { panic!("refused") };
@@ -483,6 +486,7 @@ fn a_data_set_of_another_policy_is_refused() {
         route: &set.routes[0],
         action: Action::Read,
         selects_by: &[],
+        gpc: false,
         now: NOW,
     };
     let Decision::Refuse(refusal) = decide(&call, &one) else { panic!("permitted") };

@@ -253,7 +253,21 @@ impl Scene<'_> {
         let fresh = grant.needs.mfa_within_s.is_none_or(|within| {
             self.caller.mfa_at.is_some_and(|at| NOW.unix_s() - at.unix_s() <= within)
         });
+        // Somebody else agreed, or the caller broke glass, and the time that is granted is not over.
+        let cleared = grant.needs.clearing.as_ref().is_none_or(|need| {
+            self.caller.cleared.iter().any(|had| {
+                let age = NOW.unix_ms().checked_sub(had.from.unix_ms());
+                had.kind == need.kind
+                    && had.role == need.role
+                    && had.grant == grant.id
+                    && (had.purpose.is_none()
+                        || had.purpose.as_ref() == Some(&self.model.purposes[self.purpose].id))
+                    && age.is_some_and(|age| age < need.for_s * 1000)
+                    && NOW < had.until
+            })
+        });
         grant.sets.contains(&self.set)
+            && cleared
             && grant.purposes.contains(&self.purpose)
             && grant.actions.contains(&self.action)
             && self.holds_one(&grant.roles)

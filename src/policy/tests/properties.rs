@@ -68,6 +68,7 @@ fn permit(
         set,
         action,
         selects_by,
+        gpc: false,
         now: NOW,
     };
     match asked.decide(policy) {

@@ -116,6 +116,7 @@ impl Scene<'_> {
             route,
             action: if words.contains(&"export") { Action::Export } else { Action::Read },
             selects_by: &selects,
+            gpc: false,
             now: NOW,
         };
         let permit = match decide(&call, self.policy) {
@@ -155,6 +156,7 @@ pub(super) fn identity(words: &str) -> Identity {
         claims: BTreeMap::new(),
         purposes: None,
         names_purposes: true,
+        cleared: Arc::default(),
         region: None,
         recipient: None,
         mfa_at: None,

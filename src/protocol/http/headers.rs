@@ -201,9 +201,13 @@ impl StoreHeaders {
     }
 }
 
-/// Whether the client sent exactly one `Sec-GPC: 1`.
+/// Whether the client sent `Sec-GPC: 1` (Global Privacy Control, § 3.2): of the values of all its
+/// lines, which a list of one line equals (RFC 9110 § 5.3), one is exactly `1`. Nothing else means
+/// it, nor takes it back.
 pub fn privacy_control(client: &HeaderMap) -> bool {
-    single(client, &SEC_GPC).is_some_and(|value| value.as_bytes() == b"1")
+    let lines = client.get_all(&SEC_GPC).iter();
+    let mut values = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    values.any(|value| value.trim_ascii() == b"1")
 }
 
 /// The headers of a store's answer that may reach the client.

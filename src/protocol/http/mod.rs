@@ -16,6 +16,7 @@ mod links;
 mod media;
 mod problem;
 mod sent;
+mod step_up;
 mod target;
 mod trace;
 #[cfg(test)]
@@ -34,5 +35,6 @@ pub use self::links::{reroute_link, reroute_location};
 pub use self::media::{MediaError, MediaType, content_type};
 pub use self::problem::{Language, Problem, ProblemKind};
 pub use self::sent::{SentType, is_plain, sent_type};
+pub use self::step_up::StepUp;
 pub use self::target::{Target, TargetError, fuzz_target};
 pub use self::trace::{RequestId, TraceParent};

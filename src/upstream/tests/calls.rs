@@ -52,6 +52,7 @@ fn decide(policy: &str, set: &str) -> Permit {
         claims: [("roles".into(), vec!["agent".into()])].into(),
         purposes: None,
         names_purposes: false,
+        cleared: std::sync::Arc::default(),
         region: None,
         recipient: None,
         mfa_at: None,
@@ -68,6 +69,7 @@ fn decide(policy: &str, set: &str) -> Permit {
         route: &set.routes[0],
         action: Action::Read,
         selects_by: &[FieldIx(0)],
+        gpc: false,
         now: today,
     };
     match policy::decide(&call, &policy) {

@@ -68,6 +68,7 @@ use privet::proxy::Shared;
 use privet::proxy::Worker;
 use privet::state::Engine;
 use privet::state::MemoryStore;
+use privet::subjects::Approvals;
 use privet::subjects::Cards;
 use privet::subjects::SubjectsConfig;
 use privet::telemetry::Spans;
@@ -87,6 +88,8 @@ const ORIGIN: &str = "privet.test/it";
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) approvals: Approvals,
     pub(crate) cards: Cards,
     pub(crate) keys: KeyRing,
     pub(crate) log: Log,
@@ -155,6 +158,7 @@ impl Gateway {
         let own = || KeyRing::ephemeral(rows, entropy.clone()).unwrap();
         let keys = setup.keys.unwrap_or_else(own);
         let state = Engine::Memory(setup.card_rows);
+        let approvals = Approvals::empty(keys.clone(), state.clone());
         let cards = Cards::open(keys.clone(), state, &SubjectsConfig::default());
         tokio::spawn(cards.clone().keep_keys());
         let audit = AuditConfig::new(dir.path().join("audit"), ORIGIN);
@@ -167,8 +171,9 @@ impl Gateway {
         let parts = Parts {
             policy: Arc::new(compile(&setup.policy)),
             stores: vec![Mount { place: setup.place, store }],
-            authenticator,
+            authenticator: authenticator.clone(),
             cards: cards.clone(),
+            approvals: approvals.clone(),
             keys: keys.clone(),
             log: log.clone(),
             clock,
@@ -180,7 +185,20 @@ impl Gateway {
         let drain = Drain::new();
         let worker = Worker::new(Arc::clone(&shared));
         let address = listen(Arc::clone(&worker), &drain);
-        Self { address, shared, cards, keys, log, drain, worker, issuer, issuer_config, dir }
+        Self {
+            address,
+            shared,
+            authenticator,
+            approvals,
+            cards,
+            keys,
+            log,
+            drain,
+            worker,
+            issuer,
+            issuer_config,
+            dir,
+        }
     }
 
     /// A token for these roles and purposes.

@@ -58,6 +58,8 @@ pub(super) async fn start(gateway: &Gateway, operators: &str, clock: Arc<dyn Clo
     let admin = Admin {
         gateway: Arc::new(Running(Arc::clone(&gateway.shared))),
         cards: gateway.cards.clone(),
+        authenticator: gateway.authenticator.clone(),
+        approvals: gateway.approvals.clone(),
         jobs: Jobs::new(state.clone(), sources, Kinds::default(), JobsConfig::default()),
         keys: gateway.keys.clone(),
         rotation: Arc::new(RotateSubject::new(gateway.cards.clone())),

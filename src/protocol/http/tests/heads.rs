@@ -169,7 +169,6 @@ fn odd_values_of_listed_headers_stay_behind() {
         vec![("accept-language", "en<script>")],
         vec![("accept-language", "en"), ("accept-language", "de")],
         vec![("sec-gpc", "0")],
-        vec![("sec-gpc", "1"), ("sec-gpc", "1")],
     ] {
         let sent = StoreHeaders::new(&headers(&lines), &id, &trace);
         assert!(!sent.as_map().contains_key("accept-language"), "{lines:?}");
