@@ -4,6 +4,7 @@
 
 pub mod category;
 pub mod data_use;
+pub mod draft;
 mod fields;
 pub mod guess;
 mod model;

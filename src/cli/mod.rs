@@ -25,6 +25,7 @@ mod proof;
 mod prune;
 mod reidentify;
 mod rotate;
+mod scan;
 mod search;
 mod serve;
 mod store;

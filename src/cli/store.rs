@@ -7,11 +7,14 @@ use super::admin::Caller;
 use super::args::{BackfillArgs, Shape, StoreCommand};
 use super::exit::{Failure, data, tell};
 use super::job;
+use super::scan;
 
 /// Runs one of the store commands.
 pub(super) fn run(command: StoreCommand) -> Result<(), Failure> {
     match command {
         StoreCommand::Backfill(wish) => backfill(&wish),
+        StoreCommand::Import(wish) => scan::import(&wish),
+        StoreCommand::Scan(wish) => scan::run(&wish),
     }
 }
 

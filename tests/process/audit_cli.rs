@@ -2,13 +2,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Output;
 
-use crate::harness::{Gateway, Site, Store, get, privet};
-
-fn said(out: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
-}
+use crate::harness::{Gateway, Site, Store, get, privet, said};
 
 /// A command that must end with `code`, and what it said.
 fn run(site: &Site, code: i32, arguments: &[&str]) -> String {

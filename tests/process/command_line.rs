@@ -6,11 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::harness::{Site, Store, get, get_with, privet};
-
-fn said(out: &std::process::Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
-}
+use crate::harness::{Site, Store, get, get_with, privet, said};
 
 fn site() -> Site {
     Site::new(Store::start(|_| None).address())

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use crate::harness::{Site, Store, privet};
+use crate::harness::{Site, Store, privet, said};
 
 /// As many entries make a log with three levels of tiles, the highest of which has two hashes.
 const ENTRIES: u64 = 70_000;
@@ -71,10 +71,6 @@ impl Verifier {
         assert_eq!(out.status.code(), Some(if holds { 0 } else { 5 }), "{}", said(&out));
         assert!(said(&out).contains(privet_says), "{privet_says}: {}", said(&out));
     }
-}
-
-fn said(out: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
 }
 
 /// Calls on one connection, [`AT_ONCE`] sent before the first is answered.

@@ -32,6 +32,7 @@ mod reidentify;
 mod restore;
 mod retention;
 mod rollback;
+mod scan;
 mod secrets;
 mod setup;
 mod slowhttp;

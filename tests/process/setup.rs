@@ -1,17 +1,12 @@
 //! Setting up a site twice, in the wrong place, or with a part of it lost.
 
 use std::fs;
-use std::process::Output;
 
 use privet::clock::Clock;
 use privet::clock::SystemClock;
 use serde_json::Value;
 
-use crate::harness::{Site, Store, privet};
-
-fn said(out: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
-}
+use crate::harness::{Site, Store, privet, said};
 
 fn site() -> Site {
     Site::new(Store::start(|_| None).address())

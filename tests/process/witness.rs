@@ -5,11 +5,11 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use privet::clock::{Clock, SystemClock};
 
-use crate::harness::{Gateway, Site, Store, get, privet, send};
+use crate::harness::{Gateway, Site, Store, get, privet, said, send};
 
 /// Nothing here takes longer, unless it hangs.
 const LIMIT_MS: u64 = 60_000;
@@ -20,10 +20,6 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
         assert!(SystemClock.uptime_ms() < deadline_ms, "{what} takes too long");
         std::thread::yield_now();
     }
-}
-
-fn said(out: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
 }
 
 /// A running witness; killed when dropped.

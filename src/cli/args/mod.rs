@@ -25,7 +25,7 @@ pub(super) use self::job::JobCommand;
 pub(super) use self::key::{KeyCommand, RotateCommand};
 pub(super) use self::operator::OperatorCommand;
 pub(super) use self::reidentify::ReidentifyCommand;
-pub(super) use self::store::{BackfillArgs, StoreCommand};
+pub(super) use self::store::{BackfillArgs, ImportArgs, ScanArgs, StoreCommand};
 pub(super) use self::subject::{Answer, ReportArgs, SubjectCommand, WhoArgs};
 pub(super) use self::token::{MintArgs, TokenCommand};
 pub(super) use self::witness::WitnessCommand;

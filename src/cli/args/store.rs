@@ -1,13 +1,63 @@
 //! Arguments of `privet store`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
-use super::{AdminArgs, Shape};
+use super::{AdminArgs, ConfigArgs, Shape};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum StoreCommand {
     /// Seals the values of a data set where the store keeps them, or opens them again.
     Backfill(BackfillArgs),
+    /// Drafts a data section from a dataset file of Fides.
+    Import(ImportArgs),
+    /// Drafts a data section from an OpenAPI description and sampled answers; keeps no values.
+    Scan(ScanArgs),
+}
+
+#[derive(Args, Clone, Debug)]
+#[command(
+    before_help = "Examples:\n  privet store import .fides/dataset.yml --store shop > policies/shop.yaml\n\nCategories are taken over; routes, grants and whom records are about are for you to say."
+)]
+pub(in crate::cli) struct ImportArgs {
+    /// The file, with `dataset:` in it.
+    #[arg(value_name = "FILE")]
+    pub(in crate::cli) file: PathBuf,
+    /// What the store is called in privet.toml.
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) store: String,
+}
+
+#[derive(Args, Clone, Debug)]
+#[command(
+    before_help = "Examples:\n  privet store scan shop --openapi openapi.json            what a file describes\n  privet store scan shop --openapi /openapi.json --sample 50\n                                                          what the store describes, and 50 records of each list\n  privet store scan shop --list /customers --sample 50    a store without a description\n  privet store scan crm --url http://127.0.0.1:7001 --list /people --sample 20\n                                                          a store that is not in privet.toml yet\n\nThe draft is written to stdout. It holds names and counts, never a value that was read."
+)]
+pub(in crate::cli) struct ScanArgs {
+    /// The store, as privet.toml names it; with --url, what it is to be called.
+    #[arg(value_name = "STORE")]
+    pub(in crate::cli) store: String,
+    /// The OpenAPI description: a file (JSON or YAML), or its path at the store, such as
+    /// /openapi.json.
+    #[arg(long, value_name = "FILE|PATH")]
+    pub(in crate::cli) openapi: Option<String>,
+    /// A list to sample that no description names, such as /customers. May be given several times.
+    #[arg(long, value_name = "PATH")]
+    pub(in crate::cli) list: Vec<String>,
+    /// Read so many records of each list and look at their values; none is kept or shown.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(in crate::cli) sample: usize,
+    /// Where the store answers, instead of what privet.toml says.
+    #[arg(long, value_name = "URL")]
+    pub(in crate::cli) url: Option<String>,
+    /// A file with the bearer token for --url.
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub(in crate::cli) bearer_file: Option<PathBuf>,
+    /// The authorities believed for --url, in PEM; without it the system's.
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub(in crate::cli) ca: Option<PathBuf>,
+    #[command(flatten)]
+    pub(in crate::cli) config: ConfigArgs,
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]

@@ -7,6 +7,6 @@ mod json_server;
 mod store;
 
 pub(crate) use self::client::{Answer, get, get_with, send};
-pub(crate) use self::gateway::{Gateway, Site, privet};
+pub(crate) use self::gateway::{Gateway, Site, privet, said};
 pub(crate) use self::json_server::JsonServer;
 pub(crate) use self::store::Store;
