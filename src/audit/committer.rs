@@ -266,6 +266,11 @@ impl Committer {
             self.repair();
         }
         self.sync();
+        if self.retry_at.is_none()
+            && let Err(error) = self.journal.finish()
+        {
+            self.fail(&error);
+        }
         if self.retry_at.is_some() { Err(self.shared.refusal()) } else { Ok(()) }
     }
 }

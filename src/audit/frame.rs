@@ -1,8 +1,8 @@
 //! The journal's frames: one group of entries each, with a checksum, written and synced at once.
 //!
-//! A segment is a header and frames without gaps. What follows the last whole frame is either the
-//! torn end of a write nobody was told had succeeded, or damage; a frame therefore says up to
-//! which entry the journal was durable when it was written.
+//! A segment is a header and frames without gaps. What follows the last whole frame is either
+//! zeros, written as room for the next, or the torn end of a write nobody was told had succeeded,
+//! or damage; a frame therefore says up to which entry the journal was durable when it was written.
 
 use crate::protocol::tlog;
 
@@ -90,7 +90,7 @@ pub(super) struct Scan<'a> {
 /// What follows the last whole frame of a segment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Tail {
-    /// Nothing.
+    /// Nothing, or room for more.
     Clean,
     /// Bytes nobody was told were recorded.
     Torn,
@@ -114,7 +114,8 @@ pub(super) fn scan(bytes: &[u8], first: u64) -> Scan<'_> {
         }
     }
     let rest = bytes.get(found.len..).unwrap_or(&[]);
-    if !rest.is_empty() {
+    let is_room = whole && rest.iter().all(|byte| *byte == 0);
+    if !rest.is_empty() && !is_room {
         found.tail = if whole { tail(rest, found.next) } else { headless(rest, first) };
     }
     found

@@ -1,5 +1,9 @@
 //! The journal: the append-only truth of the log. Segments named by their first entry, each a head
 //! and frames (see [`frame`]). Acknowledged bytes are never written again.
+//!
+//! A strict journal writes zeros behind its frames, [`ROOM`] at a time. A frame that lands in them
+//! changes neither the length of the file nor where it lies, so that its sync waits for its own
+//! bytes alone and not for whatever else the file system is about to note.
 
 use std::fs::File;
 
@@ -21,6 +25,8 @@ pub(super) struct Journal {
     name: String,
     /// Where the next frame goes.
     len: u64,
+    /// Up to where the file is on the disk, with nothing but zeros behind `len`.
+    room: u64,
     /// The index of the next entry.
     next: u64,
     /// What of the segment is known to be on the disk: its length, and the index after its last
@@ -56,6 +62,7 @@ impl Journal {
             file,
             name,
             len,
+            room: len,
             next,
             durable: (len, next),
             unsynced: Vec::new(),
@@ -94,11 +101,16 @@ impl Journal {
             count += 1;
         }
         frame::finish(&mut self.frame, self.next, self.durable.1, count);
+        let end = self.len + self.frame.len() as u64;
+        if durability == Durability::Strict && end > self.room {
+            self.frame.resize(self.frame.len() + ROOM, 0);
+        }
         self.disk.write_at((&self.file, &self.name), &self.frame, self.len)?;
         if durability == Durability::Strict {
             self.disk.sync((&self.file, &self.name))?;
+            self.room = self.room.max(self.len + self.frame.len() as u64);
         }
-        self.len += self.frame.len() as u64;
+        self.len = end;
         self.next += u64::from(count);
         match durability {
             Durability::Strict => self.durable = (self.len, self.next),
@@ -128,20 +140,34 @@ impl Journal {
         self.disk.sync(at)?;
         self.disk.write_at(at, &self.unsynced, self.durable.0)?;
         self.len = self.durable.0 + self.unsynced.len() as u64;
+        self.room = self.len;
         frame::start(&mut self.frame);
         self.frame.resize(PROBE_BYTES, 0);
         frame::finish(&mut self.frame, self.next, self.durable.1, 0);
         self.disk.write_at(at, &self.frame, self.len)?;
         self.disk.sync(at)?;
         self.len += self.frame.len() as u64;
+        self.room = self.len;
         self.durable = (self.len, self.next);
         self.unsynced.clear();
         Ok(())
     }
 
+    /// Waits until everything appended is on the disk, and cuts off the room behind it.
+    pub(super) fn finish(&mut self) -> Result<(), AuditError> {
+        self.sync()?;
+        if self.room > self.len {
+            let at = (&self.file, self.name.as_str());
+            self.disk.set_len(at, self.len)?;
+            self.disk.sync(at)?;
+            self.room = self.len;
+        }
+        Ok(())
+    }
+
     /// Ends the segment and begins the next; returns the name of the ended one.
     pub(super) fn roll(&mut self) -> Result<String, AuditError> {
-        self.sync()?;
+        self.finish()?;
         let next = Self::begin(&self.disk, self.next)?;
         Ok(std::mem::replace(self, next).name)
     }
@@ -157,6 +183,10 @@ pub(super) fn segment_first(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".log").filter(|digits| digits.len() == 20)?;
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
 }
+
+/// How much is made ready at once: every so many bytes a sync takes as long as one of a growing
+/// file, and longer by the time the disk takes to write these.
+const ROOM: usize = 256 << 10;
 
 /// Enough to need a block of the disk.
 const PROBE_BYTES: usize = 8192;

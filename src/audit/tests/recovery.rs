@@ -87,9 +87,12 @@ async fn journal_segments_go_once_their_entries_are_in_bundles() {
 #[tokio::test]
 async fn a_torn_end_is_cut_off_and_nothing_else_is_lost() {
     let (dir, copy) = crashed(5).await;
-    let whole = fs::read(journal(&copy)).unwrap();
-    let ends = frame_ends(&whole);
+    let with_room = fs::read(journal(&copy)).unwrap();
+    let ends = frame_ends(&with_room);
     assert_eq!(ends.len(), 6, "a head and a frame for each entry");
+    let (whole, room) = with_room.split_at(ends[5]);
+    assert!(!room.is_empty() && room.iter().all(|byte| *byte == 0), "room for the next frames");
+    let whole = whole.to_vec();
     let torn = |bytes: &[u8]| {
         let place = dir.path().join("torn");
         drop(fs::remove_dir_all(&place));
@@ -101,6 +104,13 @@ async fn a_torn_end_is_cut_off_and_nothing_else_is_lost() {
     let mut cases: Vec<(Vec<u8>, u64)> = vec![(whole.clone(), 5)];
     cases.extend((last + 1..whole.len()).step_by(7).map(|end| (whole[..end].to_vec(), 4)));
     cases.push((whole[..ends[2]].to_vec(), 2));
+    cases.push((with_room.clone(), 5));
+    // A frame that is torn in the middle of its room.
+    cases.extend((last..whole.len()).step_by(29).map(|end| {
+        let mut torn = with_room.clone();
+        torn[end..].fill(0);
+        (torn, 4)
+    }));
     for tail in
         [vec![0; 5000], vec![0xff; 33], b"PVF1".to_vec(), whole[ends[3]..ends[4] - 1].to_vec()]
     {
@@ -121,6 +131,18 @@ async fn a_torn_end_is_cut_off_and_nothing_else_is_lost() {
         let found: Vec<u64> = everything(&place).iter().map(number).collect();
         assert!(found.into_iter().eq((0..kept).chain([100])), "case {case}");
         verify(&place, key().verifier(), None).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_is_closed_leaves_no_room_behind() {
+    for durability in [Durability::Strict, Durability::Batched] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = config(dir.path());
+        config.durability = durability;
+        filled(config, 5).await;
+        let bytes = fs::read(journal(dir.path())).unwrap();
+        assert_eq!(frame_ends(&bytes).last(), Some(&bytes.len()));
     }
 }
 
