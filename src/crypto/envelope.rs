@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 
-use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::AeadInOut;
 use aes_gcm::aead::KeyInit;
 use base64::Engine as _;
@@ -17,6 +16,8 @@ use zeroize::Zeroizing;
 use super::mac::Mac;
 use super::mac::derive;
 use super::mac::length_prefixed;
+use super::mac::length_prefixed_len;
+use super::seal::Gcm;
 use super::secret::Secret;
 use super::subject::Kid;
 use super::subject::SubjectKey;
@@ -141,7 +142,7 @@ pub const fn plain_len(envelope: usize) -> usize {
 #[expect(missing_debug_implementations, reason = "it is a key")]
 pub struct FieldKey {
     kid: Kid,
-    cipher: Aes256Gcm,
+    cipher: Gcm,
     /// Derived when something is sealed: most calls only open.
     hedge: Option<Mac>,
     /// What is authenticated beside a text, which most values are.
@@ -154,10 +155,10 @@ impl FieldKey {
     /// To open values.
     pub fn opening(key: &SubjectKey, kid: Kid, tenant: &str, sealed_as: &str) -> Self {
         let parts: [&[u8]; 3] = [b"privet/field/v1", tenant.as_bytes(), sealed_as.as_bytes()];
-        let cipher = Aes256Gcm::new(derive(key.secret(), &parts).expose().into());
-        let mut text = length_prefixed(&[tenant.as_bytes(), sealed_as.as_bytes()]);
-        let place = text.len();
-        text.extend(length_prefixed(&[ValueKind::Text.as_str().as_bytes(), &kid.0]));
+        let cipher = Gcm::new(derive(key.secret(), &parts).expose().into());
+        let kind = ValueKind::Text.as_str().as_bytes();
+        let text = length_prefixed(&[tenant.as_bytes(), sealed_as.as_bytes(), kind, &kid.0]);
+        let place = text.len() - length_prefixed_len(&[kind, &kid.0]);
         Self { kid, cipher, hedge: None, text, place }
     }
 
@@ -277,7 +278,7 @@ const HEAD_LEN: usize = 2 + 16 + NONCE_LEN;
 impl FieldKey {
     /// Uses `key` for the cipher as it is, so that published answers can be compared.
     pub(super) fn with_cipher_key(key: &[u8; 32]) -> Self {
-        let cipher = Aes256Gcm::new(key.into());
+        let cipher = Gcm::new(key.into());
         Self { kid: Kid([0; 16]), cipher, hedge: None, text: Vec::new(), place: 0 }
     }
 

@@ -22,12 +22,17 @@ pub fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
 /// Each part after its length as four big-endian bytes, so that no two lists of parts give the
 /// same text: ("ab", "c") and ("a", "bc") differ.
 pub fn length_prefixed(parts: &[&[u8]]) -> Vec<u8> {
-    let mut text = Vec::with_capacity(parts.iter().map(|part| part.len() + 4).sum());
+    let mut text = Vec::with_capacity(length_prefixed_len(parts));
     for part in parts {
         text.extend_from_slice(&prefix(part));
         text.extend_from_slice(part);
     }
     text
+}
+
+/// How long [`length_prefixed`] makes parts.
+pub(super) fn length_prefixed_len(parts: &[&[u8]]) -> usize {
+    parts.iter().map(|part| part.len() + 4).sum()
 }
 
 /// A key derived from `key` for the use that `info` names: HKDF-Expand with SHA-256 over the

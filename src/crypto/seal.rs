@@ -1,9 +1,11 @@
 //! Sealing a short secret with AES-256-GCM.
 
-use aes_gcm::Aes256Gcm;
+use aes::Aes256Enc;
+use aes_gcm::AesGcm;
 use aes_gcm::aead::Aead;
 use aes_gcm::aead::KeyInit;
 use aes_gcm::aead::Payload;
+use aes_gcm::aead::consts::U12;
 use zeroize::Zeroizing;
 
 use super::mac::Mac;
@@ -19,6 +21,9 @@ pub const SEAL_OVERHEAD: usize = NONCE_LEN + 16;
 #[error("the sealed value does not open with this key in this place")]
 pub struct Unsealable;
 
+/// AES-256-GCM. The mode only ever encrypts blocks, so the keys that decrypt them are not made.
+pub(super) type Gcm = AesGcm<Aes256Enc, U12>;
+
 /// A key that seals: nonce (12) ‖ ciphertext ‖ tag (16).
 ///
 /// The nonce is hedged: HMAC under a derived key over random ‖ context ‖ plaintext. A random
@@ -26,7 +31,7 @@ pub struct Unsealable;
 /// only for the same plaintext in the same context.
 #[expect(missing_debug_implementations, reason = "it is a key")]
 pub struct SealKey {
-    cipher: Aes256Gcm,
+    cipher: Gcm,
     hedge: Mac,
 }
 
@@ -35,7 +40,7 @@ impl SealKey {
     pub fn new(key: &Secret) -> Self {
         let cipher_key = derive(key, &[b"privet/seal/v1", b"cipher"]);
         let hedge = derive(key, &[b"privet/seal/v1", b"hedge"]);
-        Self { cipher: Aes256Gcm::new(cipher_key.expose().into()), hedge: Mac::new(&hedge) }
+        Self { cipher: Gcm::new(cipher_key.expose().into()), hedge: Mac::new(&hedge) }
     }
 
     /// Seals `plaintext`. `context` says where the sealed value belongs; opening it anywhere else
@@ -71,6 +76,6 @@ const NONCE_LEN: usize = 12;
 impl SealKey {
     /// Uses `key` for the cipher as it is, so that published answers can be compared.
     pub(super) fn with_cipher_key(key: &[u8; 32]) -> Self {
-        Self { cipher: Aes256Gcm::new(key.into()), hedge: Mac::new(&Secret::new([0; 32])) }
+        Self { cipher: Gcm::new(key.into()), hedge: Mac::new(&Secret::new([0; 32])) }
     }
 }

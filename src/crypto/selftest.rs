@@ -1,7 +1,6 @@
 //! Known answers, asked at every start: a miscompiled or emulated primitive must not protect
 //! anybody's data.
 
-use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::Aead;
 use aes_gcm::aead::KeyInit;
 use aes_gcm::aead::Payload;
@@ -19,6 +18,7 @@ use super::mac::derive;
 use super::mac::hmac_sha256;
 use super::mac::length_prefixed;
 use super::mac::sha256;
+use super::seal::Gcm;
 use super::seal::SealKey;
 use super::secret::Secret;
 use super::sign::Signer;
@@ -146,7 +146,7 @@ fn gcm_gives(answer: &str) -> bool {
         return false;
     };
     let (Ok(cipher), Ok(nonce)) =
-        (Aes256Gcm::new_from_slice(&key), <&[u8; 12]>::try_from(nonce.as_slice()))
+        (Gcm::new_from_slice(&key), <&[u8; 12]>::try_from(nonce.as_slice()))
     else {
         return false;
     };

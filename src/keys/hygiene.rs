@@ -71,7 +71,7 @@ never!(NoteKey: std::fmt::Debug, std::fmt::Display, serde::Serialize);
 const _: fn() = || {
     fn wiped_when_dropped<T: zeroize::ZeroizeOnDrop>() {}
     wiped_when_dropped::<aes::Aes256>();
-    wiped_when_dropped::<aes_gcm::Aes256Gcm>();
+    wiped_when_dropped::<aes_gcm::AesGcm<aes::Aes256Enc, aes_gcm::aead::consts::U12>>();
     wiped_when_dropped::<ed25519_dalek::SigningKey>();
     wiped_when_dropped::<Secret>();
 };

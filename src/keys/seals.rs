@@ -150,6 +150,11 @@ impl Seals for RecordSeals<'_> {
         let at = match known {
             Some(at) => at,
             None => {
+                if derived.is_empty() {
+                    // At once: a vector that grows leaves the keys behind in its old place.
+                    let fields = self.set.fields.iter().filter(|field| field.at_rest.is_some());
+                    derived.reserve_exact(fields.count());
+                }
                 derived.push((field, kid, keys.opening(&sealing.name, kid)?));
                 derived.len() - 1
             }
