@@ -124,7 +124,7 @@ pub(super) async fn set_consent(
     let subject = Subject::read(&policy, wish.domain.as_deref(), &wish.id)?;
     let name = known("consent", "no purpose asks for it", &wish.consent, &policy.consents())?;
     let consent = if wish.given {
-        Consent::Given { until: wish.until.map(Timestamp::from_unix_ms) }
+        Consent::given(wish.until.map(Timestamp::from_unix_ms))
     } else {
         Consent::Refused
     };
@@ -352,8 +352,8 @@ fn page(card: &Card) -> Value {
         .iter()
         .map(|(name, consent)| {
             let answer = match consent {
-                Consent::Given { until: None } => json!({ "given": true }),
-                Consent::Given { until: Some(until) } => {
+                Consent::Given { until: None, .. } => json!({ "given": true }),
+                Consent::Given { until: Some(until), .. } => {
                     json!({ "given": true, "until": until.to_string() })
                 }
                 Consent::Refused => json!({ "given": false }),

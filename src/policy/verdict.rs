@@ -178,7 +178,9 @@ impl<'s> Bench<'s> {
         let consent = tables.consent.get(self.permit.purpose_at);
         let consent = consent.ok_or(Because::Consent)?;
         if consent.needed(region)
-            && !card.consents.get(&consent.name).is_some_and(|given| given.allows(facts.now))
+            && !card.consents.get(&consent.name).is_some_and(|given| {
+                given.allows(facts.now) && given.has_form(consent.form(region, card.status))
+            })
         {
             return Err(Because::Consent);
         }

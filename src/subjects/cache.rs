@@ -13,6 +13,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
 use super::card::Card;
+use crate::keys::RecordKey;
 use crate::keys::SubjectKeys;
 use crate::types::DomainId;
 
@@ -86,6 +87,18 @@ impl Cache {
         self.changes.fetch_add(1, Ordering::SeqCst);
         take(&mut shard.new, domain, id);
         take(&mut shard.old, domain, id);
+    }
+
+    /// Forgets the card of the person whose records stand under `record`, where the id is not known.
+    /// As [`Self::changed`]; looks through all cards, so it is for what is rare.
+    pub(super) fn changed_record(&self, record: &RecordKey) {
+        self.each_shard(|shard| {
+            for half in [&mut shard.new, &mut shard.old] {
+                for cards in half.values_mut() {
+                    cards.retain(|_, card| card.record != *record);
+                }
+            }
+        });
     }
 
     /// Lets go of the keys of all cards, and of what is being read just now.
@@ -180,6 +193,7 @@ mod tests {
 
     fn card(version: u64) -> Arc<Card> {
         Arc::new(Card {
+            record: RecordKey([7; 32]),
             token: SubjectToken([0; 16]),
             keys: None,
             status: Statuses::ACTIVE,

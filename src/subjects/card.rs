@@ -8,10 +8,15 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::consent::NewConsent;
+use super::consent::Notices;
+use super::consent::tags;
 use super::error::SubjectsError;
 use crate::keys::Held;
+use crate::keys::RecordKey;
 use crate::keys::SubjectKeys;
 use crate::types::Consent;
+use crate::types::ConsentForm;
 use crate::types::Statuses;
 use crate::types::SubjectToken;
 use crate::types::Timestamp;
@@ -19,6 +24,8 @@ use crate::types::Timestamp;
 /// What Privet keeps about a person in one domain.
 #[derive(Clone)]
 pub struct Card {
+    /// Under what their records stand.
+    pub record: RecordKey,
     /// The person's name in the audit log; zeros once the key is destroyed.
     pub token: SubjectToken,
     /// What opens and seals their values; nothing once it is destroyed. While the ring is locked it
@@ -26,7 +33,8 @@ pub struct Card {
     pub keys: Option<Arc<SubjectKeys>>,
     /// What stands against the use of their data.
     pub status: Statuses,
-    /// Their answers, by the name of the question. What is not there is unknown.
+    /// Their answers, by the name of the question. What is not there is unknown. One under a
+    /// notice that gives way to another lapses then.
     pub consents: BTreeMap<Box<str>, Consent>,
     /// What they have opted out of.
     pub opt_outs: BTreeSet<Box<str>>,
@@ -47,16 +55,24 @@ impl fmt::Debug for Card {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Facts {
     pub(super) status: Statuses,
-    pub(super) consents: BTreeMap<Box<str>, Consent>,
+    pub(super) consents: BTreeMap<Box<str>, Answer>,
     pub(super) opt_outs: BTreeSet<Box<str>>,
 }
 
 impl Facts {
-    pub(super) fn into_card(self, held: Option<Held>, version: u64) -> Card {
+    pub(super) fn into_card(
+        self,
+        record: RecordKey,
+        held: Option<Held>,
+        version: u64,
+        notices: &Notices,
+    ) -> Card {
         let Self { status, consents, opt_outs } = self;
         let logged_version = held.as_ref().map_or(0, |held| held.version_tag(version));
         let (token, keys) = held.map_or((NAMELESS, None), |held| (held.token, Some(held.keys)));
-        Card { token, keys, status, consents, opt_outs, version, logged_version }
+        let consents = consents.into_iter().map(|(name, answer)| (name, answer.consent(notices)));
+        let consents = consents.collect();
+        Card { record, token, keys, status, consents, opt_outs, version, logged_version }
     }
 
     pub(super) fn encode(&self) -> Result<Vec<u8>, SubjectsError> {
@@ -64,18 +80,10 @@ impl Facts {
         if self.consents.len() > limit || self.opt_outs.len() > limit {
             return Err(SubjectsError::TooMany { limit });
         }
-        let consents = self.consents.iter().filter_map(|(name, consent)| {
-            let stored = match consent {
-                Consent::Given { until } => Answer::Given(until.map(Timestamp::unix_ms)),
-                Consent::Refused => Answer::Refused,
-                Consent::Unknown => return None,
-            };
-            Some((name.clone(), stored))
-        });
         let stored = Stored {
             v: VERSION,
             status: self.status.to_string().into(),
-            consents: consents.collect(),
+            consents: self.consents.clone(),
             opt_outs: self.opt_outs.clone(),
         };
         serde_json::to_vec(&stored).map_err(|_| SubjectsError::Damaged)
@@ -89,13 +97,7 @@ impl Facts {
         let (VERSION, Some(status)) = (stored.v, status) else {
             return Err(SubjectsError::Damaged);
         };
-        let consents = stored.consents.into_iter().map(|(name, answer)| match answer {
-            Answer::Given(until) => {
-                (name, Consent::Given { until: until.map(Timestamp::from_unix_ms) })
-            }
-            Answer::Refused => (name, Consent::Refused),
-        });
-        Ok(Self { status, consents: consents.collect(), opt_outs: stored.opt_outs })
+        Ok(Self { status, consents: stored.consents, opt_outs: stored.opt_outs })
     }
 }
 
@@ -108,12 +110,46 @@ struct Stored {
     opt_outs: BTreeSet<Box<str>>,
 }
 
-#[derive(Deserialize, Serialize)]
+/// An answer as it is stored.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "lowercase")]
-enum Answer {
-    /// Until when, in milliseconds since 1970.
+pub(super) enum Answer {
+    /// Until when, in milliseconds since 1970. From before there were consent records.
     Given(Option<u64>),
     Refused,
+    /// What a consent record gives: until when, the form in bits, and short digests of the id of
+    /// its notice and of the notice's version; 0 of none.
+    #[serde(rename = "r")]
+    Recorded(Option<u64>, u8, u32, u64),
+}
+
+impl Answer {
+    /// What a consent record gives.
+    pub(super) fn recorded(consent: &NewConsent, until: Option<Timestamp>) -> Self {
+        let form = u8::from(consent.separate) | u8::from(consent.guardian.is_some()) << 1;
+        let notice = consent.notice.as_ref();
+        let (id, version) = notice.map_or((0, 0), |shown| tags(&shown.id, &shown.version));
+        Self::Recorded(until.map(Timestamp::unix_ms), form, id, version)
+    }
+
+    /// Whether it rests on a consent record that gives.
+    pub(super) const fn is_recorded(&self) -> bool {
+        matches!(self, Self::Recorded(..))
+    }
+
+    fn consent(self, notices: &Notices) -> Consent {
+        match self {
+            Self::Given(until) => Consent::given(until.map(Timestamp::from_unix_ms)),
+            Self::Refused => Consent::Refused,
+            Self::Recorded(until, form, id, version) => {
+                let until = until.map(Timestamp::from_unix_ms);
+                let outdated = notices.tagged_outdated_from(id, version);
+                let until = until.into_iter().chain(outdated).min();
+                let form = ConsentForm { separate: form & 1 != 0, by_guardian: form & 2 != 0 };
+                Consent::Given { until, form }
+            }
+        }
+    }
 }
 
 /// The most consents, and the most opt-outs, of one card.

@@ -11,6 +11,8 @@ use super::cache::Ticket;
 use super::card::Card;
 use super::card::Facts;
 use super::config::SubjectsConfig;
+use super::consent::Notices;
+use super::consent::Registry;
 use super::erase::CARDS;
 use super::error::SubjectsError;
 use super::metrics::SubjectsMetrics;
@@ -41,6 +43,8 @@ pub(super) struct Shared {
     pub(super) cache: Cache,
     pub(super) metrics: SubjectsMetrics,
     pub(super) kept: Kept,
+    /// The notices that consent was given under.
+    pub(super) notices: Registry,
     pub(super) unlink_after_ms: u64,
     /// Held by whoever writes a card; an erasure waits for them and keeps others away.
     pub(super) changes: RwLock<()>,
@@ -52,6 +56,8 @@ struct Known {
     held: Option<Held>,
     /// The stored part of the card, and its version.
     facts: Option<(Facts, u64)>,
+    /// Read after the ticket was taken: who registers a notice has all cards looked up anew.
+    notices: Arc<Notices>,
 }
 
 impl Cards {
@@ -61,7 +67,17 @@ impl Cards {
         let metrics = SubjectsMetrics::default();
         let (kept, changes) = (Kept::default(), RwLock::new(()));
         let unlink_after_ms = config.unlink_after_ms;
-        Self(Arc::new(Shared { keys, state, cache, metrics, kept, unlink_after_ms, changes }))
+        let notices = Registry::default();
+        Self(Arc::new(Shared {
+            keys,
+            state,
+            cache,
+            metrics,
+            kept,
+            unlink_after_ms,
+            notices,
+            changes,
+        }))
     }
 
     /// The card, when it is in memory: no waiting, one read lock of one shard.
@@ -177,14 +193,16 @@ impl Cards {
     /// card to be found is then never a card in the making.
     async fn look(&self, subject: &Subject<'_>) -> Result<Known, SubjectsError> {
         let ticket = self.0.cache.ticket(subject.id);
+        let notices = self.0.notices.get(&self.0.state).await?;
         if self.0.keys.is_erased(subject) {
             // Whatever is stored. No version of theirs was ever higher.
             let facts = Facts { status: Statuses::ERASED, ..Facts::default() };
-            return Ok(Known { ticket, held: None, facts: Some((facts, self.0.state.rev().0)) });
+            let facts = Some((facts, self.0.state.rev().0));
+            return Ok(Known { ticket, held: None, facts, notices });
         }
         let held = self.0.keys.held(subject).await.map_err(SubjectsError::Keys)?;
         let facts = self.stored(&subject.record).await?;
-        Ok(Known { ticket, held, facts })
+        Ok(Known { ticket, held, facts, notices })
     }
 
     /// The stored part of a card, and its version.
@@ -274,7 +292,8 @@ impl Cards {
             return None;
         };
         self.0.metrics.loaded.inc();
-        let card = Arc::new(facts.into_card(known.held, version));
+        let card = facts.into_card(subject.record, known.held, version, &known.notices);
+        let card = Arc::new(card);
         self.0.cache.loaded(subject.domain, subject.id, &card, known.ticket);
         Some(card)
     }

@@ -1,6 +1,5 @@
-//! Changing cards: status, consents, opt-outs.
+//! Changing cards: status, opt-outs.
 
-use super::card::Card;
 use super::card::Facts;
 use super::cards::ATTEMPTS;
 use super::cards::Cards;
@@ -12,7 +11,6 @@ use crate::state::Rev;
 use crate::state::StateError;
 use crate::state::StateStore;
 use crate::state::Tx;
-use crate::types::Consent;
 use crate::types::DomainId;
 use crate::types::PurposeId;
 use crate::types::Statuses;
@@ -29,18 +27,6 @@ impl Cards {
         status: impl Into<Statuses>,
     ) -> Result<u64, SubjectsError> {
         self.change(domain, id, Change::Status(status.into())).await
-    }
-
-    /// Sets a person's answer to the question `name`; [`Consent::Unknown`] takes it off the card.
-    /// Returns the card's new version; from then on every look-up shows the change.
-    pub async fn set_consent(
-        &self,
-        domain: &DomainId,
-        id: &str,
-        name: &str,
-        consent: Consent,
-    ) -> Result<u64, SubjectsError> {
-        self.change(domain, id, Change::Consent(checked(name)?, consent)).await
     }
 
     /// Opts a person out of `name`, or in again. Returns the card's new version; from then on
@@ -77,7 +63,7 @@ impl Cards {
     ) -> Result<u64, SubjectsError> {
         let subject = self.0.keys.subject(domain, id);
         for _ in 0..ATTEMPTS {
-            let (before, version) = self.facts(&subject).await?;
+            let (before, version) = self.card_of(&subject).await?;
             let Some(facts) = change.apply(&before)? else {
                 return Ok(version);
             };
@@ -94,6 +80,7 @@ impl Cards {
                     self.0.metrics.changed.inc();
                     if matches!(change, Change::Status(Statuses::ERASED)) {
                         self.forget_tokens(&subject.record).await?;
+                        self.part_consents(&subject.record).await?;
                     }
                     return Ok(rev.0);
                 }
@@ -106,12 +93,17 @@ impl Cards {
 
     /// What a card says and its version; makes one for somebody who has none. What stands against
     /// the use of data is changed while the keys are locked too, for whoever has a card.
-    async fn facts(&self, subject: &Subject<'_>) -> Result<(Facts, u64), SubjectsError> {
+    pub(super) async fn card_of(
+        &self,
+        subject: &Subject<'_>,
+    ) -> Result<(Facts, u64), SubjectsError> {
         let locked = match self.load_or_create(&[*subject]).await {
             Ok(mut found) => {
                 let card = found.pop().flatten().ok_or(SubjectsError::Orphaned)?;
-                let Card { status, consents, opt_outs, version, .. } = Card::clone(&card);
-                return Ok((Facts { status, consents, opt_outs }, version));
+                if self.0.keys.is_erased(subject) {
+                    return Ok((Facts { status: card.status, ..Facts::default() }, card.version));
+                }
+                return self.stored(&subject.record).await?.ok_or(SubjectsError::Contended);
             }
             Err(error) if error.is_locked() => error,
             Err(error) => return Err(error),
@@ -121,7 +113,6 @@ impl Cards {
 }
 
 enum Change {
-    Consent(Box<str>, Consent),
     OptOut(Box<str>, bool),
     Status(Statuses),
 }
@@ -131,8 +122,6 @@ impl Change {
     fn apply(&self, before: &Facts) -> Result<Option<Facts>, SubjectsError> {
         let mut after = before.clone();
         match self {
-            Self::Consent(name, Consent::Unknown) => drop(after.consents.remove(name)),
-            Self::Consent(name, consent) => drop(after.consents.insert(name.clone(), *consent)),
             Self::OptOut(name, true) => drop(after.opt_outs.insert(name.clone())),
             Self::OptOut(name, false) => drop(after.opt_outs.remove(name)),
             Self::Status(status) => after.status = *status,

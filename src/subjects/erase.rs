@@ -65,6 +65,7 @@ impl Cards {
         tx.delete(&storage_key(record), Expect::Any);
         self.0.state.commit(tx).await.map_err(SubjectsError::State)?;
         self.forget_tokens(record).await?;
+        self.part_consents(record).await?;
         let mut tx = Tx::new();
         tx.put(MARK, mark.encode(), Expect::Any);
         self.0.state.commit(tx).await.map_err(SubjectsError::State)?;
@@ -90,6 +91,11 @@ impl Cards {
         for record in self.people_with_tokens().await? {
             if self.0.keys.is_erased_record(&record) {
                 self.forget_tokens(&record).await?;
+            }
+        }
+        for record in self.people_with_consents().await? {
+            if self.0.keys.is_erased_record(&record) {
+                self.part_consents(&record).await?;
             }
         }
         let mut tx = Tx::new();
@@ -186,7 +192,7 @@ fn checked(id: &str) -> Result<Box<str>, SubjectsError> {
 
 /// On a task of its own: if the caller goes away in the middle, the change may still be made, and
 /// then the card in memory must still be forgotten.
-async fn spawned<T: Send + 'static>(
+pub(super) async fn spawned<T: Send + 'static>(
     work: impl Future<Output = Result<T, SubjectsError>> + Send + 'static,
 ) -> Result<T, SubjectsError> {
     tokio::spawn(work).await.map_err(|_| SubjectsError::Interrupted)?

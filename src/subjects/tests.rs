@@ -9,6 +9,7 @@ use std::task::Waker;
 
 use proptest::prelude::*;
 
+use super::card::Answer;
 use super::card::Facts;
 use super::*;
 use crate::clock::SystemEntropy;
@@ -80,9 +81,9 @@ pub(super) async fn one(cards: &Cards, id: &str) -> Card {
 impl PartialEq for Card {
     fn eq(&self, other: &Self) -> bool {
         let all = |card: &Self| {
-            let Self { token, keys, status, consents, opt_outs, version, logged_version } =
+            let Self { record, token, keys, status, consents, opt_outs, version, logged_version } =
                 card.clone();
-            (token, keys.is_some(), status, consents, opt_outs, (version, logged_version))
+            (record, token, keys.is_some(), status, consents, opt_outs, (version, logged_version))
         };
         all(self) == all(other)
     }
@@ -161,7 +162,7 @@ async fn a_change_shows_on_the_next_look_up() {
         assert_eq!(card, one(&bench.cold(), "c").await);
         assert_eq!((card.version, card.token), (version, token));
         let next = match step {
-            0 => cards.set_consent(&domain, "c", "marketing", Consent::Given { until }).await,
+            0 => cards.set_consent(&domain, "c", "marketing", Consent::given(until)).await,
             1 => cards.set_consent(&domain, "c", "analytics", Consent::Refused).await,
             2 => cards.set_opt_out(&domain, "c", "profiling", true).await,
             _ => cards.set_consent(&domain, "c", "analytics", Consent::Unknown).await,
@@ -171,7 +172,7 @@ async fn a_change_shows_on_the_next_look_up() {
     }
     let card = one(cards, "c").await;
     assert_eq!(card.status, SubjectStatus::Objected.into());
-    let consents = BTreeMap::from([("marketing".into(), Consent::Given { until })]);
+    let consents = BTreeMap::from([("marketing".into(), Consent::given(until))]);
     assert_eq!(card.consents, consents);
     assert_eq!(card.opt_outs.len(), 1);
     assert_eq!(cards.set_opt_out(&domain, "c", "profiling", true).await.unwrap(), version);
@@ -198,7 +199,7 @@ async fn erased_is_final() {
             _ => assert!(matches!(done, Err(SubjectsError::Erased)), "{done:?}"),
         }
     }
-    let done = cards.set_consent(&domain, "c", "m", Consent::Given { until: None }).await;
+    let done = cards.set_consent(&domain, "c", "m", Consent::given(None)).await;
     assert!(matches!(done, Err(SubjectsError::Erased)), "{done:?}");
     assert_eq!(one(&bench.cold(), "c").await.status, SubjectStatus::Erased.into());
 }
@@ -269,7 +270,7 @@ async fn names_and_numbers_of_consents_are_limited() {
     let until = Some(Timestamp::from_unix_ms(u64::MAX));
     for n in 0..MAX_NAMES {
         let name = format!("{n:0>64}");
-        cards.set_consent(&domain, "c", &name, Consent::Given { until }).await.unwrap();
+        cards.set_consent(&domain, "c", &name, Consent::given(until)).await.unwrap();
         cards.set_opt_out(&domain, "c", &name, true).await.unwrap();
     }
     let done = cards.set_opt_out(&domain, "c", "one-more", true).await;
@@ -503,7 +504,7 @@ async fn cards_in_files_outlast_the_process_and_name_nobody() {
         );
         let found = look(&cards, &ids).await.unwrap();
         let until = Some(Timestamp::from_unix_s(9));
-        cards.set_consent(&person(), ids[0], "m", Consent::Given { until }).await.unwrap();
+        cards.set_consent(&person(), ids[0], "m", Consent::given(until)).await.unwrap();
         found.into_iter().map(|card| card.unwrap().token).collect::<Vec<_>>()
     };
     let tokens = visit().await;
@@ -536,12 +537,16 @@ proptest! {
     #[test]
     fn facts_come_back_as_they_were(
         status in prop::collection::vec(prop::sample::select(SubjectStatus::ALL.to_vec()), 0..4),
-        consents in prop::collection::btree_map("[a-z_.-]{1,64}", prop::option::of(any::<Option<u64>>()), 0..MAX_NAMES),
+        consents in prop::collection::btree_map("[a-z_.-]{1,64}", (0..3_u8, any::<Option<u64>>(), 0..4_u8, any::<u32>(), any::<u64>()), 0..MAX_NAMES),
         opt_outs in prop::collection::btree_set("[a-z_.-]{1,64}", 0..MAX_NAMES),
     ) {
-        let consents = consents.into_iter().map(|(name, given)| {
-            let given = given.map(|until| until.map(Timestamp::from_unix_ms));
-            (name.into(), given.map_or(Consent::Refused, |until| Consent::Given { until }))
+        let consents = consents.into_iter().map(|(name, (kind, until, form, id, version))| {
+            let answer = match kind {
+                0 => Answer::Refused,
+                1 => Answer::Given(until),
+                _ => Answer::Recorded(until, form, id, version),
+            };
+            (name.into(), answer)
         });
         let facts = Facts {
             status: status.into_iter().collect(),

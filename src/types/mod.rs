@@ -17,5 +17,5 @@ pub use self::id::{
 };
 pub use self::level::{Flags, Level};
 pub use self::region::{Region, RegionSet};
-pub use self::status::{Action, Consent, Statuses, SubjectStatus};
+pub use self::status::{Action, Consent, ConsentForm, Statuses, SubjectStatus};
 pub use self::time::Timestamp;

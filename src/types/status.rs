@@ -187,6 +187,15 @@ impl SubjectStatus {
     }
 }
 
+/// How consent was asked for and given, as far as decisions rest on it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ConsentForm {
+    /// Asked for alone, for one purpose (单独同意, PIPL articles 23, 25, 26, 29 and 39).
+    pub separate: bool,
+    /// A guardian spoke: without that the consent of a minor does not count.
+    pub by_guardian: bool,
+}
+
 /// A person's answer to one consent question.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Consent {
@@ -194,6 +203,8 @@ pub enum Consent {
     Given {
         /// When it lapses.
         until: Option<Timestamp>,
+        /// How.
+        form: ConsentForm,
     },
     /// Refused or taken back.
     Refused,
@@ -203,9 +214,24 @@ pub enum Consent {
 }
 
 impl Consent {
+    /// Given without a form of its own: neither asked for alone nor by a guardian.
+    pub const fn given(until: Option<Timestamp>) -> Self {
+        Self::Given { until, form: ConsentForm { separate: false, by_guardian: false } }
+    }
+
+    /// Whether it was given in a form that has all that is wanted.
+    pub const fn has_form(self, wanted: ConsentForm) -> bool {
+        match self {
+            Self::Given { form, .. } => {
+                (form.separate || !wanted.separate) && (form.by_guardian || !wanted.by_guardian)
+            }
+            Self::Refused | Self::Unknown => false,
+        }
+    }
+
     /// Whether data may be used on this ground at `now`.
     pub fn allows(self, now: Timestamp) -> bool {
-        matches!(self, Self::Given { until } if until.is_none_or(|until| now < until))
+        matches!(self, Self::Given { until, .. } if until.is_none_or(|until| now < until))
     }
 }
 

@@ -403,7 +403,7 @@ async fn too_many_people_are_reported_once_and_then_refused() {
     .await;
     let gateway = gateway(&store);
     for n in 0..5 {
-        let given = privet::types::Consent::Given { until: None };
+        let given = privet::types::Consent::given(None);
         gateway.cards.set_consent(&person(), &format!("c-{n}"), "mail", given).await.unwrap();
     }
     let token = gateway.token(&["mailer"], &["mail"]);

@@ -10,11 +10,15 @@ use crate::policy::source::Holds;
 use crate::policy::source::Model;
 use crate::policy::source::Needs;
 use crate::policy::source::Purpose;
+use crate::policy::source::Separate;
 use crate::policy::source::Valid;
 use crate::types::Action;
+use crate::types::ConsentForm;
 use crate::types::Faults;
 use crate::types::Region;
 use crate::types::RuleId;
+use crate::types::Statuses;
+use crate::types::SubjectStatus;
 
 use super::CellLimit;
 use super::Effect;
@@ -259,6 +263,8 @@ pub(in crate::policy) struct ConsentRule {
     /// Whether records of an unknown region need it: when any basis does.
     unknown: bool,
     regions: Vec<(Region, bool)>,
+    /// Where it must have been asked for alone.
+    separate: Separate,
 }
 
 impl ConsentRule {
@@ -272,13 +278,21 @@ impl ConsentRule {
         let default = asks(basis.default) || also;
         let unknown = default || regions.iter().any(|(_, asks)| *asks);
         let name = purpose.consent.clone().unwrap_or_default();
-        Self { name, default, unknown, regions }
+        let separate = purpose.separate.clone();
+        Self { name, default, unknown, regions, separate }
     }
 
     /// Whether there is a record that needs consent.
     pub(in crate::policy) fn may_be_needed(&self) -> bool {
         // Those of unknown region do when any do.
         self.unknown
+    }
+
+    /// The form that consent must have for the record of such a person. The consent of a minor is
+    /// their guardian's (GDPR article 8, PIPL article 31).
+    pub(in crate::policy) fn form(&self, region: Option<Region>, status: Statuses) -> ConsentForm {
+        let by_guardian = status.contains(SubjectStatus::Minor);
+        ConsentForm { separate: self.separate.is_needed(region), by_guardian }
     }
 
     /// Whether a record of this region needs consent.

@@ -16,7 +16,7 @@ mod words;
 
 pub(super) use self::model::{
     Agreement, Basis, Gives, Grant, Holds, Limit, Mechanism, Model, Needs, Purpose, Recipient,
-    Role, RowMatch, Shown, Then, Unless, Valid, ViewSpec, When, Whom,
+    Role, RowMatch, Separate, Shown, Then, Unless, Valid, ViewSpec, When, Whom,
 };
 pub(super) use self::read::read;
 pub(super) use self::regions::RegionGroups;

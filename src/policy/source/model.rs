@@ -60,6 +60,8 @@ pub(in crate::policy) struct Purpose {
     pub(in crate::policy) basis: Basis,
     /// The consent question, where the basis is consent.
     pub(in crate::policy) consent: Option<Box<str>>,
+    /// Where consent must have been asked for alone.
+    pub(in crate::policy) separate: Separate,
     /// What a person can opt out of.
     pub(in crate::policy) opt_out: Option<Box<str>>,
     /// What the data is used for, in a word of fideslang.
@@ -67,6 +69,30 @@ pub(in crate::policy) struct Purpose {
     /// Whether somebody who sends `Sec-GPC: 1` has opted out of it.
     pub(in crate::policy) gpc: bool,
     pub(in crate::policy) place: Place,
+}
+
+/// Where consent must have been asked for alone, for one purpose (单独同意, PIPL articles 23, 25, 26,
+/// 29 and 39).
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(in crate::policy) enum Separate {
+    /// Nowhere.
+    #[default]
+    No,
+    /// Everywhere.
+    Everywhere,
+    /// For records of these regions, and of an unknown one.
+    In(Vec<Region>),
+}
+
+impl Separate {
+    /// Whether consent for a record of this region must be.
+    pub(in crate::policy) fn is_needed(&self, region: Option<Region>) -> bool {
+        match (self, region) {
+            (Self::No, _) => false,
+            (Self::Everywhere, _) | (Self::In(_), None) => true,
+            (Self::In(regions), Some(region)) => regions.contains(&region),
+        }
+    }
 }
 
 /// The legal basis, which may differ from law to law.

@@ -12,12 +12,14 @@ use crate::types::RoleId;
 use crate::types::doc::Entry;
 use crate::types::doc::MapReader;
 use crate::types::doc::Node;
+use crate::types::doc::Value;
 
 use super::Basis;
 use super::Holds;
 use super::Purpose;
 use super::RegionGroups;
 use super::Role;
+use super::Separate;
 
 /// Reads the `purposes:` map.
 pub(super) fn purposes(
@@ -45,6 +47,7 @@ fn purpose(id: PurposeId, entry: &Entry, groups: &RegionGroups, faults: &mut Fau
         title: None,
         basis: none,
         consent: None,
+        separate: Separate::No,
         opt_out: None,
         data_use: None,
         gpc: false,
@@ -65,6 +68,13 @@ fn purpose(id: PurposeId, entry: &Entry, groups: &RegionGroups, faults: &mut Fau
         }
         purpose.basis = read;
     }
+    if let Some(node) = map.optional("separate") {
+        purpose.separate = separate(node, groups, faults);
+        if purpose.consent.is_none() {
+            let what = format!("`{}` wants separate consent, but asks no question", purpose.id);
+            faults.error(&node.place, what, "add `consent: NAME`");
+        }
+    }
     map.finish(faults);
     purpose
 }
@@ -73,6 +83,14 @@ fn purpose(id: PurposeId, entry: &Entry, groups: &RegionGroups, faults: &mut Fau
 fn data_use(node: &Node, faults: &mut Faults) -> Option<DataUse> {
     let known: Vec<&str> = data_use::all().map(|known| known.key).collect();
     node.word("data use", data_use::find, &known, faults)
+}
+
+/// Reads `separate: true` or `separate: [CN]`; a list names countries and groups of them.
+fn separate(node: &Node, groups: &RegionGroups, faults: &mut Faults) -> Separate {
+    if let Value::Bool(everywhere) = node.value {
+        return if everywhere { Separate::Everywhere } else { Separate::No };
+    }
+    Separate::In(groups.list(node, faults))
 }
 
 fn asks_consent(basis: &Basis) -> bool {

@@ -21,6 +21,7 @@ use crate::policy::source::Model;
 use crate::policy::verdict;
 use crate::types::Action;
 use crate::types::Consent;
+use crate::types::ConsentForm;
 use crate::types::Faults;
 use crate::types::Place;
 use crate::types::Timestamp;
@@ -282,7 +283,7 @@ fn judge<'s>(
     let consent = purpose.and_then(|purpose| purpose.consent.clone());
     let consents: BTreeMap<Box<str>, Consent> = consent
         .filter(|_| world.record.consent)
-        .map(|name| (name, Consent::Given { until: None }))
+        .map(|name| (name, Consent::Given { until: None, form: ALL_FORMS }))
         .into_iter()
         .collect();
     let opt_out = purpose.and_then(|purpose| purpose.opt_out.clone());
@@ -329,3 +330,6 @@ fn told(world: &World) -> String {
         record.status
     )
 }
+
+/// Consent in whatever form a purpose wants.
+const ALL_FORMS: ConsentForm = ConsentForm { separate: true, by_guardian: true };

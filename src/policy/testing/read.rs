@@ -15,6 +15,7 @@ use crate::policy::PolicySet;
 use crate::policy::source::Holds;
 use crate::policy::source::ids;
 use crate::types::Consent;
+use crate::types::ConsentForm;
 use crate::types::DomainId;
 use crate::types::Faults;
 use crate::types::RecipientId;
@@ -131,8 +132,9 @@ fn record(node: &Node, policy: &PolicySet, faults: &mut Faults) -> Option<TestRe
         texts.into_iter().map(|(_, text)| Box::from(text)).collect::<Vec<Box<str>>>()
     };
     let (consents, opt_outs) = (texts("consents"), texts("opt_outs"));
+    let form = map.optional("consent_form").map(|node| form(node, faults)).unwrap_or_default();
     map.finish(faults);
-    let given = |name| (name, Consent::Given { until: None });
+    let given = |name| (name, Consent::Given { until: None, form });
     Some(TestRecord {
         set: set?,
         value: value?,
@@ -155,6 +157,22 @@ fn statuses(node: &Node, words: &[&str], faults: &mut Faults) -> Statuses {
     });
     read.collect()
 }
+
+/// Reads `consent_form: [separate, by_guardian]`: the form of all consents of the record.
+fn form(node: &Node, faults: &mut Faults) -> ConsentForm {
+    let mut form = ConsentForm::default();
+    for item in node.one_or_list() {
+        let find = |text: &str| FORMS.iter().position(|word| *word == text);
+        match item.word("form of consent", find, &FORMS, faults) {
+            Some(0) => form.separate = true,
+            Some(_) => form.by_guardian = true,
+            None => {}
+        }
+    }
+    form
+}
+
+const FORMS: [&str; 2] = ["separate", "by_guardian"];
 
 fn caller(
     node: &Node,

@@ -10,6 +10,7 @@ use crate::policy::Clearance;
 use crate::policy::ClearanceKind;
 use crate::policy::Identity;
 use crate::types::Consent;
+use crate::types::ConsentForm;
 use crate::types::DomainId;
 use crate::types::PurposeId;
 use crate::types::RecipientId;
@@ -55,8 +56,8 @@ impl Dice<'_> {
 const WORDS: &str = r#"privet: policy/v1
 purposes:
   p: { basis: contract, opt_out: p }
-  q: { basis: { default: legitimate_interest, CN: consent, GB: contract }, consent: q, opt_out: q }
-  r: { basis: consent, consent: r }
+  q: { basis: { default: legitimate_interest, CN: consent, GB: contract }, consent: q, separate: [CN], opt_out: q }
+  r: { basis: consent, consent: r, separate: true }
 roles: { a: { claim: roles, has: a }, b: { claim: roles, has: b }, c: { claim: groups, has: c }, me: { is_subject: true } }
 views: { tail: { mask: { keep_last: 2 } }, head: { mask: { keep_first: 1 } }, token: { pseudonymize: { scope: purpose } }, mail: { pseudonymize: { scope: purpose, shape: email } }, card: { pseudonymize: { scope: purpose, shape: card, keep_last: 4 } }, days: { pseudonymize: { scope: purpose, shape: date } }, year: { generalize: { date: year } }, month: { generalize: { date: month } } }
 recipients:
@@ -378,7 +379,9 @@ fn person(dice: &mut Dice<'_>) -> Person {
         match dice.below(4) {
             0 | 1 => {
                 let until = [None, Some(NOW.plus_ms(1)), Some(NOW)][dice.below(3)];
-                consents.insert(name.into(), Consent::Given { until });
+                // Mostly alone, so that much is allowed where it must be.
+                let form = ConsentForm { separate: !dice.once_in(3), by_guardian: dice.once_in(2) };
+                consents.insert(name.into(), Consent::Given { until, form });
             }
             2 => {
                 consents.insert(name.into(), Consent::Refused);

@@ -16,10 +16,12 @@ use crate::policy::source::Holds;
 use crate::policy::source::Limit;
 use crate::policy::source::Model;
 use crate::policy::source::Recipient;
+use crate::policy::source::Separate;
 use crate::policy::source::Then;
 use crate::policy::source::ViewSpec;
 use crate::policy::source::Whom;
 use crate::types::Action;
+use crate::types::Consent;
 use crate::types::Flags;
 use crate::types::Region;
 use crate::types::SubjectStatus;
@@ -218,7 +220,19 @@ impl Scene<'_> {
         };
         let name = purpose.consent.as_deref().unwrap_or_default();
         let card = self.who.and_then(|(_, person)| person.card.as_ref());
-        !needed || card.and_then(|c| c.consents.get(name)).is_some_and(|said| said.allows(NOW))
+        if !needed {
+            return true;
+        }
+        let Some(card) = card else { return false };
+        let Some(Consent::Given { until, form }) = card.consents.get(name) else { return false };
+        let alone = match (&purpose.separate, self.record_region()) {
+            (Separate::No, _) => false,
+            (Separate::In(regions), Some(region)) => regions.contains(&region),
+            (Separate::Everywhere | Separate::In(_), _) => true,
+        };
+        until.is_none_or(|until| NOW < until)
+            && (form.separate || !alone)
+            && (form.by_guardian || !card.status.contains(SubjectStatus::Minor))
     }
 
     /// A data set that names no region has records of unknown region.

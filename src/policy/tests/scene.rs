@@ -219,10 +219,10 @@ fn with_facts<T>(
             let mut status = Statuses::ACTIVE;
             for word in part.split(' ') {
                 if let Some(name) = word.strip_prefix("said=") {
-                    consents.insert(Box::from(name), Consent::Given { until: None });
+                    consents.insert(Box::from(name), Consent::given(None));
                 }
                 if let Some(name) = word.strip_prefix("lapsed=") {
-                    consents.insert(Box::from(name), Consent::Given { until: Some(NOW) });
+                    consents.insert(Box::from(name), Consent::given(Some(NOW)));
                 }
                 if let Some(name) = word.strip_prefix("refused=") {
                     consents.insert(Box::from(name), Consent::Refused);

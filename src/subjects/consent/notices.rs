@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::bounds::MAX_TEXT_BYTES;
+use super::canonical;
 use super::error::ConsentError;
 use super::ids::Digest;
 use super::model::NoticeShown;
@@ -126,10 +127,33 @@ impl Notices {
             .min()
     }
 
+    /// [`Self::outdated_from`] by what is known now, of a notice that is known by its tags alone.
+    pub(in crate::subjects) fn tagged_outdated_from(
+        &self,
+        id: u32,
+        version: u64,
+    ) -> Option<Timestamp> {
+        // Hardly any notice asks everybody anew, and one of them decides.
+        let mut asked = self.0.values().filter(|notice| notice.requires_renewal);
+        let asked = asked.find(|notice| id != 0 && tags(&notice.id, "").0 == id)?;
+        let own = self.versions(&asked.id).find(|own| tags(&own.id, &own.version).1 == version);
+        let own = own.map_or(UNREGISTERED, |own| own.version.as_str());
+        self.outdated_from((&asked.id, own), Timestamp::from_unix_ms(u64::MAX))
+    }
+
     fn versions<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Notice> {
         let from = (id.to_owned(), String::new(), String::new());
         self.0.range(from..).map(|(_, notice)| notice).take_while(move |notice| notice.id == id)
     }
+}
+
+/// Short digests of a notice's id and of its version, which cards have room for. Never 0.
+pub(in crate::subjects) fn tags(id: &str, version: &str) -> (u32, u64) {
+    let of_id = canonical::of_bytes(id.as_bytes()).0;
+    let of_version = canonical::of_bytes([id, version].join("\0").as_bytes()).0;
+    let id = of_id.first_chunk::<4>().map_or(0, |bytes| u32::from_be_bytes(*bytes));
+    let version = of_version.first_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+    (id.max(1), version.max(1))
 }
 
 fn is_name(text: &str) -> bool {
@@ -137,3 +161,5 @@ fn is_name(text: &str) -> bool {
 }
 
 const MAX_NAME: usize = 64;
+/// No version has this name.
+const UNREGISTERED: &str = "\0";
