@@ -22,6 +22,7 @@ use crate::types::Timestamp;
 
 use super::AuditError;
 use super::FieldViews;
+use super::Observed;
 use super::token;
 use super::token::ActorToken;
 use super::words;
@@ -163,6 +164,9 @@ pub struct Entry {
     pub left_out: Option<u32>,
     /// The node that wrote the entry. Set by the log.
     pub node: Arc<str>,
+    /// What the policy would have changed, where it is only observed; absent where it is in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<Box<Observed>>,
     /// On whose behalf the actor acted.
     #[serde(with = "token::actor", default, skip_serializing_if = "Option::is_none")]
     pub on_behalf_of: Option<ActorToken>,
@@ -235,6 +239,7 @@ impl Entry {
             kind,
             left_out: None,
             node: Arc::default(),
+            observed: None,
             on_behalf_of: None,
             outcome: None,
             policy: None,

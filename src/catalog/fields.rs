@@ -13,19 +13,23 @@ use crate::types::doc::MapReader;
 use crate::types::doc::Node;
 use crate::types::doc::closest;
 
+use super::Categories;
 use super::DataSet;
 use super::Field;
-use super::category;
 use super::sealing::Above;
 use super::sealing::Words;
 
 /// Reads the map of fields. A field that could not be classified counts as critical.
-pub(super) fn read(node: &Node, set: &DataSetId, faults: &mut Faults) -> Vec<Field> {
+pub(super) fn read(
+    node: &Node,
+    within: (&DataSetId, &Categories),
+    faults: &mut Faults,
+) -> Vec<Field> {
     let mut found = Vec::new();
     let Some(entries) = node.map(faults) else { return found };
     for entry in entries {
         if let Some(path) = path(entry, None, faults) {
-            field((set, entry), path, None, &mut found, faults);
+            field((within, entry), path, None, &mut found, faults);
         }
     }
     if entries.is_empty() {
@@ -68,14 +72,15 @@ fn path(entry: &Entry, parent: Option<&FieldPath>, faults: &mut Faults) -> Optio
 
 /// Reads one field and its children; recursion ends with the nesting of the file.
 fn field(
-    (set, entry): (&DataSetId, &Entry),
+    (within, entry): ((&DataSetId, &Categories), &Entry),
     path: FieldPath,
     parent: Option<&Class>,
     found: &mut Vec<Field>,
     faults: &mut Faults,
 ) {
     let Some(mut map) = MapReader::new(&entry.node, "a field", faults) else { return };
-    let class = class(&mut map, &path, parent, faults);
+    let (set, categories) = within;
+    let class = class((&mut map, categories), &path, parent, faults);
     let Some(class) = class else { return };
     let whole = map.optional("whole").and_then(|node| node.bool(faults)).unwrap_or_default();
     let children = map.optional("children");
@@ -101,21 +106,21 @@ fn field(
     }
     for entry in entries {
         if let Some(path) = self::path(entry, Some(&path), faults) {
-            field((set, entry), path, Some(&class), found, faults);
+            field((within, entry), path, Some(&class), found, faults);
         }
     }
 }
 
 /// What the field is: its own words, else its parent's.
 fn class(
-    map: &mut MapReader<'_>,
+    (map, categories): (&mut MapReader<'_>, &Categories),
     path: &FieldPath,
     parent: Option<&Class>,
     faults: &mut Faults,
 ) -> Option<Class> {
     let own = match (map.optional("category"), parent) {
         // A child of a container that was raised stays raised, whatever it is called.
-        (Some(node), _) => known_category(node, faults).map(|own| Class {
+        (Some(node), _) => known_category(node, categories, faults).map(|own| Class {
             level: parent.map_or(own.level, |parent| own.level.max(parent.level)),
             sealed: parent.map_or_else(Above::default, |parent| parent.sealed),
             ..own
@@ -157,18 +162,12 @@ fn class(
     Some(class)
 }
 
-fn known_category(node: &Node, faults: &mut Faults) -> Option<Class> {
-    let known: Vec<&str> = category::all().map(|category| category.key).collect();
+fn known_category(node: &Node, categories: &Categories, faults: &mut Faults) -> Option<Class> {
+    let known: Vec<&str> = categories.keys().collect();
     let parse = |text: &str| {
         let id = CategoryId::parse(text).ok()?;
-        let found = category::find(&id)?;
-        Some(Class {
-            category: id,
-            level: found.level,
-            flags: found.flags,
-            text: false,
-            sealed: Above::default(),
-        })
+        let (level, flags) = categories.find(&id)?;
+        Some(Class { category: id, level, flags, text: false, sealed: Above::default() })
     };
     node.word("category", parse, &known, faults)
 }

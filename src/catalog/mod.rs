@@ -5,6 +5,9 @@
 pub mod category;
 pub mod data_use;
 pub mod draft;
+mod extension;
+#[cfg(test)]
+mod extension_tests;
 mod fields;
 pub mod guess;
 mod model;
@@ -20,9 +23,10 @@ mod sets;
 mod tests;
 mod writing;
 
+pub use self::extension::Categories;
 pub use self::model::{
-    Beside, BlindIndex, DataSet, Field, FieldIx, Method, Opaque, Owner, Records, Route, SealMode,
-    Sealing, Segment, Selector, SubjectField,
+    Beside, BlindIndex, DataSet, Field, FieldIx, Method, Observe, Opaque, Owner, Records, Route,
+    SealMode, Sealing, Segment, Selector, SubjectField,
 };
 pub use self::read::read_data;
 pub use self::router::{Found, Matched, Router};

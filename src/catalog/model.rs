@@ -14,6 +14,7 @@ use crate::types::Level;
 use crate::types::Place;
 use crate::types::PurposeId;
 use crate::types::StoreId;
+use crate::types::Timestamp;
 use crate::types::doc::Localized;
 
 /// A field's position in [`DataSet::fields`]. It means something only beside its data set.
@@ -100,8 +101,31 @@ pub struct DataSet {
     pub routes: Vec<Arc<Route>>,
     /// Its leaves; [`FieldIx`] counts them.
     pub fields: Vec<Field>,
+    /// The time in which the policy is only observed here; `None`: it is in force.
+    pub observe: Option<Observe>,
     /// Where it is written.
     pub place: Place,
+}
+
+/// A time in which the policy decides about a data set and records what it decided, and changes
+/// nothing of what callers get.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Observe {
+    /// The policy is in force from then on.
+    pub until: Timestamp,
+    /// Where it is written.
+    pub place: Place,
+}
+
+impl Observe {
+    /// The longest time ahead, in milliseconds: a leap year.
+    pub const LONGEST_MS: u64 = 366 * 86_400_000;
+
+    /// Whether the policy is only observed at `now`. A clock by which the end is further ahead
+    /// than it can have been written is wrong, and then the policy is in force.
+    pub fn holds(&self, now: Timestamp) -> bool {
+        now < self.until && self.until.ms_since(now) <= Self::LONGEST_MS
+    }
 }
 
 /// One person a record is about.
@@ -280,6 +304,11 @@ pub enum Records {
 }
 
 impl DataSet {
+    /// Until when the policy is only observed, when it is at `now`.
+    pub fn observed_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.observe.as_ref().filter(|observe| observe.holds(now)).map(|observe| observe.until)
+    }
+
     /// The field at `ix`; `None` when `ix` belongs to another data set.
     pub fn get(&self, ix: FieldIx) -> Option<&Field> {
         self.fields.get(ix.index())

@@ -13,25 +13,29 @@ use crate::types::doc::MapReader;
 use crate::types::doc::Node;
 use crate::types::doc::Value;
 
+use super::Categories;
 use super::DataSet;
 use super::FieldIx;
+use super::Observe;
 use super::SubjectField;
 use super::fields;
 use super::routes;
 use super::sealing;
 
 /// Reads the `data:` map. Reports every fault; a data set with faults comes back with what could
-/// be read, so that what names it is not reported as well.
-pub fn read_data(node: &Node, faults: &mut Faults) -> Vec<Arc<DataSet>> {
+/// be read, so that what names it is not reported as well. `categories`: those that fields may have.
+pub fn read_data(node: &Node, categories: &Categories, faults: &mut Faults) -> Vec<Arc<DataSet>> {
     let Some(entries) = node.map(faults) else { return Vec::new() };
-    entries.iter().filter_map(|entry| data_set(entry, faults)).map(Arc::new).collect()
+    let sets = entries.iter().filter_map(|entry| data_set(entry, categories, faults));
+    sets.map(Arc::new).collect()
 }
 
-fn data_set(entry: &Entry, faults: &mut Faults) -> Option<DataSet> {
+fn data_set(entry: &Entry, categories: &Categories, faults: &mut Faults) -> Option<DataSet> {
     let (id, store) = name(&entry.key, &entry.key_place, faults)?;
     let mut map = MapReader::new(&entry.node, "a data set", faults)?;
     let title = map.optional("title").and_then(|node| node.localized(faults));
-    let fields = map.required("fields", faults).map(|node| fields::read(node, &id, faults));
+    let fields =
+        map.required("fields", faults).map(|node| fields::read(node, (&id, categories), faults));
     let place = entry.key_place.clone();
     let mut set = DataSet {
         id,
@@ -41,6 +45,7 @@ fn data_set(entry: &Entry, faults: &mut Faults) -> Option<DataSet> {
         region: None,
         routes: Vec::new(),
         fields: fields.unwrap_or_default(),
+        observe: None,
         place,
     };
     if let Some(node) = map.required("subject", faults) {
@@ -50,9 +55,7 @@ fn data_set(entry: &Entry, faults: &mut Faults) -> Option<DataSet> {
     if let Some(node) = map.optional("routes") {
         set.routes = routes::read(node, &set, faults);
     }
-    if let Some(node) = map.optional("mode") {
-        mode(node, faults);
-    }
+    set.observe = map.optional("mode").and_then(|node| mode(node, faults));
     for word in ["rights", "on_erase", "retention"] {
         map.later(word, faults);
     }
@@ -125,16 +128,18 @@ fn subject(node: &Node, set: &DataSet, several: bool, faults: &mut Faults) -> Op
     Some(SubjectField { field, domain: domain?, owns })
 }
 
-fn mode(node: &Node, faults: &mut Faults) {
-    if let Value::Map(_) = node.value {
-        if let Some(mut map) = MapReader::new(node, "a mode", faults) {
-            map.later("observe_until", faults);
-            map.finish(faults);
-        }
-    } else {
+/// Reads `enforce`, or until when the policy is only observed.
+fn mode(node: &Node, faults: &mut Faults) -> Option<Observe> {
+    let Value::Map(_) = node.value else {
         let parse = |word: &str| (word == "enforce").then_some(());
         node.word("mode", parse, &["enforce"], faults);
-    }
+        return None;
+    };
+    let mut map = MapReader::new(node, "a mode", faults)?;
+    let until = map.required("observe_until", faults);
+    map.finish(faults);
+    let until = until?;
+    Some(Observe { until: until.moment(faults)?, place: until.place.clone() })
 }
 
 /// The leaf that `node` names.

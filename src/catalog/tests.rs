@@ -20,7 +20,8 @@ fn read(text: &str) -> (Vec<Arc<DataSet>>, Faults) {
     let mut faults = Faults::new();
     let file = Arc::new(SourceFile { name: "a.yaml".into(), text: text.into() });
     let tree = doc::yaml(file, &mut faults);
-    let sets = tree.map(|tree| read_data(&tree, &mut faults)).unwrap_or_default();
+    let sets =
+        tree.map(|tree| read_data(&tree, &Categories::default(), &mut faults)).unwrap_or_default();
     (sets, faults)
 }
 
@@ -254,10 +255,6 @@ shop.e: { subject: person, fields: {} }
     a.yaml:3:22: `via` is not in this version
      3 | shop.b: { subject: { via: order_id, to: shop.orders }, fields: { a: { category: user } }, mode: { observe_until: 2027-01-31 } }
        |                      ^^^
-      help: leave it out; nothing here acts on it yet
-    a.yaml:3:99: `observe_until` is not in this version
-     3 | shop.b: { subject: { via: order_id, to: shop.orders }, fields: { a: { category: user } }, mode: { observe_until: 2027-01-31 } }
-       |                                                                                                   ^^^^^^^^^^^^^
       help: leave it out; nothing here acts on it yet
     a.yaml:4:29: `b[*]` may have several values in one record
      4 | shop.c: { subject: { field: 'b[*]', domain: person }, region: 'b[*]', fields: { 'b[*]': { category: user } }, mode: observe }

@@ -11,6 +11,7 @@ mod facts;
 mod fuzz;
 mod identity;
 mod maintenance;
+mod observe;
 mod permit;
 mod refuse;
 mod set;
@@ -33,6 +34,7 @@ pub use self::facts::{
 pub use self::fuzz::read_for_fuzzing;
 pub use self::identity::Identity;
 pub use self::maintenance::{Maintenance, NotAgreed};
+pub use self::observe::{Observation, Pass, observe};
 pub use self::permit::{BulkAction, BulkLimit, LegalBasis, Permit};
 pub use self::set::{PolicyFile, PolicySet};
 pub use self::testing::{Render, TestCase, TestReport, TestedFile, run_tests};

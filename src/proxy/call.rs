@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::audit::AuditError;
 use crate::catalog::Records as Arrangement;
 use crate::catalog::Route;
+use crate::policy::Pass;
 use crate::policy::Permit;
 use crate::protocol::http::Accept;
 use crate::protocol::http::HeadError;
@@ -40,6 +41,7 @@ use super::error::CallError;
 use super::file;
 use super::file::Known;
 use super::gpc;
+use super::observe;
 use super::opening;
 use super::plan;
 use super::plan::PlanFacts;
@@ -158,7 +160,14 @@ async fn attempt(
     caller: Caller,
     trail: &mut Trail,
 ) -> Result<Outgoing, CallError> {
-    let mut decided = decide(inbound, head, caller, trail)?;
+    let asked = asked(inbound, head, (caller, true), trail)?;
+    if observe::holds(inbound, &asked) {
+        return Box::pin(observe::read(inbound, asked, trail)).await;
+    }
+    let Asked { snapshot, question, target } = asked;
+    let permit = question.ask(&snapshot, inbound.worker.shared().clock.now())?;
+    let permitted = Permitted { snapshot, question, permit, target };
+    let mut decided = decide(inbound, permitted, trail)?;
     if decided.is_file() {
         decided.known = Some(Box::pin(file::known(inbound, &mut decided, trail)).await?);
     }
@@ -166,15 +175,12 @@ async fn attempt(
     Box::pin(answer::of(inbound, decided, response, trail)).await
 }
 
-/// Finds the route and asks the policy for a read.
+/// What a permitted read needs before the store is asked.
 fn decide(
     inbound: &Inbound,
-    head: &RequestHead,
-    caller: Caller,
+    Permitted { snapshot, mut question, permit, target }: Permitted,
     trail: &mut Trail,
 ) -> Result<Decided, CallError> {
-    let Permitted { snapshot, mut question, permit, target } =
-        permitted(inbound, head, (caller, true), trail)?;
     let facts = match &question.routed.route.opaque {
         Some(opaque) => {
             file::may_show(&permit, opaque)?;
@@ -205,23 +211,30 @@ pub(crate) struct Permitted {
     pub(crate) target: Target,
 }
 
-/// Finds the route and asks the policy. `is_read`: whatever the method, the call is judged as one
-/// that reads.
+/// A call with its route, before the policy is asked, and the snapshot that has the route.
+pub(crate) struct Asked {
+    pub(crate) snapshot: Guard<Arc<Snapshot>>,
+    pub(crate) question: Question,
+    pub(crate) target: Target,
+}
+
+/// Finds the route. `is_read`: whatever the method, the call is judged as one that reads.
 ///
 /// # Errors
-/// When no route leads there, nothing the client accepts can be answered, or policy refuses.
-pub(crate) fn permitted(
+/// When no route leads there, or nothing the client accepts can be answered.
+pub(crate) fn asked(
     inbound: &Inbound,
     head: &RequestHead,
     (caller, is_read): (Caller, bool),
     trail: &mut Trail,
-) -> Result<Permitted, CallError> {
+) -> Result<Asked, CallError> {
     let shared = inbound.worker.shared();
     let headers = &inbound.head.headers;
     let (store, target) = route::store(shared, head)?;
     trail.facts.store = shared.stores.get(store).map(|mount| mount.id().clone());
     let snapshot = shared.snapshot();
     let routed = route::route(&snapshot, store, &target, &head.method)?;
+    (trail.facts.observed, trail.sums) = (None, None);
     trail.facts.route = Some(routed.route.template.as_str().into());
     trail.facts.data_set = Some(routed.set.id.clone());
     trail.facts.action = Some(routed.route.method.action());
@@ -230,8 +243,7 @@ pub(crate) fn permitted(
     }
     let (purpose, gpc) = (plan::purpose(headers)?, privacy_control(headers));
     let question = Question { caller, routed, purpose, gpc, is_read };
-    let permit = question.ask(&snapshot, shared.clock.now())?;
-    Ok(Permitted { snapshot, question, permit, target })
+    Ok(Asked { snapshot, question, target })
 }
 
 /// Takes the room a permitted call starts with.
@@ -243,12 +255,34 @@ pub(crate) fn room(
     question: &Question,
     permit: &Permit,
 ) -> Result<Share, CallError> {
+    may_show_more(inbound, question, permit)?;
+    place(inbound, question)
+}
+
+/// Whether the caller may be shown anybody else.
+///
+/// # Errors
+/// When too many people were.
+pub(crate) fn may_show_more(
+    inbound: &Inbound,
+    question: &Question,
+    permit: &Permit,
+) -> Result<(), CallError> {
     let shared = inbound.worker.shared();
     for owner in question.caller.owners() {
         if let Some(rule) = shared.bulk.denied(owner, permit.bulk(), shared.clock.uptime_ms()) {
             return Err(CallError::Bulk { rule });
         }
     }
+    Ok(())
+}
+
+/// Takes the room a call starts with, whoever it is shown to.
+///
+/// # Errors
+/// When nothing can be recorded, or there is no room.
+pub(crate) fn place(inbound: &Inbound, question: &Question) -> Result<Share, CallError> {
+    let shared = inbound.worker.shared();
     if !shared.log.writable() {
         return Err(CallError::Audit(AuditError::Closed));
     }
@@ -290,7 +324,7 @@ pub(crate) fn store_headers(inbound: &Inbound, trail: &Trail) -> StoreHeaders {
 /// Reads something of the store, and counts the wait.
 pub(crate) async fn ask(
     inbound: &Inbound,
-    (store, permit): (usize, &Permit),
+    (store, permit): (usize, &impl Pass),
     (target, headers): (Target, StoreHeaders),
     trail: &mut Trail,
 ) -> Result<StoreResponse, CallError> {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::catalog::DataSet;
 use crate::catalog::FieldIx;
 use crate::policy::CardFacts;
 use crate::policy::Permit;
@@ -41,6 +42,19 @@ impl<'a> People<'a> {
         Self::find_again(cards, permit, batch, None).await
     }
 
+    /// Looks up everybody in a batch that leaves whatever policy says.
+    ///
+    /// # Errors
+    /// When cards cannot be read or made; none of the batch may then leave.
+    pub(crate) async fn find_all(
+        cards: &Cards,
+        set: &DataSet,
+        batch: &'a Batch,
+        known: Option<Known>,
+    ) -> Result<Self, CallError> {
+        Self::look_up(cards, (set, batch), known, |_| true).await
+    }
+
     /// As [`find`](Self::find); `known` is what was found for the same batch under the same permit
     /// before, and counts unless a card has changed since.
     ///
@@ -52,27 +66,40 @@ impl<'a> People<'a> {
         batch: &'a Batch,
         known: Option<Known>,
     ) -> Result<Self, CallError> {
-        let set = permit.set();
-        // Asked first: what changes from here on makes what is found here old.
-        let changes = cards.changes();
-        let known = known.filter(|known| known.changes == changes).map(|known| known.cards);
-        let mut known = known.map(Vec::into_iter);
         let is_certain = permit.covers_every_record();
+        let set = permit.set();
         let mut values = Vec::new();
-        let count = batch.len() * set.subjects.len();
-        let (ids, found) = (Vec::with_capacity(count), Vec::with_capacity(count));
-        let mut people = Self { changes, ids, cards: found };
-        let mut missing = Vec::new();
-        for record in 0..batch.len() {
+        Self::look_up(cards, (set, batch), known, |record| {
             // Who asks for what no grant can open makes nobody known here, and waits for nothing.
-            let is_asked = is_certain || {
+            is_certain || {
                 fact_values(batch, record, permit.fact_fields(), &mut values);
                 let id = |place: usize| {
                     let subject = set.subjects.get(place)?;
                     scalar(batch, record, subject.field)
                 };
                 permit.may_cover(id, &values)
-            };
+            }
+        })
+        .await
+    }
+
+    /// Looks up the people of the records that `is_asked` says.
+    async fn look_up(
+        cards: &Cards,
+        (set, batch): (&DataSet, &'a Batch),
+        known: Option<Known>,
+        mut is_asked: impl FnMut(usize) -> bool,
+    ) -> Result<Self, CallError> {
+        // Asked first: what changes from here on makes what is found here old.
+        let changes = cards.changes();
+        let known = known.filter(|known| known.changes == changes).map(|known| known.cards);
+        let mut known = known.map(Vec::into_iter);
+        let count = batch.len() * set.subjects.len();
+        let (ids, found) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let mut people = Self { changes, ids, cards: found };
+        let mut missing = Vec::new();
+        for record in 0..batch.len() {
+            let is_asked = is_asked(record);
             for subject in &set.subjects {
                 let id = scalar(batch, record, subject.field).filter(|_| is_asked);
                 let card = match &mut known {

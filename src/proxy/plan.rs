@@ -16,11 +16,13 @@ use crate::catalog::Route;
 use crate::policy::Call;
 use crate::policy::ClearanceKind;
 use crate::policy::Decision;
+use crate::policy::Observation;
 use crate::policy::Permit;
 use crate::policy::Refusal;
 use crate::policy::RefusalReason;
 use crate::policy::View;
 use crate::policy::decide;
+use crate::policy::observe;
 use crate::types::Action;
 use crate::types::Timestamp;
 
@@ -89,14 +91,25 @@ impl Question {
         self.ask_for((Action::Read, Some(write.purpose().as_str())), snapshot, now).ok()
     }
 
-    fn ask_for(
+    /// Asks a policy that may only be observed here: the proof that it is, and what it decides.
+    pub(crate) fn observe(
         &self,
-        (action, purpose): (Action, Option<&str>),
         snapshot: &Snapshot,
         now: Timestamp,
-    ) -> Result<Permit, CallError> {
+    ) -> Option<(Observation, Decision)> {
+        let action = self.routed.route.method.action();
+        let asked = (action, self.purpose.as_deref());
+        self.with_call(asked, now, |call| observe(call, &snapshot.policy))
+    }
+
+    fn with_call<T>(
+        &self,
+        (action, purpose): (Action, Option<&str>),
+        now: Timestamp,
+        then: impl FnOnce(&Call<'_>) -> T,
+    ) -> T {
         let (own, behalf) = self.caller.identities();
-        let call = Call {
+        then(&Call {
             identity: &own,
             on_behalf_of: behalf.as_deref(),
             purpose,
@@ -106,8 +119,16 @@ impl Question {
             selects_by: &self.routed.selects_by,
             gpc: self.gpc,
             now,
-        };
-        match decide(&call, &snapshot.policy) {
+        })
+    }
+
+    fn ask_for(
+        &self,
+        asked: (Action, Option<&str>),
+        snapshot: &Snapshot,
+        now: Timestamp,
+    ) -> Result<Permit, CallError> {
+        match self.with_call(asked, now, |call| decide(call, &snapshot.policy)) {
             Decision::Permit(permit) => Ok(permit),
             Decision::Refuse(refusal) => Err(CallError::Refused(refusal)),
         }
@@ -239,7 +260,7 @@ fn field_views(permit: &Permit) -> Vec<FieldView> {
     views
 }
 
-const fn shown(view: View) -> Shown {
+pub(crate) const fn shown(view: View) -> Shown {
     match view {
         View::Show => Shown::Show,
         View::Generalize(_) => Shown::Generalize,

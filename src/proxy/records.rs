@@ -143,6 +143,11 @@ impl Sealed {
         self.bytes.extend_from_slice(text);
     }
 
+    /// Names people whom it is about beside those of its records.
+    pub(super) fn name(&mut self, people: &[(SubjectToken, u64)]) {
+        self.subjects.extend_from_slice(people);
+    }
+
     /// Several batches that leave at once; `None` of none. `last`: no other follows.
     pub(super) fn together(parts: Vec<Self>, last: bool) -> Option<Self> {
         let mut parts = parts.into_iter();
@@ -430,10 +435,7 @@ impl Desk<'_> {
         // of it leaves.
         opening::may_open(&self.shared.keys, self.permit)?;
         sealed.tokens = self.pseudonyms.take_new();
-        sealed.subjects.sort_unstable();
-        sealed.subjects.dedup_by_key(|(token, _)| *token);
-        sealed.shown.sort_unstable();
-        sealed.shown.dedup();
+        sealed.settle();
         Ok(())
     }
 
@@ -443,12 +445,20 @@ impl Desk<'_> {
 }
 
 impl Sealed {
-    fn leave_out(&mut self) {
+    /// Names everybody once.
+    pub(super) fn settle(&mut self) {
+        self.subjects.sort_unstable();
+        self.subjects.dedup_by_key(|(token, _)| *token);
+        self.shown.sort_unstable();
+        self.shown.dedup();
+    }
+
+    pub(super) fn leave_out(&mut self) {
         self.left_out += 1;
         self.as_stored = false;
     }
 
-    fn release(&mut self, cards: &[Option<Arc<crate::subjects::Card>>], in_clear: bool) {
+    pub(super) fn release(&mut self, cards: &[Option<Arc<crate::subjects::Card>>], in_clear: bool) {
         self.records += 1;
         for card in cards.iter().flatten() {
             self.subjects.push((card.token, card.logged_version));

@@ -45,11 +45,14 @@ use super::records::Records;
 use super::records::Sealed;
 use super::shared::Shared;
 use super::shared::Snapshot;
+use super::watched::Watched;
 
 /// The batches of an answer, of one data set or of several.
 pub(crate) enum Batches {
     One(Box<Records>),
     Several(Box<Sets>),
+    /// Of a data set in which the policy is only observed.
+    Watched(Box<Watched>),
 }
 
 /// The records of several data sets, read, judged and rewritten group by group: as many batches
@@ -401,6 +404,7 @@ impl Batches {
         match self {
             Self::One(records) => &records.shared,
             Self::Several(sets) => &sets.shared,
+            Self::Watched(watched) => &watched.shared,
         }
     }
 
@@ -409,6 +413,7 @@ impl Batches {
         let question = match self {
             Self::One(records) => Some(&records.question),
             Self::Several(sets) => sets.sides.iter().flatten().map(|side| &side.question).next(),
+            Self::Watched(watched) => Some(&watched.question),
         };
         question.map(|it| it.caller.owners().cloned().collect()).unwrap_or_default()
     }
@@ -418,6 +423,7 @@ impl Batches {
         std::mem::take(match self {
             Self::One(records) => &mut records.waited,
             Self::Several(sets) => &mut sets.waited,
+            Self::Watched(watched) => &mut watched.waited,
         })
     }
 
@@ -426,6 +432,7 @@ impl Batches {
         match self {
             Self::One(records) => records.into_share(),
             Self::Several(sets) => sets.share,
+            Self::Watched(watched) => watched.into_share(),
         }
     }
 
@@ -433,7 +440,7 @@ impl Batches {
     pub(crate) fn views(&self) -> [u16; View::RANKS] {
         match self {
             Self::One(records) => records.plan.counts,
-            Self::Several(_) => [0; View::RANKS],
+            Self::Several(_) | Self::Watched(_) => [0; View::RANKS],
         }
     }
 
@@ -445,6 +452,7 @@ impl Batches {
         match self {
             Self::One(records) => records.read().await,
             Self::Several(sets) => Box::pin(sets.read()).await,
+            Self::Watched(watched) => Box::pin(watched.read()).await,
         }
     }
 
@@ -456,6 +464,7 @@ impl Batches {
         match self {
             Self::One(records) => records.judge(last).await,
             Self::Several(sets) => Box::pin(sets.judge(last)).await,
+            Self::Watched(watched) => Box::pin(watched.judge(last)).await,
         }
     }
 }
@@ -465,6 +474,7 @@ impl fmt::Debug for Batches {
         f.write_str(match self {
             Self::One(_) => "One(..)",
             Self::Several(_) => "Several(..)",
+            Self::Watched(_) => "Watched(..)",
         })
     }
 }

@@ -25,6 +25,7 @@ use super::error::CallError;
 use super::metrics::CallLabels;
 use super::metrics::Word;
 use super::shared::Shared;
+use super::sums::Sums;
 
 /// What left, so far.
 #[derive(Clone, Copy, Debug, Default)]
@@ -67,6 +68,8 @@ pub(crate) struct Trail {
     pub(crate) acr: [Option<Box<str>>; 2],
     /// Whether something was cut off on its way to the store.
     pub(crate) is_cut: bool,
+    /// What the policy would have changed, where it is only observed.
+    pub(crate) sums: Option<Sums>,
     started: Instant,
     method: &'static str,
     ended: bool,
@@ -98,6 +101,7 @@ impl Trail {
             plan: None,
             acr: [None, None],
             is_cut: false,
+            sums: None,
             started: Instant::now(),
             method,
             ended: false,
@@ -166,6 +170,7 @@ impl Trail {
         }
         // What was shown, and in which form, stands in the release entries of the call.
         let mut entry = std::mem::replace(&mut self.facts, Entry::new(Kind::Outcome));
+        entry.observed = self.sums.as_ref().map(|sums| Box::new(sums.told()));
         entry.kind = Kind::Outcome;
         entry.fields = FieldViews::default();
         entry.outcome = Some(ending);

@@ -17,6 +17,7 @@ use crate::audit::IntentReceipt;
 use crate::audit::Shown;
 use crate::catalog::FieldIx;
 use crate::catalog::Method;
+use crate::catalog::Route;
 use crate::policy::Permit;
 use crate::protocol::http::RequestHead;
 use crate::protocol::http::SentType;
@@ -30,10 +31,12 @@ use crate::upstream::WrittenBody;
 use super::answer::Outgoing;
 use super::budget::Share;
 use super::call;
+use super::call::Asked;
 use super::call::Inbound;
-use super::call::Permitted;
 use super::caller::Caller;
 use super::error::CallError;
+use super::observe;
+use super::observe_write;
 use super::opening;
 use super::plan;
 use super::plan::Question;
@@ -92,12 +95,17 @@ pub(crate) async fn serve(
     caller: Caller,
     trail: &mut Trail,
 ) -> Result<Outgoing, CallError> {
-    let mut case = decide(inbound, head, caller, trail)?;
+    let asked = call::asked(inbound, head, (caller, false), trail)?;
+    if observe::holds(inbound, &asked) {
+        return Box::pin(observe_write::serve(inbound, asked, body, trail)).await;
+    }
+    let mut case = decide(inbound, asked, trail)?;
     let route = Arc::clone(&case.question.routed.route);
     if route.opaque.is_some() {
         return Box::pin(upload::serve(inbound, case, body, trail)).await;
     }
-    let sent = take(inbound, &mut case, body).await?;
+    let place = (&*route, &mut case.share);
+    let sent = take(inbound, place, body).await?;
     match (route.method, sent) {
         (Method::Post, Some((media, text))) => {
             Box::pin(write_create::serve(inbound, case, (media, text), trail)).await
@@ -106,15 +114,13 @@ pub(crate) async fn serve(
     }
 }
 
-/// Finds the route and asks the policy for the write, and for the read that answers it.
+/// Asks the policy for the write, and for the read that answers it.
 fn decide(
     inbound: &Inbound,
-    head: &RequestHead,
-    caller: Caller,
+    Asked { snapshot, question, target }: Asked,
     trail: &mut Trail,
 ) -> Result<Case, CallError> {
-    let Permitted { snapshot, question, permit, target } =
-        call::permitted(inbound, head, (caller, false), trail)?;
+    let permit = question.ask(&snapshot, inbound.worker.shared().clock.now())?;
     plan::describe(&permit, &mut trail.facts);
     if question.routed.route.opaque.is_none() {
         opening::may_write(&inbound.worker.shared().keys, &permit)?;
@@ -127,14 +133,13 @@ fn decide(
 }
 
 /// Reads the body, once its head says what is read here.
-async fn take(
+pub(crate) async fn take(
     inbound: &Inbound,
-    case: &mut Case,
+    (route, share): (&Route, &mut Share),
     body: Incoming,
 ) -> Result<Option<(SentType, Bytes)>, CallError> {
     let headers = &inbound.head.headers;
     conditions(headers)?;
-    let route = &case.question.routed.route;
     let wanted = route.method != Method::Delete;
     let presence = CallError::Write(WriteFault::BodyPresence { wanted });
     if wanted == body.is_end_stream() {
@@ -147,7 +152,7 @@ async fn take(
     let limits = inbound.worker.shared().limits();
     let most = write_body::most(route, limits.record_bytes);
     let patience = limits.client_write;
-    let text = write_body::read(body, (most, patience), &mut case.share).await?;
+    let text = write_body::read(body, (most, patience), share).await?;
     if text.is_empty() { Err(presence) } else { Ok(Some((media, text))) }
 }
 

@@ -202,7 +202,7 @@ async fn shown(
 }
 
 /// The id that the store gave the one new record, where the client reads it in the answer.
-fn created_id(route: &Route, set: &DataSet, told: &[u8]) -> Option<String> {
+pub(super) fn created_id(route: &Route, set: &DataSet, told: &[u8]) -> Option<String> {
     let selector = route.records.as_ref().filter(|it| it.records == Records::One)?;
     let field = set.get(route.created_id?)?;
     let mut value = &serde_json::from_slice::<serde_json::Value>(told).ok()?;

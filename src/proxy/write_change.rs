@@ -15,11 +15,13 @@ use crate::catalog::Method;
 use crate::catalog::Records;
 use crate::catalog::Route;
 use crate::catalog::Selector;
+use crate::policy::Pass;
 use crate::policy::Permit;
 use crate::policy::RecordSubject;
 use crate::policy::View;
 use crate::protocol::http::MediaType;
 use crate::protocol::http::SentType;
+use crate::protocol::http::Target;
 use crate::protocol::http::answer_headers;
 use crate::transform::Batch;
 use crate::transform::Edit;
@@ -37,6 +39,7 @@ use crate::upstream::WrittenBody;
 
 use super::answer;
 use super::answer::Outgoing;
+use super::budget::Share;
 use super::call;
 use super::call::Inbound;
 use super::error::CallError;
@@ -45,6 +48,7 @@ use super::people::People;
 use super::people::scalar;
 use super::pseudonyms::CallPseudonyms;
 use super::pseudonyms::RecordPseudonyms;
+use super::route::Routed;
 use super::trail::Trail;
 use super::write::Case;
 use super::write::Change;
@@ -59,9 +63,16 @@ use super::write_judge::Ruling;
 const TRIES: usize = 3;
 
 /// The record as the store has it.
-struct Stored {
-    batch: Batch,
+pub(crate) struct Stored {
+    pub(crate) batch: Batch,
     headers: HeaderMap,
+}
+
+/// Where the record is that is to be changed.
+pub(crate) struct Source<'a> {
+    pub(crate) routed: &'a Routed,
+    pub(crate) target: &'a Target,
+    pub(crate) shape: &'a Arc<Shape>,
 }
 
 /// What a change makes of a record.
@@ -90,16 +101,12 @@ pub(crate) async fn serve(
         // Who may write some records at most, and it may not be this one, must not learn from a
         // fault of it that it is there.
         let may_be_hidden = !case.permit.covers_every_record();
-        let stored = fetch(inbound, &mut case, trail).await;
+        let Case { question, permit, target, shape, share, .. } = &mut case;
+        let source = Source { routed: &question.routed, target, shape };
+        let stored = fetch(inbound, (source, &*permit), share, trail).await;
         let stored = stored.map_err(|error| if may_be_hidden { error.hidden() } else { error })?;
         link(inbound, &case, &stored.batch, trail).await?;
-        let ruling = rule(inbound, &case, &stored.batch).await?;
-        let writable = allowed(&ruling)?;
-        precondition(inbound, (&case, &ruling, &stored))?;
-        let typed = typed(inbound, (&case, &ruling), (&stored.batch, sent.as_ref()))?;
-        let asked = typed.as_ref().or(sent.as_ref().map(|(batch, _)| batch));
-        let texts = (&stored.batch, asked, media);
-        let mut merged = merge(inbound, &case, texts, (&ruling, writable))?;
+        let (ruling, mut merged) = judged(inbound, &case, &stored, (media, sent.as_ref())).await?;
         if sent.is_some() && merged.edited.is_unchanged() {
             return Box::pin(write_answer::unchanged(inbound, case, trail)).await;
         }
@@ -129,6 +136,41 @@ pub(crate) async fn serve(
         }
     }
     Err(CallError::Write(WriteFault::Changing))
+}
+
+/// Goes through a change or a removal of a record, and changes nothing.
+///
+/// # Errors
+/// When it would be refused.
+pub(crate) async fn rehearse(
+    inbound: &Inbound,
+    case: &Case,
+    (stored, sent): (&Stored, Option<(SentType, Bytes)>),
+) -> Result<(), CallError> {
+    let media = sent.as_ref().map(|(media, _)| *media);
+    let sent = sent.map(|sent| parse(inbound, case, sent)).transpose()?;
+    let (_, merged) = judged(inbound, case, stored, (media, sent.as_ref())).await?;
+    if sent.is_some() && merged.edited.is_unchanged() {
+        return Ok(());
+    }
+    version(&case.question.routed.route, &stored.headers)?;
+    remain(inbound, case, &merged).await.map(|_| ())
+}
+
+/// Judges the record as it is, and makes of it what was sent.
+async fn judged(
+    inbound: &Inbound,
+    case: &Case,
+    stored: &Stored,
+    (media, sent): (Option<SentType>, Option<&(Batch, Written)>),
+) -> Result<(Ruling, Merged), CallError> {
+    let ruling = rule(inbound, case, &stored.batch).await?;
+    let writable = allowed(&ruling)?;
+    precondition(inbound, (case, &ruling, stored))?;
+    let typed = typed(inbound, (case, &ruling), (&stored.batch, sent))?;
+    let asked = typed.as_ref().or(sent.map(|(batch, _)| batch));
+    let merged = merge(inbound, case, (&stored.batch, asked, media), (&ruling, writable))?;
+    Ok((ruling, merged))
 }
 
 /// Reads the one record that was sent.
@@ -172,15 +214,21 @@ fn alone(text: Bytes, shape: &Arc<Shape>) -> Result<Batch, WriteFault> {
 }
 
 /// Reads the record, as a read of the same path would.
-async fn fetch(inbound: &Inbound, case: &mut Case, trail: &mut Trail) -> Result<Stored, CallError> {
+pub(crate) async fn fetch(
+    inbound: &Inbound,
+    (source, permit): (Source<'_>, &impl Pass),
+    share: &mut Share,
+    trail: &mut Trail,
+) -> Result<Stored, CallError> {
+    let Source { routed, target, shape } = source;
     let request = StoreRequest {
         method: HttpMethod::GET,
-        target: case.target.clone(),
+        target: target.clone(),
         headers: call::store_headers(inbound, trail),
     };
-    let upstream = inbound.worker.upstream(case.question.routed.store).ok_or(CallError::Route)?;
+    let upstream = inbound.worker.upstream(routed.store).ok_or(CallError::Route)?;
     let asked = Instant::now();
-    let response = upstream.fetch(&case.permit, &request).await.map_err(CallError::Upstream);
+    let response = upstream.fetch(permit, &request).await.map_err(CallError::Upstream);
     let StoreResponse { status, headers, media, mut body } = response?;
     match status {
         status if call::carries_records(status) => {}
@@ -196,7 +244,7 @@ async fn fetch(inbound: &Inbound, case: &mut Case, trail: &mut Trail) -> Result<
     if media != MediaType::Json {
         return Err(CallError::Media);
     }
-    let route = read_route(case).ok_or(CallError::PolicyChanged)?;
+    let route = read_route(routed).ok_or(CallError::PolicyChanged)?;
     let selector = route.records.clone().ok_or(CallError::Route)?;
     let record_bytes = inbound.worker.shared().limits().record_bytes;
     let mut text = Vec::new();
@@ -207,10 +255,10 @@ async fn fetch(inbound: &Inbound, case: &mut Case, trail: &mut Trail) -> Result<
             let limit = record_bytes;
             return Err(CallError::Transform(TransformError::TooLong { record: 0, limit }));
         }
-        case.share.cover(text.len().saturating_mul(3)).await.map_err(CallError::NoRoom)?;
+        share.cover(text.len().saturating_mul(3)).await.map_err(CallError::NoRoom)?;
     }
     trail.waited += asked.elapsed();
-    let place = (&selector, &case.shape);
+    let place = (&selector, shape);
     let batch = stored_records(text.into(), place, record_bytes)?;
     Ok(Stored { batch, headers })
 }
@@ -231,8 +279,7 @@ fn stored_records(
 }
 
 /// The route that reads what this one writes.
-fn read_route(case: &Case) -> Option<&Route> {
-    let routed = &case.question.routed;
+fn read_route(routed: &Routed) -> Option<&Route> {
     let mut routes = routed.set.routes.iter();
     let same = |it: &&Arc<Route>| it.method == Method::Get && it.template == routed.route.template;
     routes.find(same).map(AsRef::as_ref)

@@ -74,6 +74,27 @@ pub(crate) async fn serve(
     case.finish(inbound, answer, trail).await
 }
 
+/// Goes through a creation in which nothing is sealed, and makes nothing.
+///
+/// # Errors
+/// When it would be refused.
+pub(crate) async fn rehearse(
+    inbound: &Inbound,
+    case: &Case,
+    (media, text): (SentType, Bytes),
+) -> Result<(), CallError> {
+    let shared = inbound.worker.shared();
+    let route = case.question.routed.route.clone();
+    let selector = route.records.as_ref().ok_or(CallError::Route)?;
+    let record_bytes = shared.limits().record_bytes;
+    let (batch, _) = write_body::parse(media, text, (selector, &case.shape), record_bytes)?;
+    let newcomer = route.created_id.filter(|field| case.permit.set().is_subject(*field));
+    about_somebody(case, &batch, newcomer)?;
+    let rulings = write_judge::judge(shared, case.permits(), &batch, newcomer).await?;
+    let keys: Vec<Holders> = rulings.iter().map(|ruling| ruling.keys.clone()).collect();
+    compose(shared, case, (&batch, &rulings, &keys)).map(|_| ())
+}
+
 /// Every record says whom it is about, unless the store gives that id.
 fn about_somebody(case: &Case, batch: &Batch, newcomer: Option<FieldIx>) -> Result<(), CallError> {
     let given = case.permit.set().subjects.iter().map(|subject| subject.field);

@@ -66,6 +66,10 @@ pub(super) enum What {
 struct Bounds {
     text: (usize, usize),
     tape: (usize, usize),
+    /// Where the record stood in the answer, in bytes from its start.
+    at: (u64, u64),
+    /// Whether it had anything that is not listed.
+    has_skipped: bool,
 }
 
 /// The value of a field as the store sent it.
@@ -187,6 +191,26 @@ impl Batch {
         })
     }
 
+    /// Where record number `record` stood in the answer, in bytes from its start.
+    pub fn span(&self, record: usize) -> Option<(u64, u64)> {
+        self.records.get(record).map(|bounds| bounds.at)
+    }
+
+    /// Whether record number `record` had members or values that are not listed.
+    pub fn has_unlisted(&self, record: usize) -> bool {
+        self.records.get(record).is_some_and(|bounds| bounds.has_skipped)
+    }
+
+    /// The listed fields that record number `record` has a value in, in the order in which they
+    /// stand there; those of arrays as often as they do.
+    pub fn listed(&self, record: usize) -> impl Iterator<Item = FieldIx> + '_ {
+        let found = self.record(record).zip(self.shape.as_ref());
+        found.into_iter().flat_map(|((_, tape), shape)| {
+            let values = tape.iter().filter(|entry| entry.what != What::Null);
+            values.filter_map(move |entry| shape.node(entry.node)?.field)
+        })
+    }
+
     /// Record number `record` as it was sent, an object in strict JSON.
     pub fn text(&self, record: usize) -> Option<&str> {
         self.record(record).map(|(text, _)| text)
@@ -204,8 +228,13 @@ impl Batch {
         &mut self.tape
     }
 
-    /// Adds the record whose entries the parser wrote last.
-    pub(super) fn add(&mut self, text: &str, shape: &Arc<Shape>, has_skipped: bool) {
+    /// Adds the record whose entries the parser wrote last, and which stood `at` in the answer.
+    pub(super) fn add(
+        &mut self,
+        text: &str,
+        shape: &Arc<Shape>,
+        (at, has_skipped): ((u64, u64), bool),
+    ) {
         self.has_skipped |= has_skipped;
         if self.shape.as_ref().is_none_or(|known| !Arc::ptr_eq(known, shape)) {
             self.shape = Some(Arc::clone(shape));
@@ -215,6 +244,8 @@ impl Batch {
         self.records.push(Bounds {
             text: (last.text.1, self.text.len()),
             tape: (last.tape.1, self.tape.len()),
+            at,
+            has_skipped,
         });
     }
 

@@ -308,6 +308,7 @@ pub(super) fn data_set(fields: &[(&str, bool)]) -> Result<DataSet, IdError> {
         region: None,
         routes: Vec::new(),
         fields: fields.iter().map(field).collect::<Result<_, _>>()?,
+        observe: None,
         place: place.clone(),
     })
 }

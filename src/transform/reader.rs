@@ -118,6 +118,12 @@ impl Reader {
         self.buffer.len() - self.pos
     }
 
+    /// How many bytes of the answer were read: those of all records in batches, and of what stands
+    /// before them.
+    pub fn consumed(&self) -> u64 {
+        self.byte(self.pos)
+    }
+
     /// Records read so far.
     pub fn records(&self) -> u64 {
         self.count
@@ -325,10 +331,12 @@ impl Reader {
         };
         let parsed = parser.record();
         let (end, has_skipped) = (parser.pos, parser.has_skipped);
+        let start = self.before + u64::try_from(self.pos).unwrap_or(u64::MAX);
+        let place = (start, start + u64::try_from(end).unwrap_or_default());
         let valid = parsed.and_then(|()| utf8(text.get(..end).unwrap_or_default()));
         match valid {
             Ok(text) => {
-                batch.add(text, &self.shape, has_skipped);
+                batch.add(text, &self.shape, (place, has_skipped));
                 self.count += 1;
                 Ok(end)
             }

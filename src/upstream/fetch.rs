@@ -9,7 +9,7 @@ use http::StatusCode;
 use http::header;
 use tokio::time::timeout;
 
-use crate::policy::Permit;
+use crate::policy::Pass;
 use crate::protocol::http::StoreHeaders;
 use crate::protocol::http::Target;
 
@@ -60,7 +60,7 @@ impl Upstream {
     /// once more, of another address where there is one.
     pub async fn fetch(
         &self,
-        permit: &Permit,
+        permit: &impl Pass,
         request: &StoreRequest,
     ) -> Result<StoreResponse, UpstreamError> {
         let store = self.store.config.store.as_str();

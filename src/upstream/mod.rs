@@ -2,7 +2,8 @@
 //!
 //! [`Store`] is what all workers share (addresses, health, credentials, counters); [`Upstream`]
 //! is one worker's way to it. A call needs a [`Permit`](crate::policy::Permit), which only a
-//! decision gives:
+//! decision gives, or the proof that the policy is only observed in the data set
+//! ([`Pass`](crate::policy::Pass)):
 //!
 //! ```compile_fail
 //! # use privet::upstream::{StoreRequest, Upstream};

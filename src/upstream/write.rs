@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::audit::IntentReceipt;
 use crate::catalog;
-use crate::policy::Permit;
+use crate::policy::Pass;
 use crate::protocol::http::StoreHeaders;
 use crate::protocol::http::Target;
 use crate::types::ClientError;
@@ -101,7 +101,7 @@ impl Upstream {
     /// When there is no answer, or none that can be read.
     pub async fn alter(
         &self,
-        permit: &Permit,
+        permit: &impl Pass,
         intent: IntentReceipt,
         write: &StoreWrite,
     ) -> Result<StoreResponse, WriteError> {
@@ -112,7 +112,7 @@ impl Upstream {
     /// Whether a permit and a proof that the intent is in the log cover a write.
     pub(super) fn permitted(
         &self,
-        permit: &Permit,
+        permit: &impl Pass,
         intent: &IntentReceipt,
         write: &StoreWrite,
     ) -> Result<(), WriteError> {

@@ -7,7 +7,7 @@ use crate::audit::Entry;
 use crate::types::Region;
 
 /// The columns, in the order of the values of [`row`].
-const COLUMNS: [&str; 31] = [
+const COLUMNS: [&str; 32] = [
     "index",
     "time",
     "node",
@@ -39,6 +39,7 @@ const COLUMNS: [&str; 31] = [
     "decision_id",
     "policy",
     "facts",
+    "observed",
 ];
 
 /// The line with the names of the columns.
@@ -105,6 +106,7 @@ fn values(index: u64, entry: &Entry) -> [String; COLUMNS.len()] {
         text(entry.decision_id.as_deref()),
         text(entry.policy.map(hex)),
         list(facts),
+        text(entry.observed.as_ref().map(|it| it.would.as_str())),
     ]
 }
 

@@ -92,6 +92,7 @@ fn a_line_of_csv_is_read_by_others_as_it_was_meant() {
         ("consent_versions", "3 4"),
         ("region", "GB"),
         ("facts", "before=abc"),
+        ("observed", ""),
     ] {
         assert_eq!(cell(name), expected, "{name}");
     }

@@ -25,6 +25,7 @@ fn full() -> Entry {
     .into();
     entry.left_out = Some(2);
     entry.node = "node-1".into();
+    entry.observed = Some(Box::new(Observed::permit()));
     entry.on_behalf_of = Some(ActorToken([1; 16]));
     entry.outcome = Some(Ending::Complete);
     entry.policy = Some([2; 32]);
@@ -49,14 +50,14 @@ fn full() -> Entry {
 fn an_entry_is_written_with_its_names_in_order() {
     insta::assert_snapshot!(
         String::from_utf8(full().to_bytes().unwrap()).unwrap(),
-        @r#"{"action":"read","actor":"abababababababababababababababab","basis":"contract","bytes":512,"consent_versions":[3],"data_set":"shop.customers","decision":"permit","decision_id":"d-1","facts":{"file":"hash"},"fields":[{"category":"user.contact.email","level":"sensitive","view":"mask"}],"kind":"release","left_out":2,"node":"node-1","on_behalf_of":"01010101010101010101010101010101","outcome":"complete","policy":"0202020202020202020202020202020202020202020202020202020202020202","purpose":"order_support","reason":"limit","recipient":"processor","records":1,"region":"DE","request_id":"r-1","roles":["support"],"route":"GET /customers/{id}","rules":["support-contact"],"status":200,"store":"shop","strength":"mfa","subjects":["04040404040404040404040404040404"],"time":"2026-11-21T09:01:01.007Z","v":1}"#
+        @r#"{"action":"read","actor":"abababababababababababababababab","basis":"contract","bytes":512,"consent_versions":[3],"data_set":"shop.customers","decision":"permit","decision_id":"d-1","facts":{"file":"hash"},"fields":[{"category":"user.contact.email","level":"sensitive","view":"mask"}],"kind":"release","left_out":2,"node":"node-1","observed":{"would":"permit"},"on_behalf_of":"01010101010101010101010101010101","outcome":"complete","policy":"0202020202020202020202020202020202020202020202020202020202020202","purpose":"order_support","reason":"limit","recipient":"processor","records":1,"region":"DE","request_id":"r-1","roles":["support"],"route":"GET /customers/{id}","rules":["support-contact"],"status":200,"store":"shop","strength":"mfa","subjects":["04040404040404040404040404040404"],"time":"2026-11-21T09:01:01.007Z","v":1}"#
     );
     let short = Entry::new(Kind::Heartbeat).to_bytes().unwrap();
     insta::assert_snapshot!(String::from_utf8(short).unwrap(), @r#"{"kind":"heartbeat","node":"","time":"1970-01-01T00:00:00.000Z","v":1}"#);
     let value: serde_json::Value = serde_json::from_slice(&full().to_bytes().unwrap()).unwrap();
     let names: Vec<&String> = value.as_object().unwrap().keys().collect();
     assert!(names.is_sorted(), "{names:?}");
-    assert_eq!(names.len(), 31, "the full entry sets every field");
+    assert_eq!(names.len(), 32, "the full entry sets every field");
     let item = value["fields"][0].as_object().unwrap();
     assert!(item.keys().is_sorted());
 }

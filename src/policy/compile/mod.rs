@@ -8,6 +8,7 @@ mod cell;
 mod checks;
 mod expand;
 mod limit;
+mod observing;
 mod order;
 mod plan;
 mod transfer;
@@ -43,6 +44,7 @@ impl Tables {
         let order = order::order(model, faults)?;
         let expanded = expand::expand(model, faults);
         checks::check(model, &expanded, today, faults);
+        observing::check(model, today, faults);
         let sets: Vec<SetFacts> = model.sets.iter().map(|set| SetFacts::new(set, faults)).collect();
         let mut cells = Vec::new();
         for (set, facts) in sets.iter().enumerate() {

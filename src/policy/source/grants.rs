@@ -1,6 +1,5 @@
 //! Grants as written.
 
-use crate::catalog::category;
 use crate::types::Action;
 use crate::types::CategoryId;
 use crate::types::Faults;
@@ -151,7 +150,7 @@ fn gives(
         (None, Some(node), None) => {
             let lines = shown(node, model, CategoryId::parse, faults)?;
             for line in &lines {
-                known_category(line, faults);
+                known_category(line, model, faults);
             }
             Some(Gives::Categories(lines))
         }
@@ -165,9 +164,9 @@ fn gives(
     }
 }
 
-fn known_category(line: &Shown<CategoryId>, faults: &mut Faults) {
-    if category::find(&line.what).is_none() {
-        let near = closest(line.what.as_str(), category::all().map(|category| category.key));
+fn known_category(line: &Shown<CategoryId>, model: &Model, faults: &mut Faults) {
+    if model.categories.find(&line.what).is_none() {
+        let near = closest(line.what.as_str(), model.categories.keys());
         let help = near.map(|near| format!("did you mean `{near}`?")).unwrap_or_default();
         faults.error(&line.place, format!("unknown category `{}`", line.what), help);
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::catalog::Categories;
 use crate::catalog::DataSet;
 use crate::catalog::Router;
 use crate::catalog::data_use::DataUse;
@@ -42,6 +43,8 @@ pub(in crate::policy) struct Model {
     pub(in crate::policy) recipients: Vec<Recipient>,
     /// Named views.
     pub(in crate::policy) views: Vec<(ViewName, ViewSpec)>,
+    /// What fields can be.
+    pub(in crate::policy) categories: Categories,
     /// What there is to see.
     pub(in crate::policy) sets: Vec<Arc<DataSet>>,
     /// The routes of each store.

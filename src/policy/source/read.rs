@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::catalog::Categories;
 use crate::catalog::Router;
 use crate::catalog::check_sets;
 use crate::catalog::read_data;
@@ -57,9 +58,11 @@ pub(in crate::policy) fn read(
         if let Some(node) = part.views {
             views::views(node, &mut model.views, &mut named, faults);
         }
-        if let Some(node) = part.data {
-            data(node, &mut model, &mut broken, faults);
-        }
+    }
+    let added: Vec<&Node> = parts.iter().filter_map(|part| part.categories).collect();
+    model.categories = Categories::read(&added, faults);
+    for node in parts.iter().filter_map(|part| part.data) {
+        data(node, &mut model, &mut broken, faults);
     }
     recipients::parents(&model.recipients, faults);
     for part in &parts {
@@ -82,6 +85,7 @@ struct Parts<'a> {
     purposes: Option<&'a Node>,
     roles: Option<&'a Node>,
     views: Option<&'a Node>,
+    categories: Option<&'a Node>,
     data: Option<&'a Node>,
     grants: Option<&'a Node>,
     limits: Option<&'a Node>,
@@ -98,6 +102,7 @@ impl<'a> Parts<'a> {
             purposes: part("purposes"),
             roles: part("roles"),
             views: part("views"),
+            categories: part("categories"),
             data: part("data"),
             grants: part("grants"),
             limits: part("limits"),
@@ -144,7 +149,7 @@ fn head(map: &mut MapReader<'_>, today: Timestamp, faults: &mut Faults) {
 }
 
 fn data(node: &Node, model: &mut Model, broken: &mut Broken, faults: &mut Faults) {
-    let sets = read_data(node, faults);
+    let sets = read_data(node, &model.categories, faults);
     let Value::Map(entries) = &node.value else { return };
     for Entry { key, .. } in entries {
         if !sets.iter().any(|set| set.id.as_str() == &**key) {

@@ -11,6 +11,7 @@ mod dice;
 mod faults;
 mod meaning;
 mod naive;
+mod observing;
 mod properties;
 mod render;
 mod scene;

@@ -48,6 +48,7 @@ impl Reader {
             return Err(TransformError::TooLong { record: self.count, limit }.into());
         }
         let bytes = self.buffer.get(self.pos..self.pos + row.len).unwrap_or_default();
+        let place = (self.byte(self.pos), self.byte(self.pos + row.next));
         let broken = match utf8(bytes) {
             Ok(text) if text.starts_with('\u{feff}') => Some(Malformed::Bom),
             Ok("") => Some(Malformed::BlankRow),
@@ -64,7 +65,7 @@ impl Reader {
                 }
                 Some(columns) => {
                     keep(columns, &self.rows.scan, (text, &mut self.rows.text), batch);
-                    batch.add(&self.rows.text, &self.shape, columns.has_unlisted());
+                    batch.add(&self.rows.text, &self.shape, (place, columns.has_unlisted()));
                     self.count += 1;
                     None
                 }
