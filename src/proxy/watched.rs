@@ -351,5 +351,5 @@ impl Watched {
 
 /// Whether a record is about somebody whose data is gone for good.
 pub(crate) fn is_erased(cards: &[Option<Arc<Card>>]) -> bool {
-    cards.iter().flatten().any(|card| card.status == SubjectStatus::Erased)
+    cards.iter().flatten().any(|card| card.status.contains(SubjectStatus::Erased))
 }
