@@ -28,6 +28,8 @@ mod hidden;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod observe;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod roundtrip;
