@@ -41,6 +41,7 @@ fn call<'a>(
         route: &set.routes[0],
         action: Action::Read,
         selects_by: &[],
+        gpc: false,
         now,
     }
 }
