@@ -121,6 +121,7 @@ impl Rewriter {
             subjects: Vec::new(),
             region: None,
             routes: Vec::new(),
+            observe: None,
             fields: masked.iter().chain(shown).map(field).collect(),
             place: place.clone(),
         };
