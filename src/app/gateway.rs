@@ -47,6 +47,7 @@ use super::checks;
 use super::exports::Exports;
 use super::jobs;
 use super::load::Loaded;
+use super::observing;
 use super::open_issuers::open_issuers;
 use super::open_log::open_log;
 use super::open_stores::open_stores;
@@ -318,6 +319,7 @@ impl Site {
 
     /// The first entry after a start: what is in force.
     pub(super) fn start_entry(&self) -> Entry {
+        observing::warn(&self.shared.policy(), self.clock.now());
         let mut entry = Entry::new(Kind::Start);
         entry.policy = Some(self.shared.policy().hash());
         entry.facts.insert("version".into(), env!("CARGO_PKG_VERSION").into());
@@ -346,6 +348,7 @@ impl Site {
         // People of a new domain have keys from now on, and the next roll carries them over.
         self.keys.know_domains(loaded.policy.domains());
         self.shared.replace_policy(loaded.policy).map_err(|e| told(&e))?;
+        observing::warn(&self.shared.policy(), self.clock.now());
         self.use_credentials(credentials);
         self.authenticator.replace(issuers);
         self.operators.store(Arc::new(operators));
@@ -428,6 +431,7 @@ impl api::Gateway for Site {
             Check::failed("state", "subject cards cannot be written")
         });
         checks.push(checks::of_keys(&self.keys));
+        checks.extend(observing::checks(&self.shared.policy(), self.clock.now()));
         checks.push(if self.clock.now() > EARLIEST {
             Check::passed("clock", "")
         } else {

@@ -14,6 +14,7 @@ mod harden;
 mod init;
 mod jobs;
 mod load;
+mod observing;
 mod open_issuers;
 mod open_log;
 mod open_stores;

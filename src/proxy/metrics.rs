@@ -15,6 +15,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::policy::PolicySet;
 use crate::policy::View;
 use crate::transform::Unopened;
 use crate::types::PurposeId;
@@ -37,6 +38,9 @@ pub struct ProxyMetrics {
     pub(crate) by_view: [Counter<u64, AtomicU64>; View::RANKS],
     pub(crate) bytes: Counter<u64, AtomicU64>,
     pub(crate) alerts: Counter<u64, AtomicU64>,
+    /// Until when the policy is only observed, in seconds since 1970.
+    observed_until: Family<SetLabels, Gauge>,
+    pub(crate) observed: Family<ObservedLabels, Counter<u64, AtomicU64>>,
     unopened: Family<UnopenedLabels, Counter<u64, AtomicU64>>,
     /// Values in clear in fields that are being sealed.
     pub(crate) plaintext: Counter<u64, AtomicU64>,
@@ -65,6 +69,22 @@ impl<T: Display + Debug> EncodeLabelValue for Word<T> {
     fn encode(&self, to: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
         self.0.as_ref().map_or(Ok(()), |id| write!(to, "{id}"))
     }
+}
+
+/// A data set.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub(crate) struct SetLabels {
+    /// Its name.
+    pub(crate) data_set: String,
+}
+
+/// What enforcing the policy would have done with a call.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub(crate) struct ObservedLabels {
+    /// The data set.
+    pub(crate) data_set: String,
+    /// `same`, `change` or `refuse`.
+    pub(crate) would: &'static str,
 }
 
 /// What happened to records.
@@ -112,6 +132,8 @@ impl ProxyMetrics {
             by_view,
             bytes: Counter::default(),
             alerts: Counter::default(),
+            observed_until: Family::default(),
+            observed: Family::default(),
             unopened,
             plaintext: Counter::default(),
         }
@@ -120,6 +142,18 @@ impl ProxyMetrics {
     /// How many sealed values were left out for this reason.
     pub(crate) fn unopened(&self, why: Unopened) -> Counter<u64, AtomicU64> {
         self.unopened.get_or_create(&UnopenedLabels { reason: why.as_str() }).clone()
+    }
+
+    /// Tells until when a policy is only observed, by data set.
+    pub(crate) fn observe(&self, policy: &PolicySet) {
+        self.observed_until.clear();
+        for set in policy.sets() {
+            if let Some(observe) = &set.observe {
+                let data_set = set.id.as_str().to_owned();
+                let until = i64::try_from(observe.until.unix_s()).unwrap_or(i64::MAX);
+                self.observed_until.get_or_create(&SetLabels { data_set }).set(until);
+            }
+        }
     }
 
     /// Makes them visible.
@@ -149,6 +183,16 @@ impl ProxyMetrics {
             "plaintext_in_sealed_field",
             "Values in clear in fields that are being sealed, shown as their views say",
             self.plaintext.clone(),
+        );
+        part.register(
+            "observed_until_timestamp_seconds",
+            "Until when the policy is only observed in a data set; what lies behind is over",
+            self.observed_until.clone(),
+        );
+        part.register(
+            "observed_calls",
+            "Calls that the policy was only observed for, by what it would have done",
+            self.observed.clone(),
         );
         part.register("bulk_alerts", "Bulk limits passed", self.alerts.clone());
     }

@@ -137,6 +137,8 @@ impl Shared {
     pub fn new(parts: Parts) -> Result<Arc<Self>, ProxyError> {
         let since = parts.clock.now();
         let snapshot = Snapshot::new((1, since), parts.policy, &parts.stores)?;
+        let metrics = ProxyMetrics::new();
+        metrics.observe(&snapshot.policy);
         let mut seed = [0; 8];
         parts.entropy.fill(&mut seed).map_err(ProxyError::Entropy)?;
         let limits = parts.limits;
@@ -152,7 +154,7 @@ impl Shared {
             admissions: Arc::new(Admissions::new(limits.per_principal)),
             budget: Budget::new(limits.buffer_bytes, limits.record_bytes),
             bulk: Bulk::new(),
-            metrics: ProxyMetrics::new(),
+            metrics,
             spans: parts.spans,
             limits,
             snapshot: ArcSwap::from_pointee(snapshot),
@@ -169,6 +171,7 @@ impl Shared {
         let generation = self.snapshot.load().generation + 1;
         let since = self.clock.now();
         let snapshot = Snapshot::new((generation, since), policy, &self.stores)?;
+        self.metrics.observe(&snapshot.policy);
         self.snapshot.store(Arc::new(snapshot));
         Ok(())
     }

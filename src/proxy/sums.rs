@@ -107,6 +107,15 @@ impl Sums {
         }
     }
 
+    /// What enforcing the policy would have done, in a word.
+    pub(crate) fn would(&self) -> &'static str {
+        match self.told() {
+            told if told.would == Verdict::Refuse => "refuse",
+            told if told.changes() => "change",
+            _ => "same",
+        }
+    }
+
     /// The sum, for an entry.
     pub(crate) fn told(&self) -> Observed {
         let sum = self.sum();

@@ -23,6 +23,7 @@ use crate::types::told;
 use super::admission::Admission;
 use super::error::CallError;
 use super::metrics::CallLabels;
+use super::metrics::ObservedLabels;
 use super::metrics::Word;
 use super::shared::Shared;
 use super::sums::Sums;
@@ -210,6 +211,11 @@ impl Trail {
             outcome: ending.as_str(),
         };
         metrics.requests.get_or_create(&labels).inc();
+        if let (Some(sums), Some(set)) = (&self.sums, &self.facts.data_set) {
+            let would = sums.would();
+            let labels = ObservedLabels { data_set: set.as_str().to_owned(), would };
+            metrics.observed.get_or_create(&labels).inc();
+        }
         metrics.bytes.inc_by(self.tally.bytes);
         metrics.released.inc_by(self.tally.records.into());
         metrics.left_out.inc_by(self.tally.left_out.into());
