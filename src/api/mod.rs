@@ -14,6 +14,7 @@ mod jobs;
 mod key_status;
 mod mfa;
 mod operators;
+mod policy;
 mod prune;
 mod reidentify;
 mod rotation;

@@ -50,6 +50,7 @@ use super::jobs;
 use super::key_status;
 use super::mfa;
 use super::mfa::Mfa;
+use super::policy;
 use super::prune;
 use super::reidentify;
 use super::rotation;
@@ -120,6 +121,7 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/approvals/{id}/refuse", post(approvals::refuse))
         .route("/api/v1/approvals/{id}/revoke", post(approvals::revoke))
         .route("/api/v1/approvals/{id}/review", post(approvals::review))
+        .route("/api/v1/policy", get(policy::show))
         .route("/api/v1/audit", get(audit::search))
         .route("/api/v1/audit/prune", post(prune::request))
         .route("/api/v1/operator/verify", post(mfa::verify))

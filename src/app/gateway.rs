@@ -51,6 +51,7 @@ use super::observing;
 use super::open_issuers::open_issuers;
 use super::open_log::open_log;
 use super::open_stores::open_stores;
+use super::policy_entry;
 use super::reviews;
 use super::running::read_operators;
 use super::shredder;
@@ -342,9 +343,8 @@ impl Site {
         self.require_stores(&loaded.policy)?;
         // What can fail comes before anything changes: a refused reload leaves all as it was.
         let credentials = self.prepare_credentials()?;
-        let before = self.shared.policy().hash();
         let after = loaded.policy.hash();
-        self.record_policy(before, after)?;
+        self.record_policy(&self.shared.policy(), &loaded.policy)?;
         // People of a new domain have keys from now on, and the next roll carries them over.
         self.keys.know_domains(loaded.policy.domains());
         self.shared.replace_policy(loaded.policy).map_err(|e| told(&e))?;
@@ -402,10 +402,10 @@ impl Site {
     }
 
     /// A change of policy is in the log before it is in force.
-    fn record_policy(&self, before: [u8; 32], after: [u8; 32]) -> Result<(), String> {
+    fn record_policy(&self, before: &PolicySet, after: &PolicySet) -> Result<(), String> {
         let mut entry = Entry::new(Kind::Policy);
-        entry.policy = Some(after);
-        entry.facts.insert("before".into(), hex(&before).into());
+        entry.policy = Some(after.hash());
+        entry.facts = policy_entry::facts(before, after);
         // A reload runs on a thread of its own, where waiting is allowed.
         tokio::runtime::Handle::current()
             .block_on(self.log.record(entry))

@@ -17,6 +17,7 @@ use crate::crypto::KdfCost;
 use crate::keys::KeyRing;
 use crate::keys::KeysConfig;
 use crate::keys::RootProvider;
+use crate::policy::schema;
 use crate::types::told;
 
 /// What differs between one first configuration and another.
@@ -95,6 +96,14 @@ pub async fn init(
     for (name, text) in POLICIES {
         let text = if plan.demo { (*text).to_owned() } else { migrating(text) };
         out.file(&format!("policies/{name}"), text.as_bytes(), 0o644)?;
+    }
+    // For editors: they look words up in it, and underline those that are none.
+    for (name, schema) in [("policy", schema::policy()), ("policy-test", schema::test())] {
+        out.file(
+            &format!("policies/{name}.schema.json"),
+            format!("{schema:#}\n").as_bytes(),
+            0o644,
+        )?;
     }
     certificates(&mut out)?;
     issuer(&mut out)?;

@@ -100,6 +100,26 @@ impl Loaded {
     }
 }
 
+/// Compiles the policies of a folder, or one file, without a configuration.
+pub fn read_policies(path: &Path) -> Result<Arc<PolicySet>, LoadError> {
+    let rules = if path.is_file() {
+        let name = path.display().to_string();
+        vec![PolicyFile { text: files::text(path, files::LONGEST)?, name }]
+    } else {
+        files::policies(path)?.rules
+    };
+    let mut faults = Faults::new();
+    if rules.is_empty() {
+        let what = format!("no policy in `{}`", path.display());
+        faults.error_nowhere(what, "policies are called *.yaml");
+    }
+    let policy = PolicySet::compile(&rules, SystemClock.now(), &mut faults);
+    match policy {
+        Some(policy) if !faults.has_errors() => Ok(Arc::new(policy)),
+        _ => Err(LoadError::Faults(faults.into_sorted())),
+    }
+}
+
 fn list(faults: &[Fault]) -> String {
     faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n")
 }

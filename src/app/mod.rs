@@ -19,6 +19,7 @@ mod open_issuers;
 mod open_log;
 mod open_stores;
 mod outside;
+mod policy_entry;
 mod policy_tests;
 mod risks;
 mod root_key;
@@ -37,7 +38,7 @@ pub use self::cosigner::{CosignerError, CosignerSetup, RunningCosigner, init as 
 pub use self::files::ReadError;
 pub use self::fill::{FillError, Filling};
 pub use self::init::{InitError, Plan, init, random_token};
-pub use self::load::{LoadError, Loaded};
+pub use self::load::{LoadError, Loaded, read_policies};
 pub use self::open_log::public_key_file;
 pub use self::running::{Heart, Running};
 pub use self::start::{Addresses, StartError, Trust};

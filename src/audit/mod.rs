@@ -48,7 +48,7 @@ pub use self::entry::{Ending, Entry, Kind, MAX_ENTRY_BYTES, Shown, Strength, Ver
 pub use self::error::AuditError;
 pub use self::export::{
     Confirm, ExportConfig, ExportError, ExportMetrics, ExportStatus, Exporter, Format, Receiver,
-    Writer, examine as examine_export, export,
+    Writer, csv_line, examine as examine_export, export,
 };
 pub use self::fields::{FieldView, FieldViews};
 pub use self::gaps::{Gap, GapSearch, Gaps, MAX_GAPS, gaps};

@@ -10,6 +10,7 @@ mod check;
 mod claim;
 mod consent;
 mod demo;
+mod diff;
 mod exit;
 mod export;
 mod gaps;
@@ -38,7 +39,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use self::args::{Cli, Command, KeyCommand, OperatorCommand, PolicyCommand, TokenCommand};
+use self::args::{Cli, Command, KeyCommand, OperatorCommand, TokenCommand};
 use self::exit::Failure;
 
 /// Runs the command that the process was started with.
@@ -80,9 +81,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         }
         Command::Reidentify(command) => reidentify::run(&command),
         Command::Operator(OperatorCommand::Verify { admin }) => operator::verify(&admin),
-        Command::Policy(PolicyCommand::Test { config, output }) => {
-            policy::test(&config.config, output)
-        }
+        Command::Policy(command) => policy::run(&command),
         Command::Serve(at) => serve::run(&at.config),
         Command::Store(command) => store::run(command),
         Command::Subject(command) => subject::run(command),

@@ -14,6 +14,8 @@ mod maintenance;
 mod observe;
 mod permit;
 mod refuse;
+mod report;
+pub mod schema;
 mod set;
 mod source;
 mod testing;
@@ -36,6 +38,10 @@ pub use self::identity::Identity;
 pub use self::maintenance::{Maintenance, NotAgreed};
 pub use self::observe::{Observation, Pass, observe};
 pub use self::permit::{BulkAction, BulkLimit, LegalBasis, Permit};
+pub use self::report::{
+    Change, Diff, DiffLine, Explanation, Filter, Given, Language, Matrix, Question, Told, diff,
+    explain,
+};
 pub use self::set::{PolicyFile, PolicySet};
 pub use self::testing::{Render, TestCase, TestReport, TestedFile, run_tests};
 pub use self::transfer::{MechanismKind, RecipientKind};

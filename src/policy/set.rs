@@ -18,6 +18,7 @@ use super::Identity;
 use super::LegalBasis;
 use super::compile::Tables;
 use super::compile::role_bit;
+use super::report;
 use super::source;
 use super::source::Holds;
 use super::source::Model;
@@ -34,8 +35,8 @@ pub struct PolicyFile {
 /// The compiled policies of one gateway: immutable, and shared by `Arc`.
 #[derive(Debug)]
 pub struct PolicySet {
-    /// The names of its files.
-    files: Vec<String>,
+    /// The files it was compiled from.
+    files: Vec<PolicyFile>,
     model: Model,
     tables: Tables,
     /// Positions of purposes, by name.
@@ -71,8 +72,13 @@ impl PolicySet {
         let mut purposes: Vec<_> = ids.map(|(at, p)| (p.id.clone(), at)).collect();
         purposes.sort();
         let claims = claims(&model);
-        let names = files.iter().map(|file| file.name.clone()).collect();
-        Some(Self { files: names, model, tables, purposes, claims, hash: hash(files) })
+        let hash = hash(files);
+        let set = Self { files: files.to_vec(), model, tables, purposes, claims, hash };
+        // Rules that are wrong may seem to be without effect.
+        if !faults.has_errors() {
+            report::lint(&set, faults);
+        }
+        Some(set)
     }
 
     /// The data sets.
@@ -119,9 +125,9 @@ impl PolicySet {
         self.hash
     }
 
-    /// The names of its files.
-    pub(super) fn files(&self) -> impl Iterator<Item = &str> {
-        self.files.iter().map(String::as_str)
+    /// The files it was compiled from, without tests.
+    pub fn files(&self) -> &[PolicyFile] {
+        &self.files
     }
 
     /// The policy as written.

@@ -28,6 +28,8 @@ mod memory;
 mod operation;
 mod operators;
 mod planted;
+mod policy_guide;
+mod policy_tools;
 mod reidentify;
 mod restore;
 mod retention;

@@ -42,6 +42,19 @@ const COLUMNS: [&str; 32] = [
     "observed",
 ];
 
+/// One line of any table for spreadsheets, by the rules of exported entries.
+pub fn csv_line(cells: &[&str]) -> Vec<u8> {
+    let mut line = Vec::new();
+    for (place, value) in cells.iter().enumerate() {
+        if place > 0 {
+            line.push(b',');
+        }
+        cell(value, &mut line);
+    }
+    line.extend_from_slice(b"\r\n");
+    line
+}
+
 /// The line with the names of the columns.
 pub(super) fn head() -> Vec<u8> {
     format!("{}\r\n", COLUMNS.join(",")).into_bytes()

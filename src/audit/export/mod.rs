@@ -28,6 +28,7 @@ mod syslog_tests;
 mod tests;
 
 pub use self::config::{Confirm, ExportConfig, Receiver};
+pub use self::csv::csv_line;
 pub use self::error::ExportError;
 pub use self::format::{Format, Writer};
 pub use self::metrics::ExportMetrics;

@@ -7,6 +7,7 @@ mod consent;
 mod job;
 mod key;
 mod operator;
+mod policy;
 mod reidentify;
 mod store;
 mod subject;
@@ -24,6 +25,10 @@ pub(super) use self::consent::ConsentCommand;
 pub(super) use self::job::JobCommand;
 pub(super) use self::key::{KeyCommand, RotateCommand};
 pub(super) use self::operator::OperatorCommand;
+pub(super) use self::policy::{
+    DiffArgs, ExplainArgs, MatrixArgs, MatrixOutput, PoliciesArgs, PolicyCommand, SchemaOf,
+    TestOutput, Tongue,
+};
 pub(super) use self::reidentify::ReidentifyCommand;
 pub(super) use self::store::{BackfillArgs, ImportArgs, ScanArgs, StoreCommand};
 pub(super) use self::subject::{Answer, ReportArgs, SubjectCommand, WhoArgs};
@@ -56,7 +61,7 @@ pub(super) enum Command {
     Check(CheckArgs),
     /// Runs the gateway.
     Serve(ConfigArgs),
-    /// Tries policies before they are deployed.
+    /// Tries, shows and compares policies before they are deployed.
     #[command(subcommand)]
     Policy(PolicyCommand),
     /// Makes and reads tokens.
@@ -142,26 +147,6 @@ pub(super) struct InitArgs {
     /// The folder to write into; made when it is missing, and it must hold no privet.toml.
     #[arg(value_name = "DIR")]
     pub(super) dir: PathBuf,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum PolicyCommand {
-    /// Runs every policies/*.test.yaml; exit code 4 when a test fails.
-    Test {
-        #[command(flatten)]
-        config: ConfigArgs,
-        /// How to show the results.
-        #[arg(long, value_enum, default_value_t = TestOutput::Tree)]
-        output: TestOutput,
-    },
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum TestOutput {
-    /// An indented list for people.
-    Tree,
-    /// JUnit XML for CI.
-    Junit,
 }
 
 /// How to reach the running gateway.

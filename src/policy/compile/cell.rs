@@ -254,17 +254,17 @@ pub(in crate::policy) fn role_bit(at: usize) -> u128 {
 }
 
 /// When a purpose needs consent, and to what.
-#[derive(Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(in crate::policy) struct ConsentRule {
     /// The question.
     pub(in crate::policy) name: Box<str>,
     /// Whether records of regions that have no basis of their own need it.
-    default: bool,
+    pub(in crate::policy) default: bool,
     /// Whether records of an unknown region need it: when any basis does.
     unknown: bool,
-    regions: Vec<(Region, bool)>,
+    pub(in crate::policy) regions: Vec<(Region, bool)>,
     /// Where it must have been asked for alone.
-    separate: Separate,
+    pub(in crate::policy) separate: Separate,
 }
 
 impl ConsentRule {

@@ -26,13 +26,13 @@ pub(in crate::policy) struct CellLimit {
     pub(in crate::policy) id: RuleId,
     pub(in crate::policy) effect: Effect,
     /// `None`: everybody.
-    roles: Option<HeldRoles>,
-    caller_region: Vec<Region>,
-    caller_region_not: Vec<Region>,
-    whom: Whom,
+    pub(in crate::policy) roles: Option<HeldRoles>,
+    pub(in crate::policy) caller_region: Vec<Region>,
+    pub(in crate::policy) caller_region_not: Vec<Region>,
+    pub(in crate::policy) whom: Whom,
     /// What must hold of the record.
-    record: OfRecord,
-    unless: Option<CellUnless>,
+    pub(in crate::policy) record: OfRecord,
+    pub(in crate::policy) unless: Option<CellUnless>,
 }
 
 /// What a limit does.
@@ -48,24 +48,25 @@ pub(in crate::policy) enum Effect {
     LeaveOut,
 }
 
+/// What lifts a limit; every condition that is there must hold.
 #[derive(Debug)]
-struct CellUnless {
-    roles: Option<HeldRoles>,
-    caller_region: Vec<Region>,
-    caller_region_not: Vec<Region>,
-    whom: Whom,
-    record: OfRecord,
+pub(in crate::policy) struct CellUnless {
+    pub(in crate::policy) roles: Option<HeldRoles>,
+    pub(in crate::policy) caller_region: Vec<Region>,
+    pub(in crate::policy) caller_region_not: Vec<Region>,
+    pub(in crate::policy) whom: Whom,
+    pub(in crate::policy) record: OfRecord,
 }
 
 /// Conditions on a record; every one that is there must hold.
 #[derive(Debug, Default)]
 pub(in crate::policy) struct OfRecord {
-    status: Vec<SubjectStatus>,
+    pub(in crate::policy) status: Vec<SubjectStatus>,
     /// The opt-out of the call's purpose.
-    opted_out: Option<Box<str>>,
-    region: Vec<Region>,
+    pub(in crate::policy) opted_out: Option<Box<str>>,
+    pub(in crate::policy) region: Vec<Region>,
     /// Whether its data may be passed to the recipient: for `unless` alone.
-    transfer: bool,
+    pub(in crate::policy) transfer: bool,
 }
 
 /// What a credential brings for limits.

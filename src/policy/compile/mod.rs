@@ -20,7 +20,7 @@ use crate::types::RecipientId;
 use crate::types::Timestamp;
 
 pub(super) use self::cell::{Cell, CellGrant, ConsentRule, Held, HeldRoles, role_bit};
-pub(super) use self::limit::{Caller, CellLimit, Effect, Known, Left};
+pub(super) use self::limit::{Caller, CellLimit, CellUnless, Effect, Known, Left, OfRecord};
 pub(super) use self::plan::{Plan, SetFacts};
 pub(super) use self::transfer::Transfers;
 

@@ -71,6 +71,18 @@ impl Transfers {
                 || self.mechanisms.iter().any(|held| held.covers(region, now)))
     }
 
+    /// For reports: until when what binds it holds, and whose data may be passed to it until when.
+    pub(in crate::policy) fn passages(&self) -> (Timestamp, Vec<(Vec<Region>, Timestamp)>) {
+        let each = |regions: RegionSet| {
+            let letters = || (b'A'..=b'Z').map(char::from);
+            let codes = letters().flat_map(|a| letters().map(move |b| format!("{a}{b}")));
+            let codes = codes.filter_map(|code| Region::parse(&code));
+            codes.filter(|region| regions.contains(*region)).collect::<Vec<Region>>()
+        };
+        let held = self.mechanisms.iter().map(|held| (each(held.regions), held.until));
+        (self.bound_until, std::iter::once((each(self.free), NEVER)).chain(held).collect())
+    }
+
     /// Whether a mechanism of one of these kinds holds now for records of a region.
     pub(in crate::policy) fn rests_on(
         &self,

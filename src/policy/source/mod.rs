@@ -15,8 +15,8 @@ mod views;
 mod words;
 
 pub(super) use self::model::{
-    Agreement, Basis, Gives, Grant, Holds, Limit, Mechanism, Model, Needs, Purpose, Recipient,
-    Role, RowMatch, Separate, Shown, Then, Unless, Valid, ViewSpec, When, Whom,
+    Agreement, Basis, Gives, Grant, Head, Holds, Limit, Mechanism, Model, Needs, Purpose,
+    Recipient, Role, RowMatch, Separate, Shown, Then, Unless, Valid, ViewSpec, When, Whom,
 };
 pub(super) use self::read::read;
 pub(super) use self::regions::RegionGroups;

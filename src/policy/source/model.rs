@@ -33,6 +33,8 @@ use super::RegionGroups;
 /// All policy files together.
 #[derive(Debug, Default)]
 pub(in crate::policy) struct Model {
+    /// What the files say of themselves.
+    pub(in crate::policy) heads: Vec<Head>,
     /// Why data is used.
     pub(in crate::policy) purposes: Vec<Purpose>,
     /// Who callers can be.
@@ -53,6 +55,16 @@ pub(in crate::policy) struct Model {
     pub(in crate::policy) grants: Vec<Grant>,
     /// What cuts down.
     pub(in crate::policy) limits: Vec<Limit>,
+}
+
+/// What a file says of itself.
+#[derive(Debug, Default)]
+pub(in crate::policy) struct Head {
+    pub(in crate::policy) name: Option<Box<str>>,
+    pub(in crate::policy) title: Option<Localized>,
+    pub(in crate::policy) owner: Option<Box<str>>,
+    /// When somebody must have looked at it again.
+    pub(in crate::policy) review_by: Option<Timestamp>,
 }
 
 /// Why data is used.

@@ -17,6 +17,7 @@ use crate::types::doc::Value;
 use crate::types::doc::closest;
 use crate::types::doc::yaml;
 
+use super::Head;
 use super::Model;
 use super::grants;
 use super::limits;
@@ -39,8 +40,12 @@ pub(in crate::policy) fn read(
         let source = Arc::new(SourceFile { name: file.name.clone(), text: file.text.clone() });
         roots.extend(yaml(source, faults));
     }
-    let parts: Vec<Parts<'_>> =
-        roots.iter().filter_map(|root| Parts::read(root, today, faults)).collect();
+    let mut parts: Vec<Parts<'_>> = Vec::new();
+    for root in &roots {
+        let Some((head, part)) = Parts::read(root, today, faults) else { continue };
+        model.heads.push(head);
+        parts.push(part);
+    }
     for node in parts.iter().filter_map(|part| part.groups) {
         model.groups.read(node, faults);
     }
@@ -73,6 +78,7 @@ pub(in crate::policy) fn read(
             limits::limits(node, &mut model, faults);
         }
     }
+    unused_views(&named, &parts, faults);
     rules_once(&model, faults);
     routes(&mut model, faults);
     model
@@ -92,9 +98,9 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn read(root: &'a Node, today: Timestamp, faults: &mut Faults) -> Option<Self> {
+    fn read(root: &'a Node, today: Timestamp, faults: &mut Faults) -> Option<(Head, Self)> {
         let mut map = MapReader::new(root, "a policy", faults)?;
-        head(&mut map, today, faults);
+        let head = head(&mut map, today, faults);
         let mut part = |key| map.optional(key);
         let parts = Self {
             groups: part("region_groups"),
@@ -108,7 +114,7 @@ impl<'a> Parts<'a> {
             limits: part("limits"),
         };
         map.finish(faults);
-        Some(parts)
+        Some((head, parts))
     }
 }
 
@@ -123,29 +129,26 @@ impl Broken {
 }
 
 /// Reads what a file says of itself.
-fn head(map: &mut MapReader<'_>, today: Timestamp, faults: &mut Faults) {
+fn head(map: &mut MapReader<'_>, today: Timestamp, faults: &mut Faults) -> Head {
     if let Some(node) = map.required("privet", faults)
         && node.as_text() != Some("policy/v1")
     {
         faults.error(&node.place, "this is no policy of a known version", "write `policy/v1`");
     }
-    for key in ["name", "owner"] {
-        if let Some(node) = map.optional(key) {
-            node.text(faults);
-        }
-    }
-    if let Some(node) = map.optional("title") {
-        node.localized(faults);
-    }
+    let mut text = |key| map.optional(key).and_then(|node| node.text(faults)).map(Box::from);
+    let mut head = Head { name: text("name"), owner: text("owner"), ..Head::default() };
+    head.title = map.optional("title").and_then(|node| node.localized(faults));
     if let Some(node) = map.optional("review_by")
         && let Some(due) = node.moment(faults)
     {
+        head.review_by = Some(due);
         if due <= today {
             faults.warning(&node.place, "the review of this policy is overdue", "review it");
         } else if due.ms_since(today) <= REVIEW_SOON_MS {
             faults.warning(&node.place, "this policy is to be reviewed within 30 days", "");
         }
     }
+    head
 }
 
 fn data(node: &Node, model: &mut Model, broken: &mut Broken, faults: &mut Faults) {
@@ -164,6 +167,24 @@ fn data(node: &Node, model: &mut Model, broken: &mut Broken, faults: &mut Faults
             }
             None => model.sets.push(set),
         }
+    }
+}
+
+/// Named views that no rule names.
+fn unused_views(named: &[Entry], parts: &[Parts<'_>], faults: &mut Faults) {
+    let nodes = || parts.iter().flat_map(|part| part.grants.into_iter().chain(part.limits));
+    for view in named.iter().filter(|view| !nodes().any(|node| names(node, &view.key))) {
+        let what = format!("no rule uses view `{}`", view.key);
+        faults.warning(&view.key_place, what, "remove it");
+    }
+}
+
+/// Whether a word stands anywhere in the values of a node.
+fn names(node: &Node, word: &str) -> bool {
+    match &node.value {
+        Value::List(items) => items.iter().any(|item| names(item, word)),
+        Value::Map(entries) => entries.iter().any(|entry| names(&entry.node, word)),
+        _ => node.as_text() == Some(word),
     }
 }
 

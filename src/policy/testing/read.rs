@@ -100,7 +100,7 @@ fn try_read(file: &PolicyFile, policy: &PolicySet, faults: &mut Faults) -> Optio
 /// A policy file is named from the folder of its tests.
 fn is_there(node: &Node, tests: &str, policy: &PolicySet, faults: &mut Faults) {
     let folder = tests.rfind('/').and_then(|end| tests.get(..=end)).unwrap_or("");
-    let known: Vec<&str> = policy.files().collect();
+    let known: Vec<&str> = policy.files().iter().map(|file| file.name.as_str()).collect();
     let known: Vec<&str> =
         known.iter().map(|name| name.strip_prefix(folder).unwrap_or(name)).collect();
     let find = |text: &str| known.contains(&text.trim_start_matches("./")).then_some(());

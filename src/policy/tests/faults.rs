@@ -34,9 +34,9 @@ fn grant(rest: &str) -> String {
 
 #[test]
 fn a_policy_without_faults_says_nothing() {
-    let told =
-        faults_of(&format!("{WORDS}{}", grant("levels: { general: show, sensitive: show }")));
-    assert_eq!(told, "");
+    let words: Vec<&str> = WORDS.lines().filter(|line| !line.starts_with("views")).collect();
+    let rules = grant("levels: { general: show, sensitive: show }");
+    assert_eq!(faults_of(&format!("{}\n{rules}", words.join("\n"))), "");
 }
 
 #[test]
@@ -365,7 +365,7 @@ fn what_is_written_is_named_and_granted() {
         let writes = if served == "delete" { "" } else { "writes: [address, 'tags[*]', mail]" };
         let told = faults_of(&format!("{WORDS}{}", may(served, writes)));
         let only = told.lines().filter(|line| line.contains("a.yaml:"));
-        assert!(only.clone().all(|line| line.contains("no grant shows")), "{told}");
+        assert!(only.clone().all(|line| line.contains(": warning: no ")), "{told}");
     }
 }
 
@@ -373,7 +373,7 @@ fn what_is_written_is_named_and_granted() {
 fn shaped(words: &str) -> String {
     let view = format!("{{ pseudonymize: {{ scope: purpose{words} }} }}");
     let told = faults_of(&format!("{WORDS}{}", grant(&format!("fields: {{ mail: {view} }}"))));
-    let errors = |line: &&str| line.contains(".yaml:") && !line.contains("warning: no grant shows");
+    let errors = |line: &&str| line.contains(".yaml:") && !line.contains(": warning: no ");
     told.lines().filter(errors).collect()
 }
 

@@ -14,7 +14,9 @@ mod naive;
 mod observing;
 mod properties;
 mod render;
+mod report;
 mod scene;
+mod schema;
 mod shipped;
 
 /// 2026-11-21T09:00:00Z.

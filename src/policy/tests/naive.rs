@@ -93,7 +93,7 @@ pub(super) fn writable(
 }
 
 /// Whom a field is about: those who list it; when nobody does, everybody; `None`: nobody at all.
-fn about(data: &DataSet, ix: FieldIx) -> Vec<Option<usize>> {
+pub(super) fn about(data: &DataSet, ix: FieldIx) -> Vec<Option<usize>> {
     let everybody = || (0..data.subjects.len()).map(Some).collect::<Vec<_>>();
     if data.subjects.is_empty() {
         return vec![None];

@@ -55,6 +55,8 @@ impl<'a> MapReader<'a> {
     /// The key and value of `key`, when it is there; for faults that speak of the key.
     pub fn entry(&mut self, key: &'static str) -> Option<&'a Entry> {
         self.known.push(key);
+        #[cfg(test)]
+        asked::note(self.what, key);
         self.entries.iter().find(|entry| &*entry.key == key)
     }
 
@@ -93,6 +95,26 @@ impl<'a> MapReader<'a> {
     /// The map's first line: a whole map under a caret helps nobody.
     fn head(&self) -> Place {
         self.place.first_line()
+    }
+}
+
+/// Which keys readers ask for, for tests of what is written about them elsewhere.
+#[cfg(test)]
+pub(crate) mod asked {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    thread_local! {
+        static ASKED: RefCell<BTreeSet<(&'static str, &'static str)>> = RefCell::default();
+    }
+
+    pub(super) fn note(what: &'static str, key: &'static str) {
+        ASKED.with_borrow_mut(|asked| asked.insert((what, key)));
+    }
+
+    /// The kinds of maps and their keys that were asked for on this thread.
+    pub(crate) fn all() -> BTreeSet<(&'static str, &'static str)> {
+        ASKED.with_borrow(Clone::clone)
     }
 }
 

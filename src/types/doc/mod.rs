@@ -20,6 +20,8 @@ use crate::types::SourceFile;
 
 pub use self::localized::Localized;
 pub use self::map::MapReader;
+#[cfg(test)]
+pub(crate) use self::map::asked;
 pub use self::map::not_in_this_version;
 pub use self::near::closest;
 pub use self::toml::toml;
