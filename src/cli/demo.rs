@@ -26,11 +26,18 @@ pub(super) fn run(wish: &DemoArgs) -> Result<(), Failure> {
     serve::block_on(async {
         let demo = Box::pin(Demo::start(&options)).await.map_err(|e| started(&e))?;
         let shown = demo.show().await.map_err(|e| wrong(&e))?;
+        let withdrawal = demo.withdraw().await.map_err(|e| wrong(&e))?;
         match (wish.once, wish.json) {
-            (true, true) => data(&format!("{:#}\n", shown.json()))?,
-            (true, false) => data(&shown.table())?,
+            (true, true) => {
+                let mut page = shown.json();
+                if let Some(page) = page.as_object_mut() {
+                    page.insert("withdrawal".into(), withdrawal.json());
+                }
+                data(&format!("{page:#}\n"))?;
+            }
+            (true, false) => data(&format!("{}{}", shown.table(), withdrawal.page()))?,
             (false, _) => {
-                data(&demo.page(&shown, &program()))?;
+                data(&demo.page(&shown, &withdrawal, &program()))?;
                 let kept =
                     if wish.dir.is_some() { "everything is kept" } else { "nothing is kept" };
                 tell(&format!("  Stop with Ctrl-C; {kept}."));

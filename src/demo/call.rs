@@ -1,10 +1,11 @@
-//! A caller of the gateway: one GET, the answer whole.
+//! A caller of the gateway: one call, the answer whole.
 
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use http::request::Builder;
 use http::{Request, StatusCode};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -27,17 +28,37 @@ pub(super) async fn get(
     token: &str,
     purpose: &str,
 ) -> Result<(StatusCode, Value), CallError> {
+    let request = Request::get(path).header("privet-purpose", purpose);
+    send(gateway, token, request, Bytes::new()).await
+}
+
+/// Sends JSON to a path of the admin listener with an operator's token.
+pub(super) async fn post(
+    admin: SocketAddr,
+    path: &str,
+    token: &str,
+    body: &Value,
+) -> Result<(StatusCode, Value), CallError> {
+    let request = Request::post(path).header("content-type", "application/json");
+    send(admin, token, request, Bytes::from(body.to_string())).await
+}
+
+async fn send(
+    to: SocketAddr,
+    token: &str,
+    request: Builder,
+    body: Bytes,
+) -> Result<(StatusCode, Value), CallError> {
     let connect = |e: &dyn std::error::Error| CallError::Connect(e.to_string());
-    let stream = TcpStream::connect(gateway).await.map_err(|e| connect(&e))?;
+    let stream = TcpStream::connect(to).await.map_err(|e| connect(&e))?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|e| connect(&e))?;
     let driver = tokio::spawn(connection);
-    let request = Request::get(path)
-        .header("host", gateway.to_string())
+    let request = request
+        .header("host", to.to_string())
         .header("authorization", format!("Bearer {token}"))
-        .header("privet-purpose", purpose)
-        .body(Empty::<Bytes>::new())
+        .body(Full::new(body))
         .map_err(|e| connect(&e))?;
     let answer = sender.send_request(request).await.map_err(|e| connect(&e))?;
     let status = answer.status();

@@ -32,6 +32,7 @@ use super::call::{self, CallError};
 use super::people;
 use super::store::{self, Shop};
 use super::table;
+use super::withdrawal::{Desk, Withdrawal};
 
 /// How the demo is to run.
 #[derive(Clone, Debug)]
@@ -183,13 +184,28 @@ impl Demo {
         Ok(Shown { stored: self.shop.customer(&id).unwrap_or_default(), views })
     }
 
+    /// Lets some people agree to the newsletter and one take it back, and tells what marketing
+    /// got before and after.
+    pub async fn withdraw(&self) -> Result<Withdrawal, DemoError> {
+        let token = fs::read_to_string(self.dir.join("operator.token"));
+        let token = token.map_err(|source| DemoError::Io { what: "the operator", source })?;
+        let addresses = self.running.addresses();
+        let desk = Desk {
+            gateway: addresses.gateway,
+            admin: addresses.admin,
+            operator: token.trim(),
+            marketing: self.token("marketing"),
+        };
+        desk.withdraw().await
+    }
+
     /// Where the gateway listens.
     pub fn gateway(&self) -> SocketAddr {
         self.running.addresses().gateway
     }
 
     /// What to try next, for people; `program` is how they call this program.
-    pub fn page(&self, shown: &Shown, program: &str) -> String {
+    pub fn page(&self, shown: &Shown, withdrawal: &Withdrawal, program: &str) -> String {
         let dir = self.dir.display();
         let gateway = self.gateway();
         let admin = self.running.addresses().admin;
@@ -213,11 +229,18 @@ impl Demo {
             people::PEOPLE
         );
         page.push_str(&shown.table());
+        page.push_str(&withdrawal.page());
         page.push_str("\n  Try it:\n");
         page.push_str(&curl("support", "order_support", "/shop/customers/c-1002"));
         page.push_str(&curl("analyst", "analytics", "/shop/customers?limit=3"));
         page.push_str(&curl("marketing", "marketing_email", "/shop/customers/c-1002"));
         page.push_str("        # 403, and the reason\n");
+        page.push_str(&curl("marketing", "marketing_email", "/shop/customers?limit=5"));
+        page.push_str(&format!(
+            "    {program} consent withdraw c-1001 marketing --config {dir}/privet.toml \
+             --token-file {dir}/operator.token\n        # in another terminal: the list above is one \
+             shorter when it is asked for next\n"
+        ));
         page.push_str(&change(r#"{"phone": "+447700900123"}"#));
         page.push_str("        # changes this field; what was not sent stays\n");
         page.push_str(&change(r#"{"health_note": "none"}"#));

@@ -320,6 +320,11 @@ fn the_demo_shows_each_view_and_its_keys_are_refused_by_serve() {
     assert!(page["views"]["analyst"]["id"].as_str().unwrap().starts_with("ps1_"));
     assert_eq!(page["views"]["admin"]["name"], "Ana Ruiz");
     assert_eq!(page["views"]["customer"]["national_id"], "TEST0000T");
+    let list = |when: &str| page["withdrawal"][when].as_array().unwrap().clone();
+    let (before, after) = (list("before"), list("after"));
+    assert!(before.contains(&"ana@mail.example".into()), "{page}");
+    let gone: Vec<_> = before.iter().filter(|address| !after.contains(address)).collect();
+    assert_eq!(gone, ["ana@mail.example"], "{page}");
     let about = fs::read(folder.path().join("d/demo.json")).unwrap();
     let about: Value = serde_json::from_slice(&about).unwrap();
     for who in ["support", "analyst", "marketing", "dpo", "admin", "shop_app", "customer"] {
