@@ -32,6 +32,11 @@ impl Refused {
         Self(Box::new(problem), Some(step_up.challenge()))
     }
 
+    /// What it tells the operator.
+    pub(super) fn detail(&self) -> &str {
+        self.0.detail().unwrap_or_default()
+    }
+
     /// What is asked for needs keys, which are locked.
     pub(super) fn locked() -> Self {
         let why = "the root key's provider does not answer, so that keys are locked; \

@@ -8,7 +8,6 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::HeaderMap;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::json;
 
@@ -240,7 +239,7 @@ impl Admin {
         Ok((subject.domain, subject.id, card))
     }
 
-    async fn card(&self, subject: &Subject) -> Result<Arc<Card>, Refused> {
+    pub(super) async fn card(&self, subject: &Subject) -> Result<Arc<Card>, Refused> {
         let mut found = Vec::new();
         let wanted = [(&subject.domain, subject.id.expose())];
         self.cards.cards(&wanted, &mut found).await.map_err(|e| state(&e))?;
@@ -273,7 +272,7 @@ impl Admin {
     }
 }
 
-pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refused> {
+pub(super) fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refused> {
     // serde's text names members and types of our own, and a value only where it is not a string.
     serde_json::from_slice(body).map_err(|e| match e.classify() {
         serde_json::error::Category::Data => wrong("the body lacks a member, or has a wrong one"),
@@ -282,7 +281,7 @@ pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refused> {
 }
 
 /// A name that the policy in force uses: one that it does not would be stored and change nothing.
-fn known<'a>(
+pub(super) fn known<'a>(
     kind: &str,
     why: &str,
     name: &'a str,

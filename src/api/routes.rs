@@ -231,8 +231,19 @@ impl Admin {
         operator: &Operator,
         kind: Kind,
         reason: &'static str,
-        mut entry: Entry,
+        entry: Entry,
     ) -> Result<(), Refused> {
+        self.record_at(operator, kind, reason, entry).await.map(|_| ())
+    }
+
+    /// [`Self::record`], and the entry's index in the log.
+    pub(super) async fn record_at(
+        &self,
+        operator: &Operator,
+        kind: Kind,
+        reason: &'static str,
+        mut entry: Entry,
+    ) -> Result<u64, Refused> {
         entry.kind = kind;
         entry.reason = Some(reason.into());
         entry.strength = Some(Strength::Operator);
@@ -244,7 +255,7 @@ impl Admin {
         match self.log.record(entry).await {
             Ok(receipt) => {
                 tracing::info!(index = receipt.index(), reason, "admin entry recorded");
-                Ok(())
+                Ok(receipt.index())
             }
             Err(error) => {
                 tracing::error!(error = told(&error), "the audit log cannot be written");

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use http::Request;
+use http::Response;
 use http::StatusCode;
 use http::request::Builder;
 use http_body_util::BodyExt;
@@ -68,14 +69,29 @@ impl Caller {
         }
     }
 
+    /// Sends a request and gives the answer as text, with its headers.
+    pub(super) fn text(&self, request: Builder, body: String) -> Result<Response<String>, Failure> {
+        let answer = self.answer(request, body)?;
+        if !answer.status().is_success() {
+            let problem = serde_json::from_slice(answer.body()).unwrap_or_default();
+            return Err(refused(answer.status(), &problem));
+        }
+        let (head, body) = answer.into_parts();
+        Ok(Response::from_parts(head, String::from_utf8_lossy(&body).into_owned()))
+    }
+
     fn send(&self, request: Builder, body: String) -> Result<(StatusCode, Value), Failure> {
+        let answer = self.answer(request, body)?;
+        Ok((answer.status(), serde_json::from_slice(answer.body()).unwrap_or_default()))
+    }
+
+    fn answer(&self, request: Builder, body: String) -> Result<Response<Bytes>, Failure> {
         let request = request
             .header("host", self.address.to_string())
             .header("authorization", format!("Bearer {}", self.token))
             .body(Full::new(Bytes::from(body)))
             .map_err(|e| Failure::new(Exit::Failed, e))?;
-        let (status, body) = ask(self.address, request)?;
-        Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
+        ask(self.address, request)
     }
 }
 
@@ -92,9 +108,9 @@ pub(super) fn ready(config: &Path) -> Result<(), Failure> {
         .header("host", address.to_string())
         .body(Full::new(Bytes::new()))
         .map_err(|e| Failure::new(Exit::Failed, e))?;
-    let (status, body) = ask(address, request)?;
-    data(&String::from_utf8_lossy(&body))?;
-    if status.is_success() {
+    let answer = ask(address, request)?;
+    data(&String::from_utf8_lossy(answer.body()))?;
+    if answer.status().is_success() {
         return Ok(());
     }
     Err(Failure::new(Exit::Failed, "the gateway is not ready"))
@@ -106,7 +122,7 @@ fn address(loaded: &Loaded) -> Result<SocketAddr, Failure> {
 }
 
 /// Sends one request to the admin listener and reads its whole answer.
-fn ask(address: SocketAddr, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), Failure> {
+fn ask(address: SocketAddr, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, Failure> {
     serve::block_on(async {
         let stream = TcpStream::connect(address).await.map_err(|e| {
             let help = "is `privet serve` running with this configuration?";
@@ -121,13 +137,10 @@ fn ask(address: SocketAddr, request: Request<Full<Bytes>>) -> Result<(StatusCode
             .map_err(|e| broken(&e))?;
         let driver = tokio::spawn(connection);
         let answer = sender.send_request(request).await.map_err(|e| broken(&e))?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), LONGEST_ANSWER)
-            .collect()
-            .await
-            .map_err(|e| broken(&*e))?;
+        let (head, body) = answer.into_parts();
+        let body = Limited::new(body, LONGEST_ANSWER).collect().await.map_err(|e| broken(&*e))?;
         driver.abort();
-        Ok((status, body.to_bytes()))
+        Ok(Response::from_parts(head, body.to_bytes()))
     })
 }
 

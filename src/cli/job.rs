@@ -304,7 +304,7 @@ fn outcome(job: &Value) -> Result<(), Failure> {
 }
 
 /// What a watcher has seen.
-struct Watched {
+pub(super) struct Watched {
     /// Progress and time at the first look and at each after it, the oldest first: the rate is
     /// that of the last minute, not of a pause yesterday.
     looks: Vec<(u64, u64)>,
@@ -314,7 +314,7 @@ struct Watched {
 }
 
 impl Watched {
-    fn new(job: &Value, now_ms: u64) -> Self {
+    pub(super) fn new(job: &Value, now_ms: u64) -> Self {
         let looks = vec![(number(job, "done").unwrap_or(0), now_ms)];
         Self { looks, told_ms: None, state: String::new(), last: Value::Null }
     }
@@ -327,7 +327,7 @@ impl Watched {
     }
 
     /// Whether a line is due: on another state at once, otherwise every ten seconds.
-    fn is_due(&mut self, job: &Value, now_ms: u64) -> bool {
+    pub(super) fn is_due(&mut self, job: &Value, now_ms: u64) -> bool {
         let due = self.state != text(job, "state")
             || self.told_ms.is_none_or(|told| now_ms.saturating_sub(told) >= LINE_MS);
         if due {
@@ -338,7 +338,7 @@ impl Watched {
     }
 
     /// State, bar, rate and remaining time.
-    fn line(&mut self, job: &Value, now_ms: u64) -> String {
+    pub(super) fn line(&mut self, job: &Value, now_ms: u64) -> String {
         let done = number(job, "done").unwrap_or(0);
         self.looks.push((done, now_ms));
         self.looks.retain(|(_, at)| now_ms.saturating_sub(*at) <= RATE_MS);
@@ -364,7 +364,7 @@ impl Watched {
 }
 
 /// Draws over the line before.
-fn draw(line: &str) {
+pub(super) fn draw(line: &str) {
     // Nobody may be looking, which is no failure of the command.
     drop(write!(std::io::stderr().lock(), "\r\x1b[2K{line}"));
 }

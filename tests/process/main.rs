@@ -15,6 +15,7 @@ mod audit_cli;
 mod audit_search;
 mod backfill;
 mod command_line;
+mod consent;
 mod delivery;
 mod go_verifier;
 mod exports;

@@ -21,7 +21,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(super) use self::approval::{ApprovalCommand, CallerArgs, FindingWord, WishArgs};
 pub(super) use self::audit::{AuditCommand, AuditFolder, ExportArgs, GapArgs, Rows, SearchArgs};
 pub(super) use self::claim::ClaimCommand;
-pub(super) use self::consent::ConsentCommand;
+pub(super) use self::consent::{
+    ConsentCommand, ConsentImport, ImportFormat, NoticeCommand, RecordArgs, Said, Sheet,
+};
 pub(super) use self::job::JobCommand;
 pub(super) use self::key::{KeyCommand, RotateCommand};
 pub(super) use self::operator::OperatorCommand;

@@ -59,11 +59,11 @@ fn page(receipt: &Value) -> String {
     line("record", text(record, "/dct:identifier"));
     line("person", text(record, "/dpv:hasDataSubject"));
     line("notice", text(record, "/dpv:hasNotice/dct:identifier"));
-    line("notice hash", text(record, "/dpv:hasNotice/sha256"));
+    line("notice hash", text(record, "/dpv:hasNotice/privet:sha256"));
     let processes = record.get("dpv:hasProcess").and_then(Value::as_array);
     for process in processes.into_iter().flatten() {
-        let state = text(process, "/dpv:hasConsentStatus");
-        let said = format!("{} – {state}", text(process, "/dpv:hasPurpose"));
+        let state = text(process, "/privet:state");
+        let said = format!("{} – {state}", text(process, "/dpv:hasPurpose/dct:identifier"));
         let until = text(process, "/dct:valid");
         line("purpose", if until.is_empty() { said } else { format!("{said} until {until}") });
     }

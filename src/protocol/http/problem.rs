@@ -204,6 +204,11 @@ impl Problem {
         self
     }
 
+    /// What would help, where something was said.
+    pub fn detail(&self) -> Option<&str> {
+        self.detail.as_deref()
+    }
+
     /// What happened this time and what would help.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {

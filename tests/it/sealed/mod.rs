@@ -3,6 +3,7 @@
 mod admin;
 mod alerts;
 mod attacks;
+mod consents;
 mod creates;
 mod erased;
 mod locked;
