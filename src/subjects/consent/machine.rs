@@ -62,6 +62,6 @@ pub(super) fn step(
         (Given | RenewedGiven, Some(Invalidated)) => "ask anew: record `Requested` first",
         (RenewedGiven, _) => "what was not given before cannot be renewed; record `Given`",
         (Requested | RequestDeferred, _) => "there is an answer already; ask in a new record",
-        _ => "see the table of states in docs/consent.md",
+        _ => "see the table in docs/consent-states.md",
     })
 }

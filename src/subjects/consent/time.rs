@@ -21,8 +21,15 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestam
 
 /// The same, where a time may be left out.
 pub(super) mod optional {
-    use super::*;
+    use super::Cow;
+    use super::Deserialize;
+    use super::Deserializer;
+    use super::Error;
+    use super::Serializer;
+    use super::Timestamp;
+    use super::audit;
 
+    #[expect(clippy::ref_option, reason = "serde hands it over so")]
     pub(in crate::subjects) fn serialize<S: Serializer>(
         at: &Option<Timestamp>,
         to: S,
