@@ -20,6 +20,7 @@ mod reidentify;
 mod rotation;
 mod routes;
 mod stores;
+mod transfers;
 mod totp;
 
 pub use self::checks::Check;

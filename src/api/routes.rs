@@ -56,6 +56,7 @@ use super::reidentify;
 use super::rotation;
 use super::rotation::RotateSubject;
 use super::stores;
+use super::transfers;
 
 /// What the admin listener asks of the running gateway. Implemented above, in `app`.
 pub trait Gateway: Send + Sync + std::fmt::Debug {
@@ -147,6 +148,7 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/subjects/consent", post(cards::set_consent))
         .route("/api/v1/subjects/opt-out", post(cards::set_opt_out))
         .route("/api/v1/subjects/erase-key", post(cards::erase_key))
+        .route("/api/v1/transfers", get(transfers::show))
         .merge(consents::routes())
         .fallback(|| async { Refused::new(ProblemKind::NotFound, "no such page") })
         .layer(DefaultBodyLimit::max(LONGEST_BODY))

@@ -178,6 +178,7 @@ impl Parts {
         cards.metrics().register(registry.sub_registry_with_prefix("privet_subjects"));
         let approvals = shared.approvals.metrics();
         approvals.register(registry.sub_registry_with_prefix("privet_approvals"));
+        cards.exports().register(registry.sub_registry_with_prefix("privet_transfer"));
         jobs.jobs.metrics().register(registry.sub_registry_with_prefix("privet_jobs"));
         Ok(Self {
             shared,

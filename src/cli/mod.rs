@@ -33,6 +33,7 @@ mod store;
 mod subject;
 mod time;
 mod token;
+mod transfer;
 mod witness;
 
 use std::process::ExitCode;
@@ -87,6 +88,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Subject(command) => subject::run(command),
         Command::Token(TokenCommand::Explain(at)) => token::explain(&at.config),
         Command::Token(TokenCommand::Mint(wish)) => token::mint(&wish),
+        Command::Transfer(command) => transfer::run(&command),
         Command::Witness(command) => witness::run(command),
     }
 }

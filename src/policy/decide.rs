@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::catalog::FieldIx;
 use crate::types::Action;
 use crate::types::PurposeId;
+use crate::types::Region;
 use crate::types::Timestamp;
 
 use super::BulkLimit;
@@ -218,6 +219,7 @@ impl Measure<'_> {
             base: None,
             person,
             recipient,
+            place: self.place(identity, recipient),
         };
         self.grants(identity, claimed, &mut side, fact_fields)?;
         self.limits(identity, claimed, &mut side, bulk)?;
@@ -240,6 +242,18 @@ impl Measure<'_> {
                 standing.until(Some(until));
                 standing.under(clearance);
             }
+        }
+    }
+
+    /// Where data goes by a credential. A recipient that nobody knows may be anywhere.
+    fn place(&self, identity: &Identity, recipient: Option<usize>) -> Option<Region> {
+        let recipients = &self.policy.tables().recipients;
+        let to = recipient.and_then(|at| recipients.get(at)).map(|to| to.country);
+        match (identity.region, to) {
+            (caller, None) if identity.recipient.is_none() => caller,
+            (None, to) => to,
+            (Some(caller), Some(to)) => (caller == to).then_some(to),
+            (Some(_), None) => None,
         }
     }
 

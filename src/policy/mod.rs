@@ -7,6 +7,7 @@ mod call;
 mod clearance;
 mod compile;
 mod decide;
+mod export;
 mod facts;
 mod fuzz;
 mod identity;
@@ -14,6 +15,7 @@ mod maintenance;
 mod observe;
 mod permit;
 mod refuse;
+mod register;
 mod report;
 pub mod schema;
 mod set;
@@ -30,6 +32,7 @@ mod write_verdict;
 pub use self::call::{Call, Decision, Refusal, RefusalReason};
 pub use self::clearance::{Clearable, Clearance, ClearanceKind, Clearing};
 pub use self::decide::decide;
+pub use self::export::Exported;
 pub use self::facts::{
     Because, CardFacts, RecordFacts, RecordSubject, Scratch, Verdict, WriteVerdict,
 };
@@ -38,13 +41,16 @@ pub use self::identity::Identity;
 pub use self::maintenance::{Maintenance, NotAgreed};
 pub use self::observe::{Observation, Pass, observe};
 pub use self::permit::{BulkAction, BulkLimit, LegalBasis, Permit};
+pub use self::register::{AgreementEntry, MechanismEntry, RecipientEntry};
 pub use self::report::{
     Change, Diff, DiffLine, Explanation, Filter, Given, Language, Matrix, Question, Told, diff,
     explain,
 };
 pub use self::set::{PolicyFile, PolicySet};
 pub use self::testing::{Render, TestCase, TestReport, TestedFile, run_tests};
-pub use self::transfer::{MechanismKind, RecipientKind};
+pub use self::transfer::{
+    ExportClass, ExportClasses, MechanismKind, RecipientKind, Threshold, counted_home, thresholds,
+};
 pub use self::verdict::verdict;
 pub use self::view::{DatePart, Digits, Generalize, Mask, Pseudonym, View};
 pub use self::vocabulary::{ClaimUse, GpcNames};

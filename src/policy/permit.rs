@@ -9,6 +9,7 @@ use crate::catalog::FieldIx;
 use crate::types::Action;
 use crate::types::DataSetId;
 use crate::types::PurposeId;
+use crate::types::Region;
 use crate::types::RuleId;
 use crate::types::SubjectId;
 use crate::types::Timestamp;
@@ -87,6 +88,9 @@ pub(super) struct Side {
     pub(super) person: Option<(u64, SubjectId)>,
     /// The recipient the caller passes data to, when it is one of the policy.
     pub(super) recipient: Option<usize>,
+    /// Where data goes by it: the country that caller and recipient, as far as they are known, are
+    /// both in.
+    pub(super) place: Option<Region>,
 }
 
 /// A grant that covers some records.
@@ -265,7 +269,7 @@ impl Permit {
     }
 
     /// What each credential brings.
-    fn sides(&self) -> impl Iterator<Item = &Side> {
+    pub(super) fn sides(&self) -> impl Iterator<Item = &Side> {
         std::iter::once(&self.side).chain(&self.other)
     }
 

@@ -16,6 +16,7 @@ use crate::types::Timestamp;
 
 use super::Identity;
 use super::LegalBasis;
+use super::RecipientEntry;
 use super::compile::Tables;
 use super::compile::role_bit;
 use super::report;
@@ -99,6 +100,11 @@ impl PolicySet {
     /// Whom data is passed to, in the order they were written.
     pub fn recipients(&self) -> impl Iterator<Item = &RecipientId> {
         self.model.recipients.iter().map(|recipient| &recipient.id)
+    }
+
+    /// Whom data is passed to, and what holds now of what allows it.
+    pub fn register(&self, now: Timestamp) -> Vec<RecipientEntry> {
+        self.model.recipients.iter().map(|it| RecipientEntry::of(it, &self.model, now)).collect()
     }
 
     /// The roles, in the order they were written.

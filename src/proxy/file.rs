@@ -48,6 +48,8 @@ use super::call;
 use super::call::Decided;
 use super::call::Inbound;
 use super::error::CallError;
+use super::exports::Border;
+use super::exports::Passes;
 use super::feed;
 use super::people;
 use super::plan::Question;
@@ -142,7 +144,7 @@ pub(crate) async fn known(
     let known = Known::Record(Box::new(read.map_err(|error| hide(decided, error))?));
     let shared = inbound.worker.shared();
     let asked = Asked { shared, routed: &decided.question.routed, permit: &decided.permit };
-    asked.judge(&known, opaque.field, &mut Scratch::new()).await?;
+    asked.judge(&known, opaque.field, (&mut Scratch::new(), &trail.facts)).await?;
     Ok(known)
 }
 
@@ -312,7 +314,7 @@ impl File {
         )?;
         let (routed, permit) = (&self.question.routed, &self.permit);
         let asked = Asked { shared: &self.shared, routed, permit };
-        asked.judge(&self.known, self.field, &mut self.scratch).await
+        asked.judge(&self.known, self.field, (&mut self.scratch, &self.facts)).await
     }
 
     /// Counts everybody the file is about, and makes its entry durable.
@@ -350,7 +352,7 @@ impl Asked<'_> {
         &self,
         known: &Known,
         field: FieldIx,
-        scratch: &mut Scratch,
+        (scratch, entry): (&mut Scratch, &Entry),
     ) -> Result<Shown, CallError> {
         let set = self.permit.set();
         let value = |field: FieldIx| self.value(known, field);
@@ -387,8 +389,30 @@ impl Asked<'_> {
             cards.iter().flatten().map(|card| (card.token, card.logged_version)).collect();
         subjects.sort_unstable();
         subjects.dedup_by_key(|(token, _)| *token);
+        self.cross(field, (&facts, &cards), entry).await?;
         let in_clear = set.get(field).is_some_and(|field| field.flags.meets(Flags::PERSONAL));
         Ok(Shown { subjects, in_clear })
+    }
+
+    /// Counts people whose data the file takes out of their country.
+    ///
+    /// # Errors
+    /// When a threshold keeps it there, or nobody can be counted.
+    async fn cross(
+        &self,
+        field: FieldIx,
+        (facts, cards): (&RecordFacts<'_>, &[Option<Arc<Card>>]),
+        entry: &Entry,
+    ) -> Result<(), CallError> {
+        let Some(border) = Border::of(self.shared, self.permit, facts.now) else { return Ok(()) };
+        let (mut passes, mut wishes) = (Passes::default(), Vec::new());
+        let views = self.permit.only(field);
+        border.unknown(&passes, (facts, &views), cards, &mut wishes);
+        if !wishes.is_empty() {
+            passes.ask(self.shared, self.permit, entry, (wishes, facts.now)).await?;
+        }
+        let may_leave = border.lets(&passes, (facts, &views), cards);
+        if may_leave { Ok(()) } else { Err(CallError::NotFound) }
     }
 
     /// The cards of everybody the record is about. Who asks for what no grant can open makes

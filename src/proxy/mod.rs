@@ -19,6 +19,7 @@ mod caller;
 mod config;
 mod connection;
 mod error;
+mod exports;
 mod feed;
 mod gpc;
 mod heard;

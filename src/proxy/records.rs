@@ -32,6 +32,8 @@ use crate::types::Timestamp;
 
 use super::budget::Share;
 use super::error::CallError;
+use super::exports::Border;
+use super::exports::Passes;
 use super::late;
 use super::links::Links;
 use super::opening;
@@ -256,18 +258,30 @@ impl Records {
     /// When nobody knows whom it is about, or when the call may not go on. Nothing of the batch
     /// then leaves.
     pub(crate) async fn judge(&mut self, last: bool) -> Result<Sealed, CallError> {
-        let known = self.known.take();
-        let people =
-            People::find_again(&self.shared.cards, &self.permit, &self.batch, known).await?;
-        let now = self.shared.clock.now();
-        // After the last wait, so that what changed meanwhile counts for this batch.
-        self.question.caller.still_valid(&self.shared)?;
-        recheck(
-            &self.shared,
-            (&mut self.question, &mut self.permit),
-            (&mut self.generation, &mut self.facts, &mut self.bulk),
-            now,
-        )?;
+        let mut passes = Passes::default();
+        let (people, now) = loop {
+            let known = self.known.take();
+            let people =
+                People::find_again(&self.shared.cards, &self.permit, &self.batch, known).await?;
+            let now = self.shared.clock.now();
+            // After the last wait, so that what changed meanwhile counts for this batch.
+            self.question.caller.still_valid(&self.shared)?;
+            recheck(
+                &self.shared,
+                (&mut self.question, &mut self.permit),
+                (&mut self.generation, &mut self.facts, &mut self.bulk),
+                now,
+            )?;
+            let border = Border::of(&self.shared, &self.permit, now);
+            let wishes = border.map_or_else(Vec::new, |border| {
+                border.wishes(&passes, &self.batch, &people, &mut self.scratch, now)
+            });
+            if wishes.is_empty() {
+                break (people, now);
+            }
+            let asked = passes.ask(&self.shared, &self.permit, &self.facts, (wishes, now));
+            Box::pin(asked).await?;
+        };
         let mut desk = Desk {
             permit: &self.permit,
             batch: &self.batch,
@@ -276,6 +290,7 @@ impl Records {
             pseudonyms: &self.pseudonyms,
             shared: &self.shared,
             sought: &self.question.routed.sought,
+            passes: &passes,
             now,
         };
         let mut out = Vec::with_capacity(self.batch.bytes() + self.batch.bytes() / 4 + 64);
@@ -359,6 +374,8 @@ pub(super) struct Desk<'a> {
     pub(super) shared: &'a Shared,
     /// What of the records is sought by sealed fields.
     pub(super) sought: &'a [Sought],
+    /// Whose data may leave their country by this batch.
+    pub(super) passes: &'a Passes,
     pub(super) now: Timestamp,
 }
 
@@ -388,6 +405,7 @@ impl Desk<'_> {
         let subjects = people.facts();
         let fact_fields = self.permit.fact_fields();
         let mut values: Vec<Option<Cow<'_, str>>> = Vec::with_capacity(fact_fields.len());
+        let border = Border::of(self.shared, self.permit, self.now);
         for record in 0..self.batch.len() {
             fact_values(self.batch, record, fact_fields, &mut values);
             let facts = RecordFacts {
@@ -402,6 +420,11 @@ impl Desk<'_> {
                 Verdict::LeaveOut { .. } => sealed.leave_out(),
                 Verdict::Release { views, in_clear } => {
                     let cards = people.cards(record, per_record);
+                    let lets = |it: &Border<'_>| it.lets(self.passes, (&facts, views), cards);
+                    if !border.as_ref().is_none_or(lets) {
+                        sealed.leave_out();
+                        continue;
+                    }
                     if is_sealed {
                         keys.clear();
                         keys.extend(cards.iter().map(|card| card.as_ref()?.keys.clone()));

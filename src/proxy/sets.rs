@@ -29,6 +29,8 @@ use crate::upstream::StoreBody;
 use super::budget::Share;
 use super::call::Decided;
 use super::error::CallError;
+use super::exports::Border;
+use super::exports::Passes;
 use super::feed;
 use super::links::Links;
 use super::opening;
@@ -225,21 +227,27 @@ impl Sets {
 
     async fn judge(&mut self, last: bool) -> Result<Sealed, CallError> {
         let turns = self.turns.get(..self.used).unwrap_or_default();
-        let mut people = Vec::with_capacity(turns.len());
-        for turn in turns {
-            let side = self.sides.get(turn.place).and_then(Option::as_ref);
-            people.push(match side {
-                Some(side) => {
-                    Some(People::find(&self.shared.cards, &side.permit, &turn.batch).await?)
-                }
-                None => None,
-            });
-        }
-        // After the last wait, so that what changed meanwhile counts for all of them.
-        let now = self.shared.clock.now();
-        for side in self.sides.iter_mut().flatten() {
-            side.check(&self.shared, now)?;
-        }
+        let mut passes = Passes::default();
+        let (people, now) = loop {
+            let mut people = Vec::with_capacity(turns.len());
+            for turn in turns {
+                let side = self.sides.get(turn.place).and_then(Option::as_ref);
+                people.push(match side {
+                    Some(side) => {
+                        Some(People::find(&self.shared.cards, &side.permit, &turn.batch).await?)
+                    }
+                    None => None,
+                });
+            }
+            // After the last wait, so that what changed meanwhile counts for all of them.
+            let now = self.shared.clock.now();
+            for side in self.sides.iter_mut().flatten() {
+                side.check(&self.shared, now)?;
+            }
+            if !ask(&self.shared, (turns, &people), &mut self.sides, &mut passes, now).await? {
+                break (people, now);
+            }
+        };
         let mut parts: Vec<Sealed> = Vec::with_capacity(turns.len());
         for (turn, people) in turns.iter().zip(&people) {
             let side = self.sides.get_mut(turn.place).and_then(Option::as_mut);
@@ -250,7 +258,7 @@ impl Sets {
                     part.write(&turn.text.after);
                 }
                 (Some(side), Some(people), _) => {
-                    parts.push(side.judge(turn, people, (&self.shared, now))?);
+                    parts.push(side.judge(turn, people, (&self.shared, &passes, now))?);
                 }
                 (_, _, _) => {
                     let Some(Some(own)) = self.sides.first_mut() else {
@@ -340,7 +348,7 @@ impl Side {
         &mut self,
         turn: &Turn,
         people: &People<'_>,
-        (shared, now): (&Shared, Timestamp),
+        (shared, passes, now): (&Shared, &Passes, Timestamp),
     ) -> Result<Sealed, CallError> {
         let mut sealed = self.sealed();
         sealed.write(&turn.text.before);
@@ -352,6 +360,7 @@ impl Side {
             pseudonyms: &self.pseudonyms,
             shared,
             sought: &self.question.routed.sought,
+            passes,
             now,
         };
         desk.judge_all(people, &mut sealed)?;
@@ -363,6 +372,33 @@ impl Side {
         sealed.write(&turn.text.after);
         Ok(sealed)
     }
+}
+
+/// Counts people whose data these records would take out of their country; whether anybody had to
+/// be waited for.
+///
+/// # Errors
+/// When nobody can be counted: nothing may then leave.
+async fn ask(
+    shared: &Shared,
+    (turns, people): (&[Turn], &[Option<People<'_>>]),
+    sides: &mut [Option<Side>],
+    passes: &mut Passes,
+    now: Timestamp,
+) -> Result<bool, CallError> {
+    let mut waited = false;
+    for (turn, people) in turns.iter().zip(people) {
+        let side = sides.get_mut(turn.place).and_then(Option::as_mut);
+        let (Some(side), Some(people)) = (side, people) else { continue };
+        let Some(border) = Border::of(shared, &side.permit, now) else { continue };
+        let wishes = border.wishes(passes, &turn.batch, people, &mut side.scratch, now);
+        if !wishes.is_empty() {
+            waited = true;
+            let asked = passes.ask(shared, &side.permit, &side.facts, (wishes, now));
+            Box::pin(asked).await?;
+        }
+    }
+    Ok(waited)
 }
 
 /// Refuses what other data sets of the answer cannot be shown without keys, before a store is asked.

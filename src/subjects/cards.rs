@@ -15,6 +15,7 @@ use super::consent::Notices;
 use super::consent::Registry;
 use super::erase::CARDS;
 use super::error::SubjectsError;
+use super::exports::Exports;
 use super::metrics::SubjectsMetrics;
 use super::vault::Kept;
 use crate::keys::Held;
@@ -45,6 +46,8 @@ pub(super) struct Shared {
     pub(super) kept: Kept,
     /// The notices that consent was given under.
     pub(super) notices: Registry,
+    /// Whose data left their country.
+    pub(super) exports: Exports,
     pub(super) unlink_after_ms: u64,
     /// Held by whoever writes a card; an erasure waits for them and keeps others away.
     pub(super) changes: RwLock<()>,
@@ -66,6 +69,7 @@ impl Cards {
         let cache = Cache::new(config.cached_cards);
         let metrics = SubjectsMetrics::default();
         let (kept, changes) = (Kept::default(), RwLock::new(()));
+        let exports = Exports::new(state.clone());
         let unlink_after_ms = config.unlink_after_ms;
         let notices = Registry::default();
         Self(Arc::new(Shared {
@@ -74,6 +78,7 @@ impl Cards {
             cache,
             metrics,
             kept,
+            exports,
             unlink_after_ms,
             notices,
             changes,
@@ -141,6 +146,11 @@ impl Cards {
         // A card without a key is one in the making, unless its person was erased.
         let is_whole = known.held.is_some() || known.facts.as_ref().is_some_and(erased);
         Ok(if is_whole { self.keep(&subject, known) } else { None })
+    }
+
+    /// Whose data left their country this year.
+    pub fn exports(&self) -> &Exports {
+        &self.0.exports
     }
 
     /// Counters.

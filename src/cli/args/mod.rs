@@ -12,6 +12,7 @@ mod reidentify;
 mod store;
 mod subject;
 mod token;
+mod transfer;
 mod witness;
 
 use std::path::PathBuf;
@@ -35,6 +36,7 @@ pub(super) use self::reidentify::ReidentifyCommand;
 pub(super) use self::store::{BackfillArgs, ImportArgs, ScanArgs, StoreCommand};
 pub(super) use self::subject::{Answer, ReportArgs, SubjectCommand, WhoArgs};
 pub(super) use self::token::{MintArgs, TokenCommand};
+pub(super) use self::transfer::TransferCommand;
 pub(super) use self::witness::WitnessCommand;
 
 /// A privacy and data-governance gateway.
@@ -103,6 +105,9 @@ pub(super) enum Command {
     /// Turns reversible tokens back into values, which takes two operators.
     #[command(subcommand)]
     Reidentify(ReidentifyCommand),
+    /// Shows whom data is passed to, by which mechanisms, and how many people were counted.
+    #[command(subcommand)]
+    Transfer(TransferCommand),
     /// Prints shell completions.
     Completions {
         /// Which shell.

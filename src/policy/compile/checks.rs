@@ -35,6 +35,7 @@ pub(super) fn check(model: &Model, expanded: &Expanded, today: Timestamp, faults
         sealed(model, grant, faults);
     }
     regionless(model, faults);
+    super::recipients::check(model, today, faults);
     ownerless(model, expanded, faults);
 }
 

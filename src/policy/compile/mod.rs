@@ -11,6 +11,7 @@ mod limit;
 mod observing;
 mod order;
 mod plan;
+mod recipients;
 mod transfer;
 
 use crate::policy::source::Model;
@@ -22,7 +23,7 @@ use crate::types::Timestamp;
 pub(super) use self::cell::{Cell, CellGrant, ConsentRule, Held, HeldRoles, role_bit};
 pub(super) use self::limit::{Caller, CellLimit, CellUnless, Effect, Known, Left, OfRecord};
 pub(super) use self::plan::{Plan, SetFacts};
-pub(super) use self::transfer::Transfers;
+pub(super) use self::transfer::{Transfers, chain};
 
 /// The tables of a policy.
 #[derive(Debug)]

@@ -28,6 +28,8 @@ pub(in crate::policy) struct Transfers {
 #[derive(Debug)]
 struct Held {
     kind: MechanismKind,
+    /// Whether it is one of the exemptions that no number of people ends.
+    is_exempt: bool,
     regions: RegionSet,
     until: Timestamp,
 }
@@ -45,6 +47,8 @@ impl Transfers {
         let near = chain.iter().take_while(|it| it.country == recipient.country);
         let held = |mechanism: &Mechanism| Held {
             kind: mechanism.kind,
+            is_exempt: mechanism.kind == MechanismKind::CnExempt
+                && mechanism.case != Some(BELOW_THRESHOLD),
             regions: mechanism.regions.iter().copied().collect(),
             until: mechanism.until.unwrap_or(NEVER),
         };
@@ -83,14 +87,15 @@ impl Transfers {
         (self.bound_until, std::iter::once((each(self.free), NEVER)).chain(held).collect())
     }
 
-    /// Whether a mechanism of one of these kinds holds now for records of a region.
+    /// Whether a mechanism of one of these kinds, or an exemption that no number ends, holds now for
+    /// records of a region.
     pub(in crate::policy) fn rests_on(
         &self,
         kinds: &[MechanismKind],
         region: Region,
         now: Timestamp,
     ) -> bool {
-        let of_kind = |held: &&Held| kinds.contains(&held.kind);
+        let of_kind = |held: &&Held| held.is_exempt || kinds.contains(&held.kind);
         now < self.bound_until
             && self.mechanisms.iter().filter(of_kind).any(|held| held.covers(region, now))
     }
@@ -103,7 +108,7 @@ impl Held {
 }
 
 /// A recipient, whom it works for, and so on: no further than there are recipients.
-pub(super) fn chain<'a>(
+pub(in crate::policy) fn chain<'a>(
     recipient: &'a Recipient,
     model: &'a Model,
 ) -> impl Iterator<Item = &'a Recipient> {
@@ -114,4 +119,6 @@ pub(super) fn chain<'a>(
     std::iter::successors(Some(recipient), parent).take(model.recipients.len())
 }
 
+/// The case of an exemption that ends with a number of people.
+const BELOW_THRESHOLD: &str = "below_threshold";
 const NEVER: Timestamp = Timestamp::from_unix_ms(u64::MAX);

@@ -19,7 +19,6 @@ pub(in crate::policy) struct Group {
 /// A law about personal data.
 #[derive(Debug)]
 pub(in crate::policy) struct Regime {
-    pub(in crate::policy) id: Box<str>,
     pub(in crate::policy) name: Box<str>,
     pub(in crate::policy) regions: Vec<Region>,
     pub(in crate::policy) bases: Vec<LegalBasis>,
@@ -44,7 +43,7 @@ pub(in crate::policy) fn regime_of(region: Region) -> Option<&'static Regime> {
 }
 
 /// Every law of the table.
-fn regimes() -> &'static [Regime] {
+pub(in crate::policy) fn regimes() -> &'static [Regime] {
     static REGIMES: LazyLock<Vec<Regime>> =
         LazyLock::new(|| rows(include_str!("regimes.tsv")).filter_map(read_regime).collect());
     &REGIMES
@@ -61,14 +60,13 @@ fn read_group(mut row: std::str::Split<'static, char>) -> Option<Group> {
 }
 
 fn read_regime(mut row: std::str::Split<'static, char>) -> Option<Regime> {
-    let (id, name, regions) = (row.next()?, row.next()?, row.next()?);
+    let (_, name, regions) = (row.next()?, row.next()?, row.next()?);
     let (bases, mechanisms) = (row.next()?, row.next()?);
     let of = |word| match group(word) {
         Some(group) => group.regions.clone(),
         None => Region::parse(word).into_iter().collect(),
     };
     Some(Regime {
-        id: id.into(),
         name: name.into(),
         regions: regions.split(' ').flat_map(of).collect(),
         bases: bases.split(' ').filter_map(LegalBasis::parse).collect(),
