@@ -21,6 +21,7 @@ mod open_stores;
 mod outside;
 mod policy_entry;
 mod policy_tests;
+mod recipients;
 mod risks;
 mod root_key;
 mod reviews;

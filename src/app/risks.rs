@@ -15,6 +15,7 @@ use crate::policy::PolicySet;
 use crate::types::Faults;
 
 use super::init::DEV_ISSUER;
+use super::recipients;
 use super::root_key;
 
 /// Tells every risky setting.
@@ -31,6 +32,7 @@ pub(super) fn check(config: &Config, policy: &PolicySet, faults: &mut Faults) {
     }
     root_key::risks(config, faults);
     unsafe_writes(policy, faults);
+    recipients::check(config, policy, faults);
 }
 
 /// Where risks are told.
@@ -143,9 +145,11 @@ impl Risks<'_> {
             );
             return;
         }
-        for (word, allowed) in
-            [("roles", &issuer.may_assert.roles), ("purposes", &issuer.may_assert.purposes)]
-        {
+        for (word, allowed) in [
+            ("roles", &issuer.may_assert.roles),
+            ("purposes", &issuer.may_assert.purposes),
+            ("recipients", &issuer.may_assert.recipients),
+        ] {
             if *allowed == Allowed::Any {
                 let what = format!("this issuer is believed about every one of the {word}");
                 let help = "list those it decides about, so that a mistake there opens no more";

@@ -42,6 +42,8 @@ mod slow;
 #[cfg(test)]
 #[cfg(feature = "otel")]
 mod telemetry;
+#[cfg(test)]
+mod transfers;
 /// The transit engine that the tests of the library talk to as well.
 #[cfg(test)]
 #[expect(dead_code, reason = "it can be unwell in more ways than are of interest here")]

@@ -42,5 +42,6 @@ mod slowhttp;
 mod stolen;
 mod third_party_client;
 mod third_party_store;
+mod transfers;
 mod unlinked;
 mod witness;

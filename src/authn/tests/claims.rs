@@ -229,3 +229,32 @@ async fn times_and_audience_are_checked() {
         assert_eq!(world.verdict(&token).await, expected, "{more}");
     }
 }
+
+#[tokio::test]
+async fn a_recipient_is_believed_where_it_may_be_asserted_and_never_replaced() {
+    let recipient = async |may: Allowed, own: Option<&str>, said: Value| {
+        let own = own.map(|id| crate::types::RecipientId::parse(id).unwrap());
+        let change = |issuer: &mut IssuerConfig| {
+            issuer.may_assert.recipients = may;
+            issuer.recipient = own;
+        };
+        let principal = read(change, said).await;
+        principal.identity.recipient.map_or("none".to_owned(), |id| id.to_string())
+    };
+    let mailer = || json!({ "recipient": "mailer" });
+    for (may, own, said, expected) in [
+        (Allowed::default(), None, mailer(), "none"),
+        (only(&["mailer"]), None, mailer(), "mailer"),
+        (only(&["other"]), None, mailer(), "none"),
+        (Allowed::Any, None, json!({}), "none"),
+        (Allowed::default(), Some("desk"), json!({}), "desk"),
+        (Allowed::default(), Some("desk"), mailer(), "none"),
+        (only(&["mailer"]), Some("desk"), mailer(), "mailer"),
+        (Allowed::Any, Some("desk"), json!({ "recipient": ["mailer"] }), "none"),
+        (Allowed::Any, Some("desk"), json!({ "recipient": "not one" }), "none"),
+        (Allowed::Any, Some("desk"), json!({ "recipient": null }), "none"),
+    ] {
+        let told = format!("{may:?} {own:?} {said}");
+        assert_eq!(recipient(may, own, said).await, expected, "{told}");
+    }
+}

@@ -18,6 +18,7 @@ mod report;
 mod scene;
 mod schema;
 mod shipped;
+mod transfers;
 
 /// 2026-11-21T09:00:00Z.
 const NOW: Timestamp = Timestamp::from_unix_s(1_795_251_600);
