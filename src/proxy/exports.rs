@@ -145,6 +145,27 @@ impl Passes {
         self.year == year && !known.is_empty() && known.without(who.classes).is_empty()
     }
 
+    /// Counts everybody whose data a batch would take out of their country; whether anybody had to
+    /// be waited for, so that what the batch rests on must be looked at again.
+    ///
+    /// # Errors
+    /// When nobody can be counted: nothing of the batch may leave.
+    pub(super) async fn settle(
+        &mut self,
+        shared: &Shared,
+        (permit, facts): (&Permit, &Entry),
+        (batch, people, scratch): (&Batch, &People<'_>, &mut Scratch),
+        now: Timestamp,
+    ) -> Result<bool, CallError> {
+        let Some(border) = Border::of(shared, permit, now) else { return Ok(false) };
+        let wishes = border.wishes(self, batch, people, scratch, now);
+        if wishes.is_empty() {
+            return Ok(false);
+        }
+        Box::pin(self.ask(shared, permit, facts, (wishes, now))).await?;
+        Ok(true)
+    }
+
     /// Counts people, on disk, or learns that a threshold keeps theirs here. What there is to tell
     /// is told.
     ///

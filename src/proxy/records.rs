@@ -272,15 +272,11 @@ impl Records {
                 (&mut self.generation, &mut self.facts, &mut self.bulk),
                 now,
             )?;
-            let border = Border::of(&self.shared, &self.permit, now);
-            let wishes = border.map_or_else(Vec::new, |border| {
-                border.wishes(&passes, &self.batch, &people, &mut self.scratch, now)
-            });
-            if wishes.is_empty() {
+            let about = (&self.permit, &*self.facts);
+            let batch = (&self.batch, &people, &mut self.scratch);
+            if !passes.settle(&self.shared, about, batch, now).await? {
                 break (people, now);
             }
-            let asked = passes.ask(&self.shared, &self.permit, &self.facts, (wishes, now));
-            Box::pin(asked).await?;
         };
         let mut desk = Desk {
             permit: &self.permit,

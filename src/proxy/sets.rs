@@ -29,7 +29,6 @@ use crate::upstream::StoreBody;
 use super::budget::Share;
 use super::call::Decided;
 use super::error::CallError;
-use super::exports::Border;
 use super::exports::Passes;
 use super::feed;
 use super::links::Links;
@@ -244,7 +243,16 @@ impl Sets {
             for side in self.sides.iter_mut().flatten() {
                 side.check(&self.shared, now)?;
             }
-            if !ask(&self.shared, (turns, &people), &mut self.sides, &mut passes, now).await? {
+            let mut waited = false;
+            for (turn, people) in turns.iter().zip(&people) {
+                let side = self.sides.get_mut(turn.place).and_then(Option::as_mut);
+                if let (Some(side), Some(people)) = (side, people) {
+                    let about = (&side.permit, &*side.facts);
+                    let batch = (&turn.batch, people, &mut side.scratch);
+                    waited |= passes.settle(&self.shared, about, batch, now).await?;
+                }
+            }
+            if !waited {
                 break (people, now);
             }
         };
@@ -372,33 +380,6 @@ impl Side {
         sealed.write(&turn.text.after);
         Ok(sealed)
     }
-}
-
-/// Counts people whose data these records would take out of their country; whether anybody had to
-/// be waited for.
-///
-/// # Errors
-/// When nobody can be counted: nothing may then leave.
-async fn ask(
-    shared: &Shared,
-    (turns, people): (&[Turn], &[Option<People<'_>>]),
-    sides: &mut [Option<Side>],
-    passes: &mut Passes,
-    now: Timestamp,
-) -> Result<bool, CallError> {
-    let mut waited = false;
-    for (turn, people) in turns.iter().zip(people) {
-        let side = sides.get_mut(turn.place).and_then(Option::as_mut);
-        let (Some(side), Some(people)) = (side, people) else { continue };
-        let Some(border) = Border::of(shared, &side.permit, now) else { continue };
-        let wishes = border.wishes(passes, &turn.batch, people, &mut side.scratch, now);
-        if !wishes.is_empty() {
-            waited = true;
-            let asked = passes.ask(shared, &side.permit, &side.facts, (wishes, now));
-            Box::pin(asked).await?;
-        }
-    }
-    Ok(waited)
 }
 
 /// Refuses what other data sets of the answer cannot be shown without keys, before a store is asked.

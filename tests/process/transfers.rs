@@ -47,14 +47,14 @@ roles:";
 
 /// Reads lists until the gateway is gone, which is soon; gives the ids that were received.
 fn read_until_killed(gateway: Gateway, token: &str, round: usize) -> BTreeSet<String> {
-    let headers = [("Authorization", format!("Bearer {token}"))];
+    let headers = &[("Authorization", format!("Bearer {token}"))];
     let to = gateway.gateway;
     std::thread::scope(|scope| {
         let reader = scope.spawn(move || {
             let mut ids = BTreeSet::new();
             // A record by itself first, so that each round counts somebody new for certain.
             for path in [format!("/shop/customers/c-{round}"), "/shop/customers?limit=600".into()] {
-                let Some(answer) = get_with(to, &path, &headers) else { break };
+                let Some(answer) = get_with(to, &path, headers) else { break };
                 let text = String::from_utf8_lossy(&answer.body).into_owned();
                 ids.extend(
                     text.split("\"id\":\"")
@@ -65,7 +65,7 @@ fn read_until_killed(gateway: Gateway, token: &str, round: usize) -> BTreeSet<St
             ids
         });
         let first = format!("/shop/customers/c-{round}");
-        drop(get_with(to, &first, &headers));
+        drop(get_with(to, &first, headers));
         gateway.kill9();
         reader.join().unwrap()
     })

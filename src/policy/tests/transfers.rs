@@ -225,6 +225,7 @@ grants: [ {{ id: g, roles: [agent, me], purposes: [support], data: [shop.people]
         route: &set.routes[0],
         action: Action::Read,
         selects_by: &[],
+        gpc: false,
         now: NOW,
     };
     match decide(&call, &policy) {
