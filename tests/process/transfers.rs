@@ -49,26 +49,22 @@ roles:";
 fn read_until_killed(gateway: Gateway, token: &str, round: usize) -> BTreeSet<String> {
     let headers = &[("Authorization", format!("Bearer {token}"))];
     let to = gateway.gateway;
-    std::thread::scope(|scope| {
-        let reader = scope.spawn(move || {
-            let mut ids = BTreeSet::new();
-            // A record by itself first, so that each round counts somebody new for certain.
-            for path in [format!("/shop/customers/c-{round}"), "/shop/customers?limit=600".into()] {
-                let Some(answer) = get_with(to, &path, headers) else { break };
-                let text = String::from_utf8_lossy(&answer.body).into_owned();
-                ids.extend(
-                    text.split("\"id\":\"")
-                        .skip(1)
-                        .map(|rest| rest.split('"').next().unwrap_or_default().to_owned()),
-                );
-            }
-            ids
-        });
-        let first = format!("/shop/customers/c-{round}");
-        drop(get_with(to, &first, headers));
+    // A record by itself first, so that each round shows somebody new for certain.
+    let first = get_with(to, &format!("/shop/customers/c-{round}"), headers).unwrap();
+    assert_eq!(first.status, 200, "{}", first.head);
+    let mut received = ids(&first.body);
+    received.extend(std::thread::scope(|scope| {
+        let reader = scope.spawn(|| get_with(to, "/shop/customers?limit=600", headers));
         gateway.kill9();
-        reader.join().unwrap()
-    })
+        reader.join().unwrap().map(|answer| ids(&answer.body)).unwrap_or_default()
+    }));
+    received
+}
+
+fn ids(body: &[u8]) -> BTreeSet<String> {
+    let text = String::from_utf8_lossy(body);
+    let ids = text.split("\"id\":\"").skip(1);
+    ids.map(|rest| rest.split('"').next().unwrap_or_default().to_owned()).collect()
 }
 
 fn counted(site: &Site) -> u64 {
