@@ -4,6 +4,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use super::*;
+use crate::catalog::Categories;
 use crate::catalog::read_data;
 use crate::types::Faults;
 use crate::types::SourceFile;
@@ -72,7 +73,7 @@ fn faults(text: &str) -> Vec<String> {
     let mut faults = Faults::new();
     let file = Arc::new(SourceFile { name: "draft.yaml".into(), text: text.into() });
     let tree = doc::yaml(file, &mut faults).unwrap();
-    read_data(tree.at(&["data"]), &mut faults);
+    read_data(tree.at(&["data"]), &Categories::default(), &mut faults);
     faults.into_sorted().iter().filter(|it| it.is_error()).map(ToString::to_string).collect()
 }
 

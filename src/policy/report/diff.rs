@@ -421,6 +421,12 @@ fn words(before: &PolicySet, after: &PolicySet) -> Vec<DiffLine> {
             let region =
                 |set: &DataSet| set.region.map_or_else(|| "none".into(), |at| path(set, at));
             push(format!("region of {}", old.id), region(old), region(new));
+            // While a policy is only observed, nothing it says is in force.
+            let mode = |set: &DataSet| match &set.observe {
+                Some(observe) => format!("observed until {}", observe.until),
+                None => "in force".to_owned(),
+            };
+            push(format!("mode of {}", old.id), mode(old), mode(new));
         }
     }
     lines

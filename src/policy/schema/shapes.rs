@@ -98,6 +98,7 @@ pub(in crate::policy) const SHAPES: &[Shape] = &[
             ("purposes", Type::Names(&Type::Map("a purpose"))),
             ("roles", Type::Names(&Type::Map("a role"))),
             ("views", Type::Names(&Type::Map("a view"))),
+            ("categories", Type::Names(&Type::Map("a category"))),
             ("data", Type::Names(&Type::Map("a data set"))),
             ("grants", Type::List(&Type::Map("a grant"))),
             ("limits", Type::List(&Type::Map("a limit"))),
@@ -210,6 +211,12 @@ pub(in crate::policy) const SHAPES: &[Shape] = &[
         rest: None,
     },
     Shape {
+        what: "a category",
+        keys: &[("title", Type::Localized), ("level", LEVEL), ("flags", Type::Some(&FLAG))],
+        required: &[],
+        rest: None,
+    },
+    Shape {
         what: "a data set",
         keys: &[
             ("title", Type::Localized),
@@ -239,7 +246,7 @@ pub(in crate::policy) const SHAPES: &[Shape] = &[
         required: &["field", "domain"],
         rest: None,
     },
-    Shape { what: "a mode", keys: &[("observe_until", Type::Later)], required: &[], rest: None },
+    Shape { what: "a mode", keys: &[("observe_until", Type::Moment)], required: &[], rest: None },
     Shape {
         what: "a field",
         keys: &[

@@ -167,6 +167,7 @@ fn the_schemas_are_pinned() {
 /// Maps that the shipped policy does not use.
 const EVERYTHING: &str = r#"privet: policy/v1
 region_groups: { NORTH: [NO, SE] }
+categories: { user.contact.pager: { title: Pager, level: sensitive, flags: [personal] } }
 recipients:
   mailer: { kind: processor, country: US, agreement: { ref: a, until: 2027-01-01 }, mechanisms: [ { kind: scc, for: [EEA], until: 2027-01-01 } ] }
 purposes: { p: { basis: { default: contract, CN: consent }, consent: c } }
