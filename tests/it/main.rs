@@ -10,6 +10,8 @@ mod attacks;
 #[cfg(test)]
 mod backfill;
 #[cfg(test)]
+mod clearances;
+#[cfg(test)]
 mod connection;
 #[cfg(test)]
 mod corpora;
@@ -21,6 +23,8 @@ mod files;
 mod formats;
 #[cfg(test)]
 mod flood;
+#[cfg(test)]
+mod gpc;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]

@@ -88,8 +88,12 @@ fn unshown(model: &Model, expanded: &Expanded, faults: &mut Faults) {
 }
 
 fn lapsed(grant: &Grant, today: Timestamp, faults: &mut Faults) {
-    if grant.valid.until.is_some_and(|until| until <= today) {
+    let Some(until) = grant.valid.until else { return };
+    if until <= today {
         faults.warning(&grant.place, format!("grant `{}` has lapsed", grant.id), "remove it");
+    } else if until.ms_since(today) <= SOON_MS {
+        let what = format!("grant `{}` lapses within 30 days, at {until}", grant.id);
+        faults.warning(&grant.place, what, "whoever still needs it then needs a later `until`");
     }
 }
 
@@ -207,5 +211,7 @@ fn ownerless(model: &Model, expanded: &Expanded, faults: &mut Faults) {
     }
 }
 
+/// What lapses this soon is told before.
+const SOON_MS: u64 = 30 * 24 * 3_600_000;
 /// Roles are bits of a `u128`.
 const MAX_ROLES: usize = 128;

@@ -84,7 +84,7 @@ impl<'a> Known<'a> {
             }
         };
         words("by", "rule", &self.rules, faults);
-        words("missing", "need", &["find_by", "mfa_within", "purpose", "ticket"], faults);
+        words("missing", "need", &NEEDS, faults);
         let mut because = self.rules.clone();
         because.extend(REASONS.map(RefusalReason::as_str));
         because.extend(
@@ -155,7 +155,8 @@ fn plain(path: &str) -> String {
 }
 
 /// Why a call can be refused.
-const REASONS: [RefusalReason; 10] = [
+const REASONS: [RefusalReason; 11] = [
+    RefusalReason::Gpc,
     RefusalReason::Expired,
     RefusalReason::FindBy,
     RefusalReason::Limit,
@@ -167,3 +168,6 @@ const REASONS: [RefusalReason; 10] = [
     RefusalReason::UnknownPurpose,
     RefusalReason::UnknownSet,
 ];
+
+/// What a refusal may name as missing.
+const NEEDS: [&str; 6] = ["approval", "break_glass", "find_by", "mfa_within", "purpose", "ticket"];

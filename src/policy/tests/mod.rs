@@ -7,6 +7,7 @@ use crate::policy::PolicySet;
 use crate::types::Faults;
 use crate::types::Timestamp;
 
+mod clearances;
 mod dice;
 mod faults;
 mod meaning;

@@ -9,6 +9,8 @@ use super::NOW;
 use super::compile;
 use crate::policy::Call;
 use crate::policy::CardFacts;
+use crate::policy::Clearance;
+use crate::policy::ClearanceKind;
 use crate::policy::Decision;
 use crate::policy::Identity;
 use crate::policy::PolicySet;
@@ -22,8 +24,11 @@ use crate::types::Action;
 use crate::types::Consent;
 use crate::types::DomainId;
 use crate::types::FieldPath;
+use crate::types::PurposeId;
 use crate::types::RecipientId;
 use crate::types::Region;
+use crate::types::RoleId;
+use crate::types::RuleId;
 use crate::types::Statuses;
 use crate::types::SubjectId;
 use crate::types::SubjectStatus;
@@ -116,7 +121,7 @@ impl Scene<'_> {
             route,
             action: if words.contains(&"export") { Action::Export } else { Action::Read },
             selects_by: &selects,
-            gpc: false,
+            gpc: words.contains(&"gpc"),
             now: NOW,
         };
         let permit = match decide(&call, self.policy) {
@@ -169,6 +174,15 @@ pub(super) fn identity(words: &str) -> Identity {
         let mut claim = |name: &str, value: &str| {
             identity.claims.entry(name.into()).or_default().push(value.into());
         };
+        let kind = match word.split_once('=') {
+            Some(("approved", _)) => Some(ClearanceKind::Approval),
+            Some(("glass", _)) => Some(ClearanceKind::BreakGlass),
+            _ => None,
+        };
+        if let (Some(kind), Some((_, grant))) = (kind, word.split_once('=')) {
+            let more = identity.cleared.iter().cloned().chain([clearance(kind, grant)]);
+            identity.cleared = more.collect();
+        }
         match (*word, word.split_once('=')) {
             ("agent" | "boss", _) => claim("roles", word),
             ("vip", _) => claim("groups", word),
@@ -201,6 +215,27 @@ pub(super) fn identity(words: &str) -> Identity {
         }
     }
     identity
+}
+
+/// `GRANT`, or `GRANT:ROLE:PURPOSE:FROM:UNTIL` in minutes from now; by `boss` since now for an hour
+/// where nothing else is said.
+fn clearance(kind: ClearanceKind, words: &str) -> Clearance {
+    let words: Vec<&str> = words.split(':').collect();
+    let word = |at: usize| words.get(at).copied().filter(|word| !word.is_empty());
+    let minutes = |at: usize, usual: i64| {
+        let from_now = word(at).map_or(usual, |word| word.parse().unwrap());
+        let ms = NOW.unix_ms().checked_add_signed(from_now * 60_000).unwrap();
+        Timestamp::from_unix_ms(ms)
+    };
+    Clearance {
+        id: format!("id-{}", words[0]).into(),
+        kind,
+        grant: RuleId::parse(words[0]).unwrap(),
+        purpose: word(2).map(|purpose| PurposeId::parse(purpose).unwrap()),
+        role: RoleId::parse(word(1).unwrap_or("boss")).unwrap(),
+        from: minutes(3, 0),
+        until: minutes(4, 60),
+    }
 }
 
 /// Several people are separated by `+`; what stands before the first `in`, `said=`, … is the id.

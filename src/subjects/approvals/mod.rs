@@ -6,6 +6,8 @@
 mod book;
 mod metrics;
 mod row;
+#[cfg(test)]
+mod tests;
 
 pub use self::book::{Approvals, Asked, People, Settling};
 pub use self::metrics::ApprovalMetrics;

@@ -52,7 +52,7 @@ impl privet::api::Gateway for Running {
 
 /// Opens the admin listener of a gateway for the operators of a file; `clock` is that of their
 /// second factors.
-pub(super) async fn start(gateway: &Gateway, operators: &str, clock: Arc<dyn Clock>) -> SocketAddr {
+pub(crate) async fn start(gateway: &Gateway, operators: &str, clock: Arc<dyn Clock>) -> SocketAddr {
     let sources = (Arc::new(SystemClock) as _, Arc::new(SystemEntropy) as _);
     let state = Engine::memory();
     let admin = Admin {

@@ -1,6 +1,6 @@
 //! Records whose values the store keeps sealed.
 
-mod admin;
+pub(crate) mod admin;
 mod alerts;
 mod attacks;
 mod consents;

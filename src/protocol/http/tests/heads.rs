@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
 use http::Request;
@@ -256,4 +257,51 @@ fn listed_answer_headers_cannot_carry_text() {
     ] {
         assert!(answer_headers(&headers(&[(name, value)]), true).is_empty(), "{name}: {value}");
     }
+}
+
+/// Forms of the header, a line for each: its lines parted by `;`, then what it means.
+const GPC: &str = r#"
+1,yes
+1;1,yes
+0;1,yes
+1;0,yes
+"1,1",yes
+"1, 1",yes
+"0, 1",yes
+01,no
+1.0,no
+true,no
+"""1""",no
+?1,no
+on,no
+0,no
+11,no
+"1;x",no
+,no
+１,no
+"#;
+
+#[test]
+fn a_privacy_signal_is_exactly_one() {
+    for line in GPC.lines().filter(|line| !line.is_empty()) {
+        let (value, meant) = line.rsplit_once(',').unwrap();
+        let quoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+        // What is quoted here is one line as it stands.
+        let lines: Vec<String> = match quoted {
+            Some(one) => vec![one.replace("\"\"", "\"")],
+            None => value.split(';').map(str::to_owned).collect(),
+        };
+        let mut client = HeaderMap::new();
+        for line in &lines {
+            let name: HeaderName = "sEc-GpC".parse().unwrap();
+            client.append(name, HeaderValue::from_bytes(line.as_bytes()).unwrap());
+        }
+        assert_eq!(privacy_control(&client), meant == "yes", "{line}");
+        let (id, trace) = ids();
+        let sent = StoreHeaders::new(&client, &id, &trace);
+        let expected = (meant == "yes").then_some("1");
+        let passed = sent.as_map().get("sec-gpc").map(|value| value.to_str().unwrap());
+        assert_eq!(passed, expected, "{line}");
+    }
+    assert!(!privacy_control(&HeaderMap::new()));
 }
