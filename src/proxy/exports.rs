@@ -101,8 +101,7 @@ impl<'a> Border<'a> {
     pub(super) fn wishes(
         &self,
         passes: &Passes,
-        batch: &Batch,
-        people: &People<'_>,
+        (batch, people): (&Batch, &People<'_>),
         scratch: &mut Scratch,
         now: Timestamp,
     ) -> Vec<Exported> {
@@ -158,7 +157,7 @@ impl Passes {
         now: Timestamp,
     ) -> Result<bool, CallError> {
         let Some(border) = Border::of(shared, permit, now) else { return Ok(false) };
-        let wishes = border.wishes(self, batch, people, scratch, now);
+        let wishes = border.wishes(self, (batch, people), scratch, now);
         if wishes.is_empty() {
             return Ok(false);
         }

@@ -145,7 +145,7 @@ fn mechanism(
     }
     Some(Mechanism {
         kind,
-        case: case?,
+        case: case.ok()?,
         regions,
         until,
         reference: reference.map(Box::from),
@@ -153,30 +153,33 @@ fn mechanism(
     })
 }
 
+/// What is wrong was told.
+struct Reported;
+
 /// The case of a mechanism that has some: exactly those name one.
 fn case_of(
     kind: MechanismKind,
     case: Option<&Node>,
     node: &Node,
     faults: &mut Faults,
-) -> Option<Option<&'static str>> {
+) -> Result<Option<&'static str>, Reported> {
     let cases = kind.cases();
     match (case, cases) {
-        (None, []) => Some(None),
+        (None, []) => Ok(None),
         (Some(case), []) => {
             let what = format!("`{}` has no cases", kind.as_str());
             faults.error(&case.place, what, "leave `case` out");
-            None
+            Err(Reported)
         }
         (None, cases) => {
             let what = format!("`{}` needs a `case`", kind.as_str());
             let help = format!("one of {}", cases.join(", "));
             faults.error(&node.place.first_line(), what, help);
-            None
+            Err(Reported)
         }
         (Some(case), cases) => {
             let find = |text: &str| cases.iter().copied().find(|known| *known == text);
-            case.word("case", find, cases, faults).map(Some)
+            case.word("case", find, cases, faults).map(Some).ok_or(Reported)
         }
     }
 }

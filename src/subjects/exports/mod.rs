@@ -126,7 +126,7 @@ impl Exports {
         let mut admission = Admission::default();
         let mut held = self.counts.lock().await;
         for part in people.chunks(PART) {
-            self.add(year, part, may_pass, &mut held, &mut admission).await?;
+            self.add((year, part), may_pass, &mut held, &mut admission).await?;
         }
         Ok(admission)
     }
@@ -134,8 +134,7 @@ impl Exports {
     /// Adds some people, in one commit.
     async fn add(
         &self,
-        year: i16,
-        people: &[Exported],
+        (year, people): (i16, &[Exported]),
         may_pass: &(dyn Fn(&Threshold) -> bool + Sync),
         held: &mut Option<Counts>,
         admission: &mut Admission,
