@@ -29,8 +29,7 @@ pub(super) async fn show(
     let files: Vec<Value> = files.collect();
     let mut hash = String::new();
     for byte in policy.hash() {
-        // Writing to a String does not fail.
-        let _ = write!(hash, "{byte:02x}");
+        _ = write!(hash, "{byte:02x}");
     }
     Ok(json(&json!({ "policy": hash, "files": files })))
 }

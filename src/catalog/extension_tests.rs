@@ -162,7 +162,8 @@ user.contact.messenger: { level: secret, flag: personal }
        |                                          ^^^^
       help: did you mean `flags`?
     "#);
-    assert_eq!(class(&own, "user.financial.wallet"), "critical personal", "never below its parent");
+    let wallet = class(&own, "user.financial.wallet");
+    assert_eq!(wallet, "critical personal special", "never below its parent");
     assert_eq!(class(&own, "user.health_and_medical.ward"), "critical personal special");
     assert_eq!(class(&own, "userland"), "unknown");
 }

@@ -215,7 +215,6 @@ fn overlapping_fields_are_refused() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "the messages are the test")]
 fn wrong_data_sets_are_reported_together() {
     insta::assert_snapshot!(faults_of(
         "customers: { subject: none, fields: { a: { category: user } } }

@@ -1,11 +1,10 @@
 //! What a consent that is taken back does: to the next answer, at once.
 
-use std::net::SocketAddr;
-use std::time::Instant;
-
 use http::StatusCode;
 use serde_json::Value;
 use serde_json::json;
+use std::net::SocketAddr;
+use tokio::time::Instant;
 
 use super::call;
 use super::people;

@@ -58,8 +58,8 @@ impl Gpc {
         if card.is_some_and(|card| card.status.contains(SubjectStatus::Erased)) {
             return changes;
         }
-        let is_in = |name: &&Box<str>| card.is_none_or(|card| !card.opt_outs.contains(*name));
-        changes.out = self.opt_outs.iter().filter(is_in).map(|name| &**name).collect();
+        let is_in = |name: &&str| card.is_none_or(|card| !card.opt_outs.contains(*name));
+        changes.out = self.opt_outs.iter().map(|name| &**name).filter(is_in).collect();
         for name in &self.consents {
             match card.and_then(|card| card.consents.get(name)) {
                 Some(Consent::Refused) => {}

@@ -51,6 +51,7 @@ pub(crate) type About = Vec<(SubjectToken, u64)>;
 ///
 /// INVARIANT: a byte that was not yet read as part of a record whose people are known, or of what
 /// stands around them, stays in `pending`.
+#[expect(clippy::struct_excessive_bools, reason = "each is one fact that is there or is not")]
 pub(crate) struct Watched {
     pub(crate) shared: Arc<Shared>,
     pub(crate) question: Question,

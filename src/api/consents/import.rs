@@ -72,6 +72,9 @@ async fn run(
     }
 }
 
+/// A line that is to be recorded: its number, what it says, its idempotency key.
+type Waiting = (u64, Wish, String);
+
 /// Lines that are recorded at the same time, so that they share what it takes to make them
 /// durable.
 #[derive(Default)]
@@ -79,7 +82,7 @@ struct Group {
     /// What is known of each line already, by its number.
     results: BTreeMap<u64, Value>,
     /// By person, in their order: what was said later must not be recorded first.
-    people: BTreeMap<(String, String), Vec<(u64, Wish, String)>>,
+    people: BTreeMap<(String, String), Vec<Waiting>>,
 }
 
 impl Group {
@@ -113,7 +116,10 @@ impl Group {
             work.spawn(async move {
                 let mut done = Vec::with_capacity(lines.len());
                 for (number, wish, key) in lines {
-                    done.push((number, one(&admin, &operator, (number, wish, key)).await));
+                    done.push((
+                        number,
+                        Box::pin(one(&admin, &operator, (number, wish, key))).await,
+                    ));
                 }
                 done
             });
@@ -125,7 +131,7 @@ impl Group {
     }
 }
 
-async fn one(admin: &Admin, operator: &Operator, line: (u64, Wish, String)) -> Value {
+async fn one(admin: &Admin, operator: &Operator, line: Waiting) -> Value {
     let (number, wish, key) = line;
     match admin.record_consent(operator, wish, key).await {
         Ok(done) => json!({

@@ -7,7 +7,7 @@ use super::ConfigArgs;
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum TokenCommand {
     /// Prints a token of the development issuer that `privet init` made.
-    Mint(MintArgs),
+    Mint(Box<MintArgs>),
     /// Says what Privet reads from a token, which is read from standard input.
     Explain(ConfigArgs),
 }

@@ -65,7 +65,7 @@ fn lines(from: Box<dyn BufRead>, import: &mut Import<'_>) -> Result<(), Failure>
             return Err(Failure::new(Exit::Failed, what));
         }
         if !line.is_empty() {
-            import.add(number, line)?;
+            import.add(number, &line)?;
         }
     }
     Ok(())
@@ -89,7 +89,7 @@ fn rows(from: Box<dyn BufRead>, import: &mut Import<'_>) -> Result<(), Failure> 
             let place = columns.iter().position(|column| column == name)?;
             row.get(place).map(String::as_str).filter(|cell| !cell.is_empty())
         };
-        import.add(table.line(), record(&cell).to_string())?;
+        import.add(table.line(), &record(&cell).to_string())?;
     }
     Ok(())
 }
@@ -168,9 +168,9 @@ impl<'a> Import<'a> {
         Self { caller, waiting, total, counts, watched }
     }
 
-    fn add(&mut self, number: u64, line: String) -> Result<(), Failure> {
+    fn add(&mut self, number: u64, line: &str) -> Result<(), Failure> {
         self.waiting.0.push(number);
-        self.waiting.1.push_str(&line);
+        self.waiting.1.push_str(line);
         self.waiting.1.push('\n');
         if self.waiting.0.len() < LINES && self.waiting.1.len() < BYTES {
             return Ok(());

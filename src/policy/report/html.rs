@@ -44,7 +44,7 @@ impl Matrix<'_> {
             self.role(&mut page, cells);
         }
         let closed = escaped(language.of(CLOSED, CLOSED_ZH)).replace('`', "");
-        let _ = writeln!(page, "<p>{closed}</p>");
+        _ = writeln!(page, "<p>{closed}</p>");
         self.signatures(&mut page);
         page.push_str("</main>\n</body>\n</html>\n");
         page
@@ -66,10 +66,10 @@ impl Matrix<'_> {
     fn head(&self, page: &mut String, today: Timestamp) {
         let language = self.language;
         let kicker = language.of("Policy matrix", "策略矩阵");
-        let _ = writeln!(page, "<header>\n<p class=\"kicker\">{kicker}</p>");
-        let _ = writeln!(page, "<h1>{}</h1>\n<dl>", escaped(&self.title()));
+        _ = writeln!(page, "<header>\n<p class=\"kicker\">{kicker}</p>");
+        _ = writeln!(page, "<h1>{}</h1>\n<dl>", escaped(&self.title()));
         let mut line = |word: &str, value: &str| {
-            let _ = writeln!(page, "<div><dt>{word}</dt><dd>{value}</dd></div>");
+            _ = writeln!(page, "<div><dt>{word}</dt><dd>{value}</dd></div>");
         };
         let today = day(today);
         let today = today.split('T').next().unwrap_or_default();
@@ -98,7 +98,7 @@ impl Matrix<'_> {
     fn role(&self, page: &mut String, cells: &[Cell]) {
         let Some(first) = cells.first() else { return };
         let language = self.language;
-        let _ = writeln!(
+        _ = writeln!(
             page,
             "<section>\n<h2>{}: {}</h2>",
             language.of("Role", "角色"),
@@ -128,7 +128,7 @@ impl Matrix<'_> {
             None => format!("<code>{}</code>", escaped(id)),
         };
         let basis = purpose.map_or("", |purpose| language.basis(purpose.basis.default));
-        let _ = writeln!(
+        _ = writeln!(
             page,
             "<table>\n<caption>{}: {} <span class=\"basis\">({basis})</span> · {} · {}</caption>",
             language.of("Purpose", "目的"),
@@ -136,7 +136,7 @@ impl Matrix<'_> {
             named(key.data.as_str(), of),
             language.action(key.action),
         );
-        let _ = writeln!(
+        _ = writeln!(
             page,
             "<thead><tr><th scope=\"col\">{}</th><th scope=\"col\">{}</th>\
              <th scope=\"col\">{}</th><th scope=\"col\">{}</th></tr></thead>\n<tbody>",
@@ -164,14 +164,14 @@ impl Matrix<'_> {
         let kind = if cell.offers.is_empty() { " class=\"none\"" } else { "" };
         for (at, (view, conditions)) in offers.iter().enumerate() {
             let conditions = escaped(&conditions.join("; ")).replace('`', "");
-            let _ = write!(page, "<tr{kind}>");
+            _ = write!(page, "<tr{kind}>");
             if at == 0 {
                 let field = escaped(cell.field());
-                let _ = write!(page, "<th scope=\"row\" rowspan=\"{rows}\">{field}</th>");
+                _ = write!(page, "<th scope=\"row\" rowspan=\"{rows}\">{field}</th>");
             }
-            let _ = write!(page, "<td>{}</td><td>{conditions}</td>", escaped(view));
+            _ = write!(page, "<td>{}</td><td>{conditions}</td>", escaped(view));
             if at == 0 {
-                let _ = write!(page, "<td rowspan=\"{rows}\">{}</td>", limits.join("<br>"));
+                _ = write!(page, "<td rowspan=\"{rows}\">{}</td>", limits.join("<br>"));
             }
             page.push_str("</tr>\n");
         }
@@ -184,7 +184,7 @@ impl Matrix<'_> {
             "I have read this matrix and approve the policy with the hash above.",
             "本人已阅读本矩阵，并批准上述哈希所示的策略。",
         );
-        let _ = writeln!(
+        _ = writeln!(
             page,
             "<section class=\"sign\">\n<h2>{heading}</h2>\n<p>{says}</p>\n<div class=\"boxes\">"
         );
@@ -193,7 +193,7 @@ impl Matrix<'_> {
             language.of("Date", "日期"),
             language.of("Signature", "签名"),
         ] {
-            let _ = writeln!(page, "<div class=\"box\"><span>{word}</span></div>");
+            _ = writeln!(page, "<div class=\"box\"><span>{word}</span></div>");
         }
         page.push_str("</div>\n</section>\n");
     }

@@ -76,9 +76,9 @@ impl Row {
             .consent
             .as_ref()
             .is_some_and(|rule| rule.needed(region) && !has_consent(rule, region, world));
-        !lacks_consent
-            && !(self.stops_when_held && world.status.contains(SubjectStatus::Held))
-            && !self.cuts.iter().any(refuses)
+        let is_held = self.stops_when_held && world.status.contains(SubjectStatus::Held);
+        let is_stopped = lacks_consent || is_held || self.cuts.iter().any(refuses);
+        !is_stopped
     }
 
     /// Whether a caller may select records by the field: as `decide` says it, before any record is

@@ -14,6 +14,7 @@ use super::Roles;
 
 /// Everything a policy says of one field, for one purpose and action, or of records as a whole.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one fact that is there or is not")]
 pub(in crate::policy) struct Row {
     pub(in crate::policy) key: RowKey,
     /// How grants open it, in the order in which later ones win where views cannot be compared.

@@ -23,19 +23,18 @@ impl Matrix<'_> {
             let heading = format!("{} · {} · {} · {action}", first.role, key.purpose, key.data);
             let lines: Vec<[String; 4]> =
                 group.iter().flat_map(|cell| self.lines(cell, &mut legend)).collect();
-            // Writing to a String does not fail.
-            let _ = writeln!(text, "\n{heading}");
+            _ = writeln!(text, "\n{heading}");
             text.push_str(&aligned(&lines));
         }
         if !legend.is_empty() {
-            let _ = writeln!(text, "\n{}", language.of("limits", "限制"));
+            _ = writeln!(text, "\n{}", language.of("limits", "限制"));
             for (id, meanings) in &legend {
                 for meaning in meanings {
-                    let _ = writeln!(text, "  {id}: {meaning}");
+                    _ = writeln!(text, "  {id}: {meaning}");
                 }
             }
         }
-        let _ = writeln!(text, "\n{}", language.of(CLOSED, CLOSED_ZH));
+        _ = writeln!(text, "\n{}", language.of(CLOSED, CLOSED_ZH));
         text
     }
 
@@ -96,10 +95,10 @@ pub(super) fn aligned<const N: usize>(lines: &[[String; N]]) -> String {
         for (cell, width) in line.iter().zip(widths) {
             let gap = width.saturating_sub(cell.width());
             if width > 0 {
-                let _ = write!(written, "  {cell}{:gap$}", "");
+                _ = write!(written, "  {cell}{:gap$}", "");
             }
         }
-        let _ = writeln!(text, "{}", written.trim_end());
+        _ = writeln!(text, "{}", written.trim_end());
     }
     text
 }

@@ -20,6 +20,7 @@ use super::Row;
 
 /// One caller, one record, one person in it, one moment.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one fact that is there or is not")]
 pub(in crate::policy) struct World {
     /// The roles that the caller's claims give.
     pub(in crate::policy) roles: BTreeSet<RoleId>,
@@ -52,6 +53,7 @@ pub(in crate::policy) type ClearedBy = (ClearanceKind, RuleId, RoleId);
 
 /// The values of each fact that make a difference.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one fact that is asked for or not")]
 pub(in crate::policy) struct Axes {
     mfa: BTreeSet<u64>,
     ticket: bool,

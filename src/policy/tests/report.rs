@@ -146,12 +146,9 @@ fn cells() -> impl Iterator<Item = (usize, usize)> {
 fn alone(caller: &Identity, policy: &PolicySet, role: Option<usize>) -> Identity {
     let mut one = caller.clone();
     one.claims.retain(|claim, _| **claim == *"team");
-    match role.map(|at| &policy.model().roles[at].holds) {
-        Some(Holds::Claim { claim, has }) => {
-            one.claims.insert(claim.clone(), vec![has.clone()]);
-            one.subject = None;
-        }
-        _ => {}
+    if let Some(Holds::Claim { claim, has }) = role.map(|at| &policy.model().roles[at].holds) {
+        one.claims.insert(claim.clone(), vec![has.clone()]);
+        one.subject = None;
     }
     one
 }
@@ -443,7 +440,10 @@ fn question(policy: &PolicySet, words: &str) -> Question {
         role: RoleId::parse(word("as=").unwrap()).unwrap(),
         purpose: PurposeId::parse(word("for=").unwrap()).unwrap(),
         data: set.id.clone(),
-        field: FieldPath::parse(&field[set.id.as_str().len() + 1..]).unwrap(),
+        field: FieldPath::parse(
+            field.strip_prefix(set.id.as_str()).unwrap().trim_start_matches('.'),
+        )
+        .unwrap(),
         action: word("action=").map_or(Action::Read, |text| Action::parse(text).unwrap()),
         given: Given {
             region: word("region=").and_then(Region::parse),

@@ -98,6 +98,12 @@ impl<'a> MapReader<'a> {
     }
 }
 
+/// The fault of a word whose facts a later release brings.
+pub fn not_in_this_version(place: &Place, word: &str, faults: &mut Faults) {
+    let what = format!("`{word}` is not in this version");
+    faults.error(place, what, "leave it out; nothing here acts on it yet");
+}
+
 /// Which keys readers ask for, for tests of what is written about them elsewhere.
 #[cfg(test)]
 pub(crate) mod asked {
@@ -116,10 +122,4 @@ pub(crate) mod asked {
     pub(crate) fn all() -> BTreeSet<(&'static str, &'static str)> {
         ASKED.with_borrow(Clone::clone)
     }
-}
-
-/// The fault of a word whose facts a later release brings.
-pub fn not_in_this_version(place: &Place, word: &str, faults: &mut Faults) {
-    let what = format!("`{word}` is not in this version");
-    faults.error(place, what, "leave it out; nothing here acts on it yet");
 }
