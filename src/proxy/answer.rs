@@ -65,7 +65,7 @@ pub(crate) enum Content {
         feed: Box<Feed>,
     },
     /// All of it, and the room it takes.
-    Whole(Bytes, Share),
+    Whole(Bytes, Option<Share>),
 }
 
 /// Turns a store's answer into the client's.
@@ -179,7 +179,8 @@ async fn records(
     Ok(Outgoing { status, headers, content })
 }
 
-/// Releases batches until all are out, or more than is sent at once.
+/// Releases batches until all are out, or more than is sent at once, or the store is silent: what
+/// was recorded as released then leaves and waits for nothing.
 pub(super) async fn collect(mut feed: Feed, trail: &mut Trail) -> Result<Content, CallError> {
     let mut whole = Bytes::new();
     let mut more = BytesMut::new();
@@ -196,7 +197,8 @@ pub(super) async fn collect(mut feed: Feed, trail: &mut Trail) -> Result<Content
             }
             more.extend_from_slice(&bytes);
         }
-        if whole.len().max(more.len()) > WHOLE && !feed.is_done() {
+        let length = whole.len().max(more.len());
+        if (length > WHOLE && !feed.is_done()) || (length > 0 && feed.is_waiting()) {
             let released = if more.is_empty() { whole } else { more.freeze() };
             return Ok(Content::Stream { released, feed: Box::new(feed) });
         }

@@ -45,14 +45,14 @@ pub(crate) enum Piece {
 /// calls, its room in the buffers, and the entry of how it ended.
 pub(crate) struct Hold {
     trail: Box<Trail>,
-    _share: Share,
+    _share: Option<Share>,
     sending: Sending,
     is_taken: AtomicBool,
 }
 
 impl Hold {
     /// Holds on from now.
-    pub(crate) fn new(trail: Box<Trail>, share: Share, activity: &Arc<Activity>) -> Self {
+    pub(crate) fn new(trail: Box<Trail>, share: Option<Share>, activity: &Arc<Activity>) -> Self {
         let sending = activity.sending();
         Self { trail, _share: share, sending, is_taken: AtomicBool::new(false) }
     }

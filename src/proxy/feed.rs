@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use bytes::BytesMut;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::audit::AuditError;
 use crate::audit::Entry;
@@ -13,6 +15,7 @@ use crate::audit::Kind;
 use crate::policy::BulkLimit;
 use crate::policy::View;
 use crate::types::SubjectToken;
+use crate::upstream::UpstreamError;
 
 use super::budget::Share;
 use super::error::CallError;
@@ -21,31 +24,43 @@ use super::sets::Batches;
 use super::shared::Shared;
 use super::trail::Tally;
 
+/// How long bytes that were released wait for the batch behind them, which tells whether the
+/// answer is short enough to be sent at once. A store that is silent for longer keeps nothing back.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// The batches of one answer.
 #[derive(Debug)]
 pub(crate) struct Feed {
-    records: Batches,
     ahead: Ahead,
     tally: Tally,
+    waited: Duration,
 }
 
 /// What stands ready behind the batch that leaves.
 enum Ahead {
-    /// Nothing more comes.
-    End,
+    /// Nothing more comes. The room that the batches took, unless a fault ended them.
+    End(Option<Share>),
     /// A batch that was judged this moment.
-    Judged(Box<Sealed>),
+    Judged(Batches, Box<Sealed>),
     /// A batch that was read, and whether it is the last; or why there is none. It is judged when
     /// it leaves: a slow client may hold it up for long.
-    Read(Result<bool, CallError>),
+    Read(Batches, Result<bool, CallError>),
+    /// A batch that the store has not told all of. The read goes on by itself while the client
+    /// takes what there is, so that it holds up nobody who waits for what it holds; it ends with
+    /// the answer.
+    Reading(JoinSet<Read>),
 }
+
+/// A batch that was read, and whether it is the last; or why there is none.
+type Read = (Batches, Result<bool, CallError>);
 
 impl fmt::Debug for Ahead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::End => "End",
-            Self::Judged(_) => "Judged(..)",
-            Self::Read(_) => "Read(..)",
+            Self::End(_) => "End(..)",
+            Self::Judged(..) => "Judged(..)",
+            Self::Read(..) => "Read(..)",
+            Self::Reading(_) => "Reading(..)",
         })
     }
 }
@@ -53,7 +68,11 @@ impl fmt::Debug for Ahead {
 impl Feed {
     /// Starts with a first batch that was looked at already.
     pub(crate) fn new(records: Batches, first: Sealed) -> Self {
-        Self { records, ahead: Ahead::Judged(Box::new(first)), tally: Tally::default() }
+        Self::of(Ahead::Judged(records, Box::new(first)))
+    }
+
+    fn of(ahead: Ahead) -> Self {
+        Self { ahead, tally: Tally::default(), waited: Duration::ZERO }
     }
 
     /// What left so far.
@@ -61,44 +80,79 @@ impl Feed {
         self.tally
     }
 
-    /// How long the store was waited for since this was last asked.
+    /// How long the store was waited for since this was last asked, as far as it is known.
     pub(crate) fn take_waited(&mut self) -> Duration {
-        self.records.take_waited()
+        std::mem::take(&mut self.waited)
     }
 
-    /// The room its batches took.
-    pub(crate) fn into_share(self) -> Share {
-        self.records.into_share()
+    /// The room its batches took, when it is done.
+    pub(crate) fn into_share(self) -> Option<Share> {
+        match self.ahead {
+            Ahead::End(share) => share,
+            Ahead::Judged(..) | Ahead::Read(..) | Ahead::Reading(_) => None,
+        }
     }
 
     /// Whether nothing more comes.
     pub(crate) fn is_done(&self) -> bool {
-        matches!(self.ahead, Ahead::End)
+        matches!(self.ahead, Ahead::End(_))
     }
 
-    /// Judges and releases the next batch. While its entry goes to disk, the one after it is read.
+    /// Whether the store is waited for: nobody knows how long.
+    pub(crate) fn is_waiting(&self) -> bool {
+        matches!(self.ahead, Ahead::Reading(_))
+    }
+
+    /// Judges and releases the next batch. While its entry goes to disk, the one after it is read;
+    /// a store that is silent holds up no batch but its own.
     ///
     /// # Errors
     /// When the batch may not leave or cannot be had. What was released before stays released.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, CallError> {
-        let sealed = match std::mem::replace(&mut self.ahead, Ahead::End) {
-            Ahead::End => return Ok(None),
-            Ahead::Judged(first) => *first,
-            Ahead::Read(last) => self.records.judge(last?).await?,
+        let (mut records, sealed) = match std::mem::replace(&mut self.ahead, Ahead::End(None)) {
+            Ahead::End(share) => {
+                self.ahead = Ahead::End(share);
+                return Ok(None);
+            }
+            Ahead::Judged(records, first) => (records, *first),
+            Ahead::Read(records, last) => self.judge(records, last).await?,
+            Ahead::Reading(mut reading) => match reading.join_next().await {
+                Some(Ok((records, last))) => self.judge(records, last).await?,
+                Some(Err(_)) | None => return Err(CallError::Upstream(UpstreamError::Over)),
+            },
         };
-        let (records, left_out) = sealed.counts();
-        let owners = self.records.owners();
-        let shared = Arc::clone(self.records.shared());
+        let (counts, views) = (sealed.counts(), records.views());
+        let (shared, owners) = (Arc::clone(records.shared()), records.owners());
         let bytes = if sealed.last {
-            release(&shared, &owners, sealed).await?
+            let bytes = release(&shared, &owners, sealed).await?;
+            self.ahead = Ahead::End(Some(records.into_share()));
+            bytes
         } else {
-            let (bytes, next) =
-                tokio::join!(release(&shared, &owners, sealed), self.records.read());
-            self.ahead = Ahead::Read(next);
+            let mut reading = Box::pin(async move {
+                let last = records.read().await;
+                (records, last)
+            });
+            let (bytes, read) =
+                tokio::join!(release(&shared, &owners, sealed), timeout(PAUSE, &mut reading));
+            self.ahead = match read {
+                Ok((records, last)) => Ahead::Read(records, last),
+                Err(_) => Ahead::Reading(std::iter::once(reading).collect()),
+            };
             bytes?
         };
-        self.count(records, left_out, bytes.len());
+        self.count((&shared, views), counts, bytes.len());
         Ok(Some(bytes))
+    }
+
+    /// Judges what was read, at the moment it is to leave.
+    async fn judge(
+        &mut self,
+        mut records: Batches,
+        last: Result<bool, CallError>,
+    ) -> Result<(Batches, Sealed), CallError> {
+        self.waited += records.take_waited();
+        let sealed = records.judge(last?).await?;
+        Ok((records, sealed))
     }
 
     /// Releases the first batch of an answer that is told to be there and not sent.
@@ -106,20 +160,24 @@ impl Feed {
     /// # Errors
     /// When the batch may not leave.
     pub(crate) async fn announce(records: Batches, first: Sealed) -> Result<Tally, CallError> {
-        let mut feed = Self { records, ahead: Ahead::End, tally: Tally::default() };
-        let (records, left_out) = first.counts();
-        let owners = feed.records.owners();
-        release(feed.records.shared(), &owners, first.untold()).await?;
-        feed.count(records, left_out, 0);
+        let mut feed = Self::of(Ahead::End(None));
+        let (counts, views) = (first.counts(), records.views());
+        release(records.shared(), &records.owners(), first.untold()).await?;
+        feed.count((records.shared(), views), counts, 0);
         Ok(feed.tally)
     }
 
-    fn count(&mut self, records: u32, left_out: u32, bytes: usize) {
+    fn count(
+        &mut self,
+        (shared, views): (&Shared, [u16; View::RANKS]),
+        (records, left_out): (u32, u32),
+        bytes: usize,
+    ) {
         self.tally.records = self.tally.records.saturating_add(records);
         self.tally.left_out = self.tally.left_out.saturating_add(left_out);
         self.tally.bytes =
             self.tally.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
-        count_views(self.records.shared(), self.records.views(), records);
+        count_views(shared, views, records);
     }
 }
 

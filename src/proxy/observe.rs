@@ -287,7 +287,7 @@ async fn plain(
     let bytes = sealed.open(receipt);
     trail.tally.records = 1;
     trail.tally.bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    Ok(Outgoing { status, headers, content: Content::Whole(bytes, share) })
+    Ok(Outgoing { status, headers, content: Content::Whole(bytes, Some(share)) })
 }
 
 /// The store's headers that pass, and what it says its answer is.

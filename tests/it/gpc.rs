@@ -81,16 +81,8 @@ fn care(more: &str) -> String {
 async fn the_signal_refuses_what_sells_or_shares_and_nothing_else() {
     let (store, gateway) = started().await;
     let staff = gateway.token(&["support"], &["care", "share", "ads", "news"]);
-    gateway
-        .cards
-        .set_consent(&person(), "c-1", "sharing", Consent::Given { until: None })
-        .await
-        .unwrap();
-    gateway
-        .cards
-        .set_consent(&person(), "c-1", "news", Consent::Given { until: None })
-        .await
-        .unwrap();
+    gateway.cards.set_consent(&person(), "c-1", "sharing", Consent::given(None)).await.unwrap();
+    gateway.cards.set_consent(&person(), "c-1", "news", Consent::given(None)).await.unwrap();
     for (purpose, forms, status) in [
         (
             "share",
@@ -147,16 +139,8 @@ async fn the_signal_refuses_what_sells_or_shares_and_nothing_else() {
 #[tokio::test]
 async fn the_signal_of_a_person_is_kept_once_and_wins() {
     let (_store, gateway) = started().await;
-    gateway
-        .cards
-        .set_consent(&person(), "c-1", "sharing", Consent::Given { until: None })
-        .await
-        .unwrap();
-    gateway
-        .cards
-        .set_consent(&person(), "c-1", "news", Consent::Given { until: None })
-        .await
-        .unwrap();
+    gateway.cards.set_consent(&person(), "c-1", "sharing", Consent::given(None)).await.unwrap();
+    gateway.cards.set_consent(&person(), "c-1", "news", Consent::given(None)).await.unwrap();
     let token = of_person(&gateway, "c-1");
     assert_eq!(get(gateway.address, ONE, &token, &care("Sec-GPC: 01\r\n")).await.status, 200);
     assert!(entries(&gateway, Kind::Consent).await.is_empty());
@@ -173,7 +157,7 @@ async fn the_signal_of_a_person_is_kept_once_and_wins() {
     assert_eq!(kept.opt_outs.iter().map(|name| &**name).collect::<Vec<_>>(), ["ads", "sharing"]);
     assert_eq!(kept.consents["sharing"], Consent::Refused);
     // Not what the signal does not speak of, and no erasure.
-    assert_eq!(kept.consents["news"], Consent::Given { until: None });
+    assert_eq!(kept.consents["news"], Consent::given(None));
     assert!(kept.status.contains(SubjectStatus::Active));
     let entries = entries(&gateway, Kind::Consent).await;
     assert_eq!(entries.len(), 1, "{entries:?}");

@@ -1,5 +1,7 @@
-//! Clients that take their answer slowly or not at all, and what they hold meanwhile.
+//! Clients that take their answer slowly or not at all, and what they hold meanwhile; stores that
+//! stop in the middle of theirs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
@@ -9,6 +11,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 
 use privet::audit::Ending;
 use privet::audit::Entry;
@@ -21,7 +24,9 @@ use privet::types::SubjectStatus;
 
 use crate::harness::FakeStore;
 use crate::harness::Gateway;
+use crate::harness::Reply;
 use crate::harness::Setup;
+use crate::harness::Step;
 use crate::harness::get;
 use crate::harness::json;
 use crate::harness::person;
@@ -131,6 +136,53 @@ async fn a_narrower_policy_reaches_the_batch_that_waits_for_a_slow_client() {
     let mut piece = vec![0; 1024 * 1024];
     while stream.read(&mut piece).await.is_ok_and(|count| count > 0) {}
     assert_eq!(entries(&gateway, Kind::Release).await.len(), before);
+}
+
+/// Every list here is shorter than what is sent at once when the store does not stop.
+#[tokio::test]
+async fn what_was_released_leaves_though_the_store_is_silent_and_what_was_not_can_be_stopped() {
+    let record = r#"{"id":"c-1","email":"a@mail.example"}"#;
+    for (is_restricted, goes_on, is_whole) in
+        [(false, true, true), (true, true, true), (false, false, false)]
+    {
+        let part = |count| vec![record; count].join(",");
+        let (early, late) = (format!("[{}", part(300)), format!(",{}]", part(300)));
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length";
+        let first = format!("{head}: {}\r\n\r\n{early}", early.len() + late.len());
+        let last = if goes_on { Step::Bytes(late.into_bytes()) } else { Step::Close };
+        let go = Arc::new(Notify::new());
+        let steps = vec![Step::Bytes(first.into_bytes()), Step::Wait(Arc::clone(&go)), last];
+        let store = FakeStore::start(move |_| steps.clone()).await;
+        let gateway = Gateway::start(Setup::new(POLICY, &store));
+        let mut stream = ask(&gateway).await;
+        let mut raw = Vec::new();
+        let shown = |raw: &[u8]| String::from_utf8_lossy(raw).matches("a@mail").count();
+        while shown(&raw) < 256 {
+            assert!(stream.read_buf(&mut raw).await.unwrap() > 0);
+        }
+        // One batch and its entry; the next is not full, is not judged and has none.
+        assert_eq!(shown(&raw), 256);
+        let releases = entries(&gateway, Kind::Release).await;
+        let counts: Vec<_> = releases.iter().map(|entry| entry.records).collect();
+        assert_eq!(counts, [Some(256)]);
+        if is_restricted {
+            let restricted = SubjectStatus::Restricted;
+            gateway.cards.set_status(&person(), "c-1", restricted).await.unwrap();
+        }
+        go.notify_one();
+        while stream.read_buf(&mut raw).await.is_ok_and(|count| count > 0) {}
+        let reply = Reply::parse(raw, false);
+        let all = if goes_on && !is_restricted { 600 } else { 256 };
+        assert_eq!((reply.status, reply.is_whole), (200, is_whole));
+        assert_eq!(shown(&reply.body), all);
+        let releases = entries(&gateway, Kind::Release).await;
+        let recorded = releases.iter().filter_map(|entry| entry.records).sum::<u32>();
+        assert_eq!(recorded, u32::try_from(all).unwrap());
+        let (ending, reason) =
+            if goes_on { (Ending::Complete, None) } else { (Ending::Aborted, Some("store")) };
+        let outcome = outcome(&gateway).await;
+        assert_eq!((outcome.outcome, outcome.reason.as_deref()), (Some(ending), reason));
+    }
 }
 
 /// An HTTP/2 client whose streams take `window` bytes before it reads them.

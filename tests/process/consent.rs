@@ -1,20 +1,90 @@
 //! Consent from end to end: a back end records it, a read follows it, one terminal stops the next
-//! read in another, a receipt is checked by whoever has the public key, and an import that was
+//! row in another, a receipt is checked by whoever has the public key, and an import that was
 //! killed is taken up again.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::command_line::post;
 use crate::harness::{Gateway, Site, Store, get, privet, send};
 
+/// Rows that the store answers at once, and as many once it is told to go on.
+const ROWS: usize = 2_000;
+
 fn customer(id: &str, nickname: &str) -> String {
     json!({ "id": id, "nickname": nickname, "country": "GB" }).to_string()
+}
+
+/// Part of a list in which every other row is Ana's: more of hers than one batch takes.
+fn rows(word: &str) -> String {
+    let row = |n: usize| match n % 2 {
+        0 => customer("c-1002", &format!("ana-{word}")),
+        _ => customer("c-9", &format!("other-{word}")),
+    };
+    (0..ROWS).map(row).collect::<Vec<_>>().join(",")
+}
+
+/// A store whose list stops in the middle until it is told to go on.
+fn halting() -> (SocketAddr, Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (go, gate) = mpsc::channel();
+    let gate = Arc::new(Mutex::new(gate));
+    // The threads end with the test process; they hold nothing but sockets.
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let gate = Arc::clone(&gate);
+            std::thread::spawn(move || tell(stream, &gate));
+        }
+    });
+    (address, go)
+}
+
+fn tell(mut stream: TcpStream, gate: &Mutex<Receiver<()>>) -> Option<()> {
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    let mut first = String::new();
+    reader.read_line(&mut first).ok()?;
+    let mut line = String::new();
+    while reader.read_line(&mut line).ok()? > 2 {
+        line.clear();
+    }
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n";
+    if first.split(' ').nth(1)? == "/customers?limit=1" {
+        let body = format!("[{}]", customer("c-1002", "ana-alone"));
+        return write!(stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len()).ok();
+    }
+    let (early, late) = (format!("[{}", rows("early")), format!(",{}]", rows("late")));
+    let length = early.len() + late.len();
+    write!(stream, "{head}Content-Length: {length}\r\n\r\n{early}").ok()?;
+    gate.lock().ok()?.recv_timeout(Duration::from_secs(60)).ok()?;
+    stream.write_all(late.as_bytes()).ok()
+}
+
+/// Asks for the whole list, and comes back when Ana was seen in it.
+fn list_under_way(gateway: &Gateway, token: &str) -> (TcpStream, Vec<u8>) {
+    let mut stream = TcpStream::connect(gateway.gateway).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let call = format!(
+        "GET /shop/customers HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+         Authorization: Bearer {token}\r\nPrivet-Purpose: marketing_email\r\n\r\n"
+    );
+    stream.write_all(call.as_bytes()).unwrap();
+    let (mut came, mut piece) = (Vec::new(), [0; 4096]);
+    while !String::from_utf8_lossy(&came).contains("ana-early") {
+        let read = stream.read(&mut piece).unwrap();
+        assert!(read > 0, "{}", String::from_utf8_lossy(&came));
+        came.extend_from_slice(&piece[..read]);
+    }
+    (stream, came)
 }
 
 fn run(site: &Site, code: i32, arguments: &[&str]) -> String {
@@ -63,11 +133,9 @@ fn mail(site: &Site) -> String {
 }
 
 #[test]
-fn a_withdrawal_typed_in_one_terminal_stops_the_next_read_in_another() {
-    let store = Store::start(|target| {
-        (target == "/customers?limit=1").then(|| format!("[{}]", customer("c-1002", "ana-alone")))
-    });
-    let site = Site::new(store.address());
+fn a_withdrawal_typed_in_one_terminal_stops_the_next_row_in_another() {
+    let (store, go) = halting();
+    let site = Site::new(store);
     let gateway = site.serve();
     site.reach(&gateway);
     let collector = operator(&site, &gateway, "collector");
@@ -82,9 +150,16 @@ fn a_withdrawal_typed_in_one_terminal_stops_the_next_read_in_another() {
     let id = record(&gateway, &collector, &yes("c-1002"));
     assert_eq!(alone()[0]["nickname"], "ana-alone");
 
+    let (mut stream, mut came) = list_under_way(&gateway, &token);
     let out = run(&site, 0, &["consent", "withdraw", "c-1002", "marketing", "--method", "phone"]);
     assert!(out.contains(&id), "{out}");
+    // The next read, and the next row of the list under way.
     assert_eq!(alone(), json!([]));
+    go.send(()).unwrap();
+    stream.read_to_end(&mut came).unwrap();
+    let text = String::from_utf8_lossy(&came).into_owned();
+    assert!(text.starts_with("HTTP/1.1 200 ") && text.ends_with("0\r\n\r\n"), "it is whole");
+    assert!(!text.contains("ana-late"), "a row after the withdrawal holds her");
 
     // What stood when, for whoever asks later.
     let shown = run(&site, 0, &["consent", "show", "c-1002", "--output", "json"]);
