@@ -129,7 +129,7 @@ async fn two_operators_turn_tokens_back_once_and_the_log_has_it_before() {
     }
     assert_refused(&desk.approve("axel", &id).await, 403, "officer");
     assert_eq!(desk.approve("ben", &id).await.status, 200);
-    assert_refused(&desk.approve("ben", &id).await, 409, "approved already");
+    assert_refused(&desk.approve("ben", &id).await, 409, "approved or used already");
     assert_refused(&desk.show("ben", &id).await, 403, "whoever made the request");
 
     let shown = desk.show("ada", &id).await;
