@@ -10,6 +10,7 @@ mod checks;
 mod claims;
 mod consents;
 mod host;
+mod inbox;
 mod jobs;
 mod key_status;
 mod mfa;

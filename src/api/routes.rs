@@ -28,6 +28,7 @@ use crate::jobs::Jobs;
 use crate::keys::KeyRing;
 use crate::policy::PolicySet;
 use crate::protocol::http::ProblemKind;
+use crate::proxy::Inbox;
 use crate::subjects::Approvals;
 use crate::subjects::Cards;
 use crate::types::told;
@@ -46,6 +47,7 @@ use super::checks;
 use super::claims;
 use super::consents;
 use super::host;
+use super::inbox;
 use super::jobs;
 use super::key_status;
 use super::mfa;
@@ -101,6 +103,8 @@ pub struct Admin {
     pub shred_within: Duration,
     /// The second factors of operators.
     pub mfa: Mfa,
+    /// Fields that no policy lists.
+    pub inbox: Inbox,
     /// Every change is recorded before it is made.
     pub log: Log,
     /// Who may use the listener; replaced on reload.
@@ -141,6 +145,8 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/legal-claims", post(claims::request))
         .route("/api/v1/legal-claims/{id}/approve", post(claims::approve))
         .route("/api/v1/legal-claims/{id}/show", post(claims::show))
+        .route("/api/v1/stores/inbox", get(inbox::list))
+        .route("/api/v1/stores/inbox/dismiss", post(inbox::dismiss))
         .route("/api/v1/stores/backfill", post(stores::backfill))
         .route("/api/v1/subjects/show", post(cards::show))
         .route("/api/v1/subjects/accesses", post(accesses::list))

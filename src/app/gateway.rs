@@ -32,6 +32,7 @@ use crate::net::NetMetrics;
 use crate::net::NextTls;
 use crate::net::ServerTls;
 use crate::policy::PolicySet;
+use crate::proxy::Inbox;
 use crate::proxy::Parts as ProxyParts;
 use crate::proxy::Shared;
 use crate::state::Engine;
@@ -77,6 +78,7 @@ pub(super) struct Parts {
     clock: Arc<dyn Clock>,
     telemetry: Telemetry,
     exports: Exports,
+    inbox: Inbox,
 }
 
 /// A running gateway as operators see it.
@@ -89,6 +91,7 @@ pub(super) struct Site {
     keys: KeyRing,
     log: Log,
     exports: Exports,
+    inbox: Inbox,
     witness: Witness,
     stores: Vec<Arc<Store>>,
     registry: Registry,
@@ -145,6 +148,7 @@ impl Parts {
         let mounts = open_stores(config, &upstream)?;
         let stores = mounts.iter().map(|mount| Arc::clone(&mount.store)).collect();
         let telemetry = Telemetry::start(config.telemetry.as_ref(), &mut registry)?;
+        let inbox = Inbox::open(state.clone()).await.map_err(StartError::State)?;
         let shared = Shared::new(ProxyParts {
             policy: Arc::clone(&loaded.policy),
             stores: mounts,
@@ -155,6 +159,7 @@ impl Parts {
             log: log.clone(),
             clock: Arc::clone(&clock),
             entropy: entropy.clone(),
+            inbox: inbox.clone(),
             limits: config.gateway.limits,
             spans: telemetry.spans(),
         })?;
@@ -193,6 +198,7 @@ impl Parts {
             clock,
             telemetry,
             exports,
+            inbox,
         })
     }
 
@@ -227,6 +233,7 @@ impl Parts {
             tasks.spawn(Arc::clone(store).watch());
         }
         tasks.spawn(self.cards.clone().keep_keys());
+        tasks.spawn(self.inbox.clone().keep());
         self.exports.start(tasks);
         let (authenticator, drain) = (self.authenticator.clone(), drain.clone());
         tasks.spawn(async move { authenticator.keep_fresh(drain).await });
@@ -248,6 +255,7 @@ impl Parts {
             keys,
             log,
             exports,
+            inbox,
             witness,
             stores,
             registry,
@@ -262,6 +270,7 @@ impl Parts {
             keys,
             log,
             exports,
+            inbox,
             witness,
             stores,
             registry,
@@ -305,6 +314,10 @@ impl Site {
 
     pub(super) fn log(&self) -> &Log {
         &self.log
+    }
+
+    pub(super) fn inbox(&self) -> &Inbox {
+        &self.inbox
     }
 
     pub(super) fn witness(&self) -> &Witness {

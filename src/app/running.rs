@@ -169,6 +169,9 @@ impl Running {
         // Calls that are cut write down that they were, so the log is closed after them.
         drop(tokio::time::timeout(CLOSING, joined).await);
         self.tasks.shutdown().await;
+        if let Err(error) = self.site.inbox().flush().await {
+            tracing::warn!(error = told(&error), "the inbox of unlisted fields is not kept");
+        }
         std::mem::take(&mut self.telemetry).finish().await;
         if let Err(error) = self.close_log().await {
             let error = told(&error);
@@ -235,6 +238,7 @@ fn serve_admin(
         shred_within,
         mfa: site.mfa(),
         keys: site.keys().clone(),
+        inbox: site.inbox().clone(),
         log: site.log().clone(),
         operators: site.operators(),
     });

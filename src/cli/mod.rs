@@ -14,6 +14,7 @@ mod diff;
 mod exit;
 mod export;
 mod gaps;
+mod inbox;
 mod init;
 mod job;
 mod key;

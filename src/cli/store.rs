@@ -6,6 +6,7 @@ use serde_json::json;
 use super::admin::Caller;
 use super::args::{BackfillArgs, Shape, StoreCommand};
 use super::exit::{Failure, data, tell};
+use super::inbox;
 use super::job;
 use super::scan;
 
@@ -13,6 +14,7 @@ use super::scan;
 pub(super) fn run(command: StoreCommand) -> Result<(), Failure> {
     match command {
         StoreCommand::Backfill(wish) => backfill(&wish),
+        StoreCommand::Inbox(wish) => inbox::run(&wish),
         StoreCommand::Import(wish) => scan::import(&wish),
         StoreCommand::Scan(wish) => scan::run(&wish),
     }

@@ -219,8 +219,14 @@ pub(super) fn read(
     let record_bytes = shared.limits().record_bytes;
     let selector = question.routed.route.records.as_ref().ok_or(CallError::Route)?;
     let limits = Limits { record_bytes, depth: DEPTH };
+    let table = shared.snapshot().table(permit.set_id(), &shape);
+    let mut reader = Reader::new(format, selector, Arc::clone(&shape), limits);
+    if let Some(table) = &table {
+        reader.watch(table.watch());
+    }
     let source = Source {
-        reader: Reader::new(format, selector, Arc::clone(&shape), limits),
+        reader,
+        table,
         writer: Writer::new(format, selector, shape),
         body,
         links,

@@ -37,6 +37,7 @@ use super::call::Asked;
 use super::call::Inbound;
 use super::error::CallError;
 use super::feed::Feed;
+use super::inbox::Table;
 use super::links::Links;
 use super::plan;
 use super::plan::Question;
@@ -186,8 +187,8 @@ pub(crate) async fn answer(
     let format = answer::format(told.media, is_single(&watch));
     match format {
         Ok((format, _)) if carries && has_records => {
-            let reader = reader(inbound, &watch, format)?;
-            Box::pin(records(inbound, (watch, reader, links), told, trail)).await
+            let (reader, table) = reader(inbound, &watch, format)?;
+            Box::pin(records(inbound, (watch, reader, table, links), told, trail)).await
         }
         Err(error) if carries && is_read && has_people => Err(error),
         _ if status.is_success() && is_read && has_people => {
@@ -208,17 +209,23 @@ fn reader(
     inbound: &Inbound,
     watch: &Watch,
     format: crate::transform::Format,
-) -> Result<Reader, CallError> {
+) -> Result<(Reader, Option<Arc<Table>>), CallError> {
     let record_bytes = inbound.worker.shared().limits().record_bytes;
     let selector = watch.question.routed.route.records.as_ref().ok_or(CallError::Route)?;
     let limits = Limits { record_bytes, depth: DEPTH };
-    Ok(Reader::new(format, selector, Arc::clone(&watch.shape), limits))
+    let mut reader = Reader::new(format, selector, Arc::clone(&watch.shape), limits);
+    let snapshot = inbound.worker.shared().snapshot();
+    let table = snapshot.table(&watch.observation.set().id, &watch.shape);
+    if let Some(table) = &table {
+        reader.watch(table.watch());
+    }
+    Ok((reader, table))
 }
 
 /// Records, judged and passed on.
 async fn records(
     inbound: &Inbound,
-    (watch, reader, links): (Watch, Reader, Links),
+    (watch, reader, table, links): (Watch, Reader, Option<Arc<Table>>, Links),
     told: Told,
     trail: &mut Trail,
 ) -> Result<Outgoing, CallError> {
@@ -230,8 +237,18 @@ async fn records(
     let Told { status, headers: store, body, .. } = told;
     // What comes of a write was decided with the write.
     let would = would.filter(|_| is_read);
-    let watching =
-        Watching { question, observation, would, generation, body, reader, share, about, sums };
+    let watching = Watching {
+        question,
+        observation,
+        would,
+        generation,
+        body,
+        reader,
+        table,
+        share,
+        about,
+        sums,
+    };
     let mut records = Batches::Watched(Box::new(Watched::new(shared, &trail.facts, watching)));
     let last = records.read().await;
     trail.waited += records.take_waited();

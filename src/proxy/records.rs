@@ -34,6 +34,7 @@ use super::budget::Share;
 use super::error::CallError;
 use super::exports::Border;
 use super::exports::Passes;
+use super::inbox::Table;
 use super::late;
 use super::links::Links;
 use super::opening;
@@ -67,6 +68,7 @@ pub(crate) struct Records {
     generation: u64,
     body: ToldBody,
     links: Links,
+    table: Option<Arc<Table>>,
     reader: Reader,
     batch: Batch,
     /// The cards of the batch that was read.
@@ -87,6 +89,8 @@ pub(crate) struct Source {
     pub(crate) body: ToldBody,
     pub(crate) links: Links,
     pub(crate) reader: Reader,
+    /// What is known of members that are not listed.
+    pub(crate) table: Option<Arc<Table>>,
     pub(crate) writer: Writer,
     pub(crate) share: Share,
     /// The snapshot that decided.
@@ -206,7 +210,7 @@ impl Records {
         facts: &Entry,
         source: Source,
     ) -> Self {
-        let Source { body, links, reader, writer, share, generation, plan } = source;
+        let Source { body, links, reader, table, writer, share, generation, plan } = source;
         Self {
             pseudonyms: CallPseudonyms::new(&shared.keys, permit.purpose()),
             bulk: permit.bulk().into(),
@@ -219,6 +223,7 @@ impl Records {
             generation,
             body,
             links,
+            table,
             reader,
             batch: Batch::new(BATCH_RECORDS, BATCH_BYTES),
             known: None,
@@ -244,6 +249,10 @@ impl Records {
     pub(crate) async fn read(&mut self) -> Result<bool, CallError> {
         self.batch.clear();
         let last = self.fill().await?;
+        if let (Some(seen), Some(table)) = (self.reader.unlisted(), &self.table) {
+            let now = self.shared.clock.now();
+            self.shared.inbox.note(self.permit.set_id(), table, seen, now);
+        }
         let people = People::find(&self.shared.cards, &self.permit, &self.batch).await?;
         let about = (&self.permit, &self.batch, &people);
         // A card that changes by it is looked up again when the batch is judged.

@@ -38,6 +38,9 @@ use super::config::Limits;
 use super::config::Place;
 use super::error::ProxyError;
 use super::gpc::Gpc;
+use super::inbox::Inbox;
+use super::inbox::Table;
+use super::inbox::Tables;
 use super::metrics::ProxyMetrics;
 use super::plan::PlanFacts;
 
@@ -78,6 +81,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Randomness, for ids.
     pub entropy: Arc<dyn Entropy>,
+    /// Where fields go that no policy lists.
+    pub inbox: Inbox,
     /// The limits.
     pub limits: Limits,
     /// Takes a span of each call, where traces are exported.
@@ -99,6 +104,7 @@ pub struct Shared {
     pub(crate) budget: Budget,
     pub(crate) bulk: Bulk,
     pub(crate) metrics: ProxyMetrics,
+    pub(crate) inbox: Inbox,
     pub(crate) spans: Option<Spans>,
     limits: Limits,
     snapshot: ArcSwap<Snapshot>,
@@ -116,6 +122,8 @@ pub(crate) struct Snapshot {
     /// One per store, in the order of [`Shared::stores`].
     pub(crate) routers: Vec<Router>,
     shapes: HashMap<DataSetId, Arc<Shape>>,
+    /// What is known of unlisted members, for the shape of the same data set.
+    tables: Tables,
     /// What was made of plans so far, by data set and views.
     plans: ArcSwap<Vec<KnownPlan>>,
 }
@@ -155,6 +163,7 @@ impl Shared {
             budget: Budget::new(limits.buffer_bytes, limits.record_bytes),
             bulk: Bulk::new(),
             metrics,
+            inbox: parts.inbox,
             spans: parts.spans,
             limits,
             snapshot: ArcSwap::from_pointee(snapshot),
@@ -243,7 +252,14 @@ impl Snapshot {
         let shapes =
             policy.sets().iter().map(|set| (set.id.clone(), Arc::new(Shape::new(set)))).collect();
         let gpc = Gpc::new(&policy, since);
-        Ok(Self { generation, policy, gpc, routers, shapes, plans: ArcSwap::default() })
+        let tables = policy.sets().iter().map(|set| (set.id.clone(), Arc::default())).collect();
+        Ok(Self { generation, policy, gpc, routers, shapes, tables, plans: ArcSwap::default() })
+    }
+
+    /// What is known of unlisted members of records with this shape, when it is one of this policy.
+    pub(crate) fn table(&self, set: &DataSetId, shape: &Arc<Shape>) -> Option<Arc<Table>> {
+        let own = self.shapes.get(set).filter(|own| Arc::ptr_eq(own, shape));
+        own.and_then(|_| self.tables.get(set)).cloned()
     }
 
     /// The shape of a data set's records.

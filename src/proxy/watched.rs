@@ -31,6 +31,7 @@ use crate::types::Timestamp;
 use super::budget::Share;
 use super::error::CallError;
 use super::feed;
+use super::inbox::Table;
 use super::people::Known;
 use super::people::People;
 use super::people::fact_values;
@@ -62,6 +63,7 @@ pub(crate) struct Watched {
     generation: u64,
     body: ToldBody,
     reader: Reader,
+    table: Option<Arc<Table>>,
     batch: Batch,
     known: Option<Known>,
     /// What came and did not leave yet.
@@ -92,6 +94,8 @@ pub(crate) struct Watching {
     pub(crate) generation: u64,
     pub(crate) body: ToldBody,
     pub(crate) reader: Reader,
+    /// What is known of members that are not listed.
+    pub(crate) table: Option<Arc<Table>>,
     pub(crate) share: Share,
     pub(crate) about: About,
     pub(crate) sums: Sums,
@@ -112,6 +116,7 @@ impl Watched {
             generation,
             body,
             reader,
+            table: watching.table,
             batch: Batch::new(BATCH_RECORDS, BATCH_BYTES),
             known: None,
             pending: BytesMut::new(),
@@ -141,6 +146,10 @@ impl Watched {
     pub(crate) async fn read(&mut self) -> Result<bool, CallError> {
         self.batch.clear();
         let last = self.fill().await?;
+        if let (Some(seen), Some(table)) = (self.reader.unlisted(), &self.table) {
+            let now = self.shared.clock.now();
+            self.shared.inbox.note(&self.observation.set().id, table, seen, now);
+        }
         let set = self.observation.set();
         let people = People::find_all(&self.shared.cards, set, &self.batch, None).await?;
         self.known = Some(people.into_known());

@@ -12,6 +12,8 @@ use std::fmt;
 pub struct Columns {
     count: usize,
     listed: Vec<Column>,
+    /// The names of the others.
+    others: Vec<Box<str>>,
 }
 
 /// A column that holds a listed field.
@@ -38,7 +40,7 @@ impl Columns {
     /// Reads a header row.
     pub(super) fn new(cells: &[Cell], row: &str, shape: &Shape) -> Result<Self, Malformed> {
         let mut names = BTreeSet::new();
-        let mut listed = Vec::new();
+        let (mut listed, mut others) = (Vec::new(), Vec::new());
         for (place, cell) in cells.iter().enumerate() {
             let mut name = String::new();
             cell.unquote(row, &mut name);
@@ -47,12 +49,14 @@ impl Columns {
             }
             if let Some((node, field)) = shape.column(&name) {
                 listed.push(Column { place, node, field, name: name.as_str().into() });
+            } else {
+                others.push(name.as_str().into());
             }
             if name.is_empty() || !names.insert(name) {
                 return Err(Malformed::Column);
             }
         }
-        Ok(Self { count: cells.len(), listed })
+        Ok(Self { count: cells.len(), listed, others })
     }
 
     /// How many there are, listed or not.
@@ -63,6 +67,11 @@ impl Columns {
     /// Those that hold listed fields, in their order.
     pub(super) fn listed(&self) -> &[Column] {
         &self.listed
+    }
+
+    /// The names of the others.
+    pub(super) fn others(&self) -> impl Iterator<Item = &str> {
+        self.others.iter().map(AsRef::as_ref)
     }
 
     /// Whether there are others, which never leave.

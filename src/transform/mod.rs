@@ -29,6 +29,7 @@ mod sets;
 mod shape;
 mod sheet;
 mod state;
+mod unlisted;
 mod views;
 mod writer;
 
@@ -45,6 +46,9 @@ pub use self::seals::{Miss, Misses, NoSeals, Seals, Unopened, Unsealed};
 pub use self::sets::{SetReader, Text};
 pub use self::shape::Shape;
 pub use self::state::{Format, Limits, Progress};
+pub use self::unlisted::{
+    JsonKind, KnownMembers, MAX_UNLISTED_PATH, MemberKey, NewMember, Unlisted,
+};
 pub use self::writer::{Plain, Pseudonyms, Showing, Writer};
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::scan::special;
 use super::shape::Node;
 use super::shape::NodeIx;
 use super::shape::Shape;
+use super::unlisted::Unlisted;
 
 /// Why the parser did not reach the end of the value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -48,6 +49,8 @@ pub(super) struct Parser<'a> {
     pub(super) index: Option<Index<'a>>,
     /// Whether the record has anything that is not noted, and so never leaves.
     pub(super) has_skipped: bool,
+    /// Where members that are not listed are told.
+    pub(super) unlisted: Option<&'a mut Unlisted>,
 }
 
 /// Where on the tape a value belongs.
@@ -135,7 +138,7 @@ impl<'a> Parser<'a> {
         let mut seen = Seen::default();
         if self.after_space()? != b'}' {
             loop {
-                let member = self.name(inside, mark, &mut seen)?;
+                let member = self.name(inside.map(|node| (target.ix, node)), mark, &mut seen)?;
                 self.value(member, depth + 1)?;
                 match self.after_space()? {
                     b',' => self.pos += 1,
@@ -158,7 +161,7 @@ impl<'a> Parser<'a> {
     #[inline]
     fn name(
         &mut self,
-        inside: Option<&'a Node>,
+        inside: Option<(NodeIx, &'a Node)>,
         mark: usize,
         seen: &mut Seen,
     ) -> Result<Target, Stop> {
@@ -168,7 +171,7 @@ impl<'a> Parser<'a> {
         let text = self.string()?;
         let name = self.names.resolve(self.text, (text.start, text.end), text.is_escaped);
         let bytes = self.names.bytes(self.text, name);
-        let found = inside.and_then(|node| node.member(name.fingerprint, bytes, seen.guess));
+        let found = inside.and_then(|(_, node)| node.member(name.fingerprint, bytes, seen.guess));
         match found {
             // Listed names are told apart by their place, which is quicker than by their text.
             Some((place, _)) if place < u64::BITS as usize => {
@@ -190,7 +193,13 @@ impl<'a> Parser<'a> {
             return Err(Malformed::Structure.into());
         }
         self.pos += 1;
-        self.after_space()?;
+        let first = self.after_space()?;
+        if let (None, Some((ix, _)), Some(unlisted)) = (found, inside, &mut self.unlisted) {
+            let bytes = self.names.bytes(self.text, name);
+            let shape = self.index.as_ref().map(|index| index.shape);
+            let place = || shape.map(|shape| shape.place_of(ix)).unwrap_or_default();
+            unlisted.see((ix, name.fingerprint), bytes, first, place);
+        }
         Ok(found.map_or(Target::NOWHERE, |(_, ix)| Target { ix, ..Target::NOWHERE }))
     }
 

@@ -21,6 +21,7 @@ use super::state::Limits;
 use super::state::Member;
 use super::state::Progress;
 use super::state::State;
+use super::unlisted::Unlisted;
 use crate::catalog::Records;
 use crate::catalog::Selector;
 use bytes::Bytes;
@@ -52,6 +53,8 @@ pub struct Reader {
     around: Around,
     /// Whether anything stood around the records that is not passed on.
     has_skipped: bool,
+    /// Where members that are not listed are told.
+    unlisted: Option<Unlisted>,
     failure: Option<TransformError>,
 }
 
@@ -92,8 +95,20 @@ impl Reader {
             rows: Rows::default(),
             around: Around::new(selector),
             has_skipped: false,
+            unlisted: None,
             failure: (format != Format::Json && !is_bare).then_some(TransformError::Unselectable),
         }
+    }
+
+    /// Tells members that are not listed to `unlisted`, which comes back with
+    /// [`Self::unlisted`].
+    pub fn watch(&mut self, unlisted: Unlisted) {
+        self.unlisted = Some(unlisted);
+    }
+
+    /// What was told since it was last emptied; nothing when nobody asked or there is nothing.
+    pub fn unlisted(&mut self) -> Option<&mut Unlisted> {
+        self.unlisted.as_mut().filter(|unlisted| !unlisted.is_empty())
     }
 
     /// Adds the next piece of the answer. To keep memory bounded, push only when
@@ -328,6 +343,7 @@ impl Reader {
             names: &mut self.names,
             index: Some(Index { shape: &self.shape, tape: batch.tape() }),
             has_skipped: false,
+            unlisted: self.unlisted.as_mut(),
         };
         let parsed = parser.record();
         let (end, has_skipped) = (parser.pos, parser.has_skipped);
@@ -336,11 +352,13 @@ impl Reader {
         let valid = parsed.and_then(|()| utf8(text.get(..end).unwrap_or_default()));
         match valid {
             Ok(text) => {
+                self.unlisted.iter_mut().for_each(Unlisted::commit);
                 batch.add(text, &self.shape, (place, has_skipped));
                 self.count += 1;
                 Ok(end)
             }
             Err(stop) => {
+                self.unlisted.iter_mut().for_each(Unlisted::retract);
                 batch.retract();
                 Err((end, stop))
             }
@@ -361,6 +379,7 @@ impl Reader {
             names: &mut self.names,
             index: None,
             has_skipped: false,
+            unlisted: None,
         };
         let skipped = parser.skip();
         let end = parser.pos;

@@ -57,6 +57,7 @@ pub(super) fn show(shape: &Shape, record: &str, showing: Showing<'_>, out: &mut 
         names: &mut names,
         index: Some(Index { shape, tape: &mut tape }),
         has_skipped: false,
+        unlisted: None,
     };
     if parser.record().is_ok() {
         let job = Job { shape, text: record, tape: &tape, showing };
@@ -90,6 +91,7 @@ pub fn validate(text: &[u8]) -> Result<(), Malformed> {
         names: &mut names,
         index: None,
         has_skipped: false,
+        unlisted: None,
     };
     parser.after_space().map_err(broken)?;
     parser.skip().map_err(broken)?;

@@ -389,6 +389,7 @@ impl SetReader {
             names: &mut self.names,
             index: None,
             has_skipped: false,
+            unlisted: None,
         };
         let skipped = parser.skip();
         let is_all = parser.pos == length;

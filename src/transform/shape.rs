@@ -284,7 +284,33 @@ impl Shape {
     }
 }
 
+impl Shape {
+    /// Where a node stands, as policy writes it: names joined by `.`, `[*]` for the items of an
+    /// array. Slow: for what is seen for the first time.
+    pub(super) fn place_of(&self, wanted: NodeIx) -> String {
+        let mut above: Vec<(NodeIx, String)> = vec![(NodeIx::RECORD, String::new())];
+        while let Some((at, path)) = above.pop() {
+            if at == wanted {
+                return path;
+            }
+            let Some(node) = self.node(at) else { continue };
+            above.extend(node.item.map(|item| (item, format!("{path}[*]"))));
+            above.extend(node.members.iter().map(|member| {
+                let name = String::from_utf8_lossy(&member.name);
+                let dot = if path.is_empty() { "" } else { "." };
+                (member.ix, format!("{path}{dot}{name}"))
+            }));
+        }
+        String::new()
+    }
+}
+
 impl NodeIx {
+    /// Its number.
+    pub(super) const fn number(self) -> u32 {
+        self.0
+    }
+
     fn index(self) -> usize {
         self.0 as usize
     }

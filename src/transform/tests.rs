@@ -12,6 +12,7 @@ mod rows;
 mod sealed;
 mod sealed_edit;
 mod sets;
+mod unlisted;
 mod views;
 mod writing;
 

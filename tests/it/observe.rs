@@ -446,3 +446,60 @@ async fn a_reload_that_enforces_counts_for_the_next_call() {
     gateway.reload(&policy(true));
     assert_eq!(call(gateway, "nobody", "care", line, "").await.status, 200);
 }
+
+fn inbox(gateway: &Gateway) -> Vec<(String, u64, Vec<&'static str>)> {
+    let seen = gateway.inbox.list(&[]).into_iter();
+    let row = |it: privet::proxy::Seen| {
+        let kinds = it.kinds.iter().map(|kind| kind.as_str()).collect();
+        (format!("{} {}", it.data_set, it.path), it.count, kinds)
+    };
+    seen.map(row).collect()
+}
+
+#[tokio::test]
+async fn fields_that_no_policy_lists_are_collected_by_their_place_whether_or_not_it_is_in_force() {
+    let list = r#"[
+        {"id":"c-1","shadow":{"planted":1},"n\u0069ck":"planted","4000000000000002":"planted"},
+        {"id":"c-2","shadow":"planted","nick":null,"ana@mail.example":"planted"},
+        {"id":"c-3"}]"#;
+    for is_observed in [true, false] {
+        let store = FakeStore::always(json(200, list)).await;
+        let gateway = Gateway::start(Setup::new(&policy(is_observed), &store));
+        for _ in 0..2 {
+            let told = call(&gateway, "boss", "care", "GET /shop/customers", "").await;
+            assert_eq!(told.status, 200);
+            assert_eq!(told.text().contains("planted"), is_observed);
+        }
+        let row = |path: &str, kinds: &[&'static str]| {
+            (format!("shop.customers {path}"), 4, kinds.to_vec())
+        };
+        let wanted = [
+            row("*", &["text"]),
+            row("nick", &["null", "text"]),
+            row("shadow", &["object", "text"]),
+        ];
+        assert_eq!(inbox(&gateway), wanted, "{is_observed}");
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_breaks_off_and_names_without_end_leave_no_trace_of_what_they_hold() {
+    let store = FakeStore::always(json(200, r#"[{"id":"c-1","shadow":{"a":1"#)).await;
+    let gateway = Gateway::start(Setup::new(&policy(true), &store));
+    assert_ne!(call(&gateway, "boss", "care", "GET /shop/customers", "").await.status, 200);
+    assert_eq!(inbox(&gateway), []);
+    // People's names where names of fields stand: more than anybody gives to fields.
+    let name = |n: u32| -> String {
+        n.to_string().bytes().map(|digit| char::from(digit - b'0' + b'a')).collect()
+    };
+    let list: Vec<String> =
+        (0..300).map(|n| format!("{{\"id\":\"c-{n}\",\"planted-{}\":1}}", name(n))).collect();
+    let store = FakeStore::always(json(200, &format!("[{}]", list.join(",")))).await;
+    let gateway = Gateway::start(Setup::new(&policy(true), &store));
+    for _ in 0..20 {
+        call(&gateway, "boss", "care", "GET /shop/customers", "").await;
+    }
+    let seen = inbox(&gateway);
+    let [(path, _, _)] = seen.as_slice() else { panic!("{seen:?}") };
+    assert_eq!(path, "shop.customers *");
+}

@@ -24,6 +24,7 @@ use super::guess::Guess;
 
 pub use self::fides::from_fides;
 pub use self::openapi::from_openapi;
+pub use self::yaml::Key;
 
 use self::looks::Looks;
 use self::openapi::set_name;

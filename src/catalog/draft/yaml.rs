@@ -248,8 +248,9 @@ impl fmt::Display for Kinds {
     }
 }
 
-/// A text as YAML takes it for text.
-struct Key<'t>(&'t str);
+/// A text as YAML takes it for text: plain where that is certain, else in quotes.
+#[derive(Clone, Copy, Debug)]
+pub struct Key<'t>(pub &'t str);
 
 impl fmt::Display for Key<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -33,7 +33,9 @@ pub(super) use self::policy::{
     TestOutput, Tongue,
 };
 pub(super) use self::reidentify::ReidentifyCommand;
-pub(super) use self::store::{BackfillArgs, ImportArgs, ScanArgs, StoreCommand};
+pub(super) use self::store::{
+    BackfillArgs, ImportArgs, InboxArgs, InboxCommand, InboxShape, ScanArgs, StoreCommand,
+};
 pub(super) use self::subject::{Answer, ReportArgs, SubjectCommand, WhoArgs};
 pub(super) use self::token::{MintArgs, TokenCommand};
 pub(super) use self::transfer::TransferCommand;

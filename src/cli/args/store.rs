@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::{AdminArgs, ConfigArgs, Shape};
 
@@ -10,6 +10,8 @@ use super::{AdminArgs, ConfigArgs, Shape};
 pub(in crate::cli) enum StoreCommand {
     /// Seals the values of a data set where the store keeps them, or opens them again.
     Backfill(BackfillArgs),
+    /// Shows fields that were seen in answers and that no policy lists.
+    Inbox(InboxArgs),
     /// Drafts a data section from a dataset file of Fides.
     Import(ImportArgs),
     /// Drafts a data section from an OpenAPI description and sampled answers; keeps no values.
@@ -96,4 +98,45 @@ pub(in crate::cli) struct BackfillArgs {
     pub(in crate::cli) output: Shape,
     #[command(flatten)]
     pub(in crate::cli) admin: AdminArgs,
+}
+
+#[derive(Args, Clone, Debug)]
+#[command(
+    before_help = "Examples:\n  privet store inbox                                       lines for `fields:`, with a guess each\n  privet store inbox --data shop.customers --output table\n  privet store inbox --data shop.customers dismiss shadow  show that one no more",
+    subcommand_negates_reqs = true
+)]
+pub(in crate::cli) struct InboxArgs {
+    #[command(subcommand)]
+    pub(in crate::cli) command: Option<InboxCommand>,
+    /// Of this data set alone, such as shop.customers.
+    #[arg(long, value_name = "SET")]
+    pub(in crate::cli) data: Option<String>,
+    /// Those that were dismissed, too.
+    #[arg(long)]
+    pub(in crate::cli) all: bool,
+    /// How to show it.
+    #[arg(long, value_enum, default_value_t = InboxShape::Yaml)]
+    pub(in crate::cli) output: InboxShape,
+    #[command(flatten)]
+    pub(in crate::cli) admin: AdminArgs,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(in crate::cli) enum InboxCommand {
+    /// Shows a field no more, or all fields of the data set.
+    Dismiss {
+        /// The field, as the inbox shows it; without one, all of the data set.
+        #[arg(value_name = "FIELD")]
+        path: Option<String>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(in crate::cli) enum InboxShape {
+    /// Lines to paste under `fields:`.
+    Yaml,
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
 }

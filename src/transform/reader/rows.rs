@@ -55,6 +55,9 @@ impl Reader {
             Ok(text) => match &self.rows.columns {
                 None => match Columns::new(self.rows.scan.cells(), text, &self.shape) {
                     Ok(columns) => {
+                        if let Some(unlisted) = &mut self.unlisted {
+                            columns.others().for_each(|name| unlisted.see_column(name));
+                        }
                         self.rows.columns = Some(Arc::new(columns));
                         None
                     }

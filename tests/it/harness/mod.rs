@@ -59,6 +59,7 @@ use privet::net::NetMetrics;
 use privet::net::Places;
 use privet::policy::PolicyFile;
 use privet::policy::PolicySet;
+use privet::proxy::Inbox;
 use privet::proxy::Limits;
 use privet::proxy::Mount;
 use privet::proxy::Parts;
@@ -93,6 +94,7 @@ pub(crate) struct Gateway {
     pub(crate) cards: Cards,
     pub(crate) keys: KeyRing,
     pub(crate) log: Log,
+    pub(crate) inbox: Inbox,
     pub(crate) drain: Drain,
     worker: Arc<Worker>,
     issuer: DevIssuer,
@@ -166,6 +168,8 @@ impl Gateway {
         let log = Log::open(audit, key, Arc::clone(&clock)).unwrap();
         let (name, address) = setup.store;
         let url = StoreUrl::parse(&format!("http://{address}")).unwrap();
+        let inbox_rows = MemoryStore::default();
+        let inbox = Inbox::empty(Engine::Memory(inbox_rows));
         let upstream = UpstreamConfig::new(StoreId::parse(name).unwrap(), vec![url]);
         let store = Store::open(upstream, &UpstreamMetrics::default()).unwrap();
         let parts = Parts {
@@ -178,6 +182,7 @@ impl Gateway {
             log: log.clone(),
             clock,
             entropy,
+            inbox: inbox.clone(),
             limits: setup.limits,
             spans: setup.spans,
         };
@@ -193,6 +198,7 @@ impl Gateway {
             cards,
             keys,
             log,
+            inbox,
             drain,
             worker,
             issuer,

@@ -65,6 +65,7 @@ pub(crate) async fn start(gateway: &Gateway, operators: &str, clock: Arc<dyn Clo
         rotation: Arc::new(RotateSubject::new(gateway.cards.clone())),
         shred_within: Duration::from_secs(3_600),
         mfa: Mfa::new(state, clock),
+        inbox: gateway.inbox.clone(),
         log: gateway.log.clone(),
         operators: Arc::new(ArcSwap::from_pointee(Operators::parse(operators).unwrap())),
     };
