@@ -14,6 +14,7 @@ mod inbox;
 mod jobs;
 mod key_status;
 mod mfa;
+mod observations;
 mod operators;
 mod policy;
 mod prune;

@@ -52,6 +52,7 @@ use super::jobs;
 use super::key_status;
 use super::mfa;
 use super::mfa::Mfa;
+use super::observations;
 use super::policy;
 use super::prune;
 use super::reidentify;
@@ -145,6 +146,7 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/legal-claims", post(claims::request))
         .route("/api/v1/legal-claims/{id}/approve", post(claims::approve))
         .route("/api/v1/legal-claims/{id}/show", post(claims::show))
+        .route("/api/v1/observations", get(observations::report))
         .route("/api/v1/stores/inbox", get(inbox::list))
         .route("/api/v1/stores/inbox/dismiss", post(inbox::dismiss))
         .route("/api/v1/stores/backfill", post(stores::backfill))

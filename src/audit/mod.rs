@@ -24,6 +24,7 @@ mod index;
 mod journal;
 mod log;
 mod metrics;
+mod observations;
 mod observed;
 mod open;
 mod page;
@@ -55,6 +56,7 @@ pub use self::gaps::{Gap, GapSearch, Gaps, MAX_GAPS, gaps};
 pub use self::index::{IndexError, ReindexError, Reindexed, reindex};
 pub use self::log::{IntentReceipt, Log, Receipt, ReleaseReceipt};
 pub use self::metrics::{AuditMetrics, WitnessMetrics};
+pub use self::observations::{Key, Line, Observations, Row, lines as observed_lines};
 pub use self::observed::{MAX_OBSERVED_FIELDS, Observed, ObservedField};
 pub use self::page::{MOST_ROWS, Page, Wish, page};
 pub use self::proof::{

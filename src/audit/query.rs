@@ -100,7 +100,8 @@ impl Filter {
 }
 
 impl Filter {
-    /// What is asked for, by name, as text: the words of [`set`](Self::set), and `nameless`.
+    /// What is asked for, by name, as text: the words of [`set`](Self::set), `nameless` and
+    /// `observed`.
     pub fn asked(&self) -> Vec<(&'static str, String)> {
         let Self {
             from,
@@ -119,6 +120,7 @@ impl Filter {
             subject,
             clearance,
             nameless,
+            observed,
         } = self;
         let asked = [
             ("from", from.map(|time| time.to_string())),
@@ -137,6 +139,7 @@ impl Filter {
             ("subject", subject.map(|subject| subject.to_string())),
             ("clearance", clearance.clone()),
             ("nameless", nameless.then(|| "true".to_owned())),
+            ("observed", observed.then(|| "true".to_owned())),
         ];
         asked.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }

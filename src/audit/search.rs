@@ -61,6 +61,8 @@ pub struct Filter {
     pub clearance: Option<String>,
     /// Records left and nobody is named.
     pub nameless: bool,
+    /// Only calls to data sets in which the policy was only observed.
+    pub observed: bool,
 }
 
 impl Filter {
@@ -84,6 +86,7 @@ impl Filter {
             && self.matches_fields(entry)
             && self.matches_clearance(entry)
             && (!self.nameless || entry.is_nameless_release())
+            && (!self.observed || entry.observed.is_some())
             && is(self.decision.as_ref(), entry.decision.as_ref())
             && self.request_id.as_ref().is_none_or(id)
             && self.subject.is_none_or(|subject| entry.subjects.contains(&subject))
@@ -123,6 +126,7 @@ impl Filter {
             self.clearance.as_deref().filter(plain),
         ];
         texts.extend(words.iter().flatten().map(|word| word.as_bytes().to_vec()));
+        texts.extend(self.observed.then(|| b"\"observed\":{".to_vec()));
         texts.iter().map(|text| memchr::memmem::Finder::new(text).into_owned()).collect()
     }
 }

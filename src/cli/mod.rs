@@ -20,6 +20,7 @@ mod job;
 mod key;
 mod key_status;
 mod log;
+mod observe;
 mod operator;
 mod pages;
 mod policy;

@@ -32,6 +32,7 @@ use super::args::{
 use super::check;
 use super::diff;
 use super::exit::{Exit, Failure, data, tell};
+use super::observe;
 
 /// Runs one of them.
 pub(super) fn run(command: &PolicyCommand) -> Result<(), Failure> {
@@ -39,6 +40,7 @@ pub(super) fn run(command: &PolicyCommand) -> Result<(), Failure> {
         PolicyCommand::Diff(wish) => diff::run(wish),
         PolicyCommand::Explain(wish) => answer(wish),
         PolicyCommand::Matrix(wish) => matrix(wish),
+        PolicyCommand::Observe(wish) => observe::run(wish),
         PolicyCommand::Schema { of: SchemaOf::Policy } => print_json(&schema::policy()),
         PolicyCommand::Schema { of: SchemaOf::Test } => print_json(&schema::test()),
         PolicyCommand::Test { config, output } => test(&config.config, *output),

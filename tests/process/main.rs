@@ -26,6 +26,7 @@ mod jobs;
 mod keys;
 mod kill9;
 mod memory;
+mod observe;
 mod operation;
 mod operators;
 mod planted;

@@ -113,6 +113,7 @@ pub(super) fn of_filter(filter: &Filter) -> Vec<Term> {
         // Rare, and looked for in what the other terms leave.
         clearance: _,
         nameless,
+        observed: _,
     } = filter;
     let word = |dimension, word: Option<&str>| word.map(|it| term(dimension, &[it.as_bytes()]));
     let category = category.as_ref().map(|category| category.as_str());

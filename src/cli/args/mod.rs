@@ -29,8 +29,8 @@ pub(super) use self::job::JobCommand;
 pub(super) use self::key::{KeyCommand, RotateCommand};
 pub(super) use self::operator::OperatorCommand;
 pub(super) use self::policy::{
-    DiffArgs, ExplainArgs, MatrixArgs, MatrixOutput, PoliciesArgs, PolicyCommand, SchemaOf,
-    TestOutput, Tongue,
+    DiffArgs, ExplainArgs, MatrixArgs, MatrixOutput, ObserveArgs, ObserveOutput, PoliciesArgs,
+    PolicyCommand, SchemaOf, TestOutput, Tongue,
 };
 pub(super) use self::reidentify::ReidentifyCommand;
 pub(super) use self::store::{

@@ -27,6 +27,8 @@ pub(in crate::cli) enum PolicyCommand {
     /// Says in sentences why a role sees a field as it does, with file and line. It is a question:
     /// the exit code is 0 whatever the answer is.
     Explain(ExplainArgs),
+    /// Says what enforcing the policy would change, where it is only observed.
+    Observe(ObserveArgs),
     /// Prints the JSON Schema of policies, or of their tests, for editors.
     Schema {
         /// Of which files.
@@ -49,6 +51,34 @@ pub(in crate::cli) enum SchemaOf {
     Policy,
     /// Their tests: *.test.yaml.
     Test,
+}
+
+#[derive(Args, Clone, Debug)]
+#[command(
+    before_help = "Examples:\n  privet policy observe                                  everything the log has\n  privet policy observe --since 2026-11-01 --data shop.customers\n  privet policy observe --output csv > observed.csv"
+)]
+pub(in crate::cli) struct ObserveArgs {
+    /// Calls from then on, such as 2026-11-01.
+    #[arg(long, value_name = "TIME")]
+    pub(in crate::cli) since: Option<String>,
+    /// Of this data set alone, such as shop.customers.
+    #[arg(long, value_name = "SET")]
+    pub(in crate::cli) data: Option<String>,
+    /// How to show it.
+    #[arg(long, value_enum, default_value_t = ObserveOutput::Table)]
+    pub(in crate::cli) output: ObserveOutput,
+    #[command(flatten)]
+    pub(in crate::cli) admin: AdminArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(in crate::cli) enum ObserveOutput {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+    /// For spreadsheets.
+    Csv,
 }
 
 /// Where policies are.

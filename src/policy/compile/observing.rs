@@ -58,7 +58,7 @@ fn told(set: &DataSet, observe: &Observe, today: Timestamp, faults: &mut Faults)
              whatever the policy says",
             set.id
         );
-        let help = "read what the log has under `observed`, then write `mode: enforce`";
+        let help = "read `privet policy observe`, then write `mode: enforce`";
         faults.warning(&observe.place, what, help);
     }
 }
