@@ -19,6 +19,8 @@ use crate::audit::Kind;
 use crate::policy::PolicySet;
 use crate::protocol::http::privacy_control;
 use crate::subjects::Card;
+use crate::subjects::consent::Filing;
+use crate::subjects::consent::Said;
 use crate::types::Consent;
 use crate::types::DomainId;
 use crate::types::SubjectId;
@@ -145,13 +147,19 @@ async fn keep_now(
         return Ok(());
     }
     let entry = changes.entry(facts, card.as_deref());
-    shared.log.record(entry).await.map(drop).map_err(CallError::Audit)?;
+    let receipt = shared.log.record(entry).await.map_err(CallError::Audit)?;
     for name in &changes.out {
         let done = shared.cards.set_opt_out(domain, id.expose(), name, true).await;
         done.map_err(CallError::Subjects)?;
     }
     for name in &changes.refused {
-        let done = shared.cards.set_consent(domain, id.expose(), name, Consent::Refused).await;
+        let filing = Filing {
+            by: facts.actor.map(|actor| actor.to_string()).unwrap_or_default(),
+            audit_seq: Some(receipt.index()),
+            idempotency_key: None,
+        };
+        let (person, answer) = ((domain, id.expose()), (*name, Consent::Refused));
+        let done = shared.cards.say_consent(person, answer, Said::Signal, filing).await;
         done.map_err(CallError::Subjects)?;
     }
     Ok(())

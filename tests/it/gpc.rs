@@ -10,6 +10,7 @@ use privet::audit::Filter;
 use privet::audit::Kind;
 use privet::authn::Wanted;
 use privet::subjects::Card;
+use privet::subjects::consent::ConsentState;
 use privet::types::Consent;
 use privet::types::SubjectStatus;
 use tokio::net::TcpStream;
@@ -59,10 +60,15 @@ async fn started() -> (FakeStore, Gateway) {
 }
 
 async fn entries(gateway: &Gateway, kind: Kind) -> Vec<Entry> {
+    placed(gateway, kind).await.into_iter().map(|(_, entry)| entry).collect()
+}
+
+/// Entries and where they stand in the log.
+async fn placed(gateway: &Gateway, kind: Kind) -> Vec<(u64, Entry)> {
     gateway.log.flush().await.unwrap();
     let filter = Filter { kind: Some(kind), ..Filter::default() };
     let found = privet::audit::search(&gateway.audit_dir(), &filter, 0).unwrap();
-    found.map(|found| found.unwrap().1).collect()
+    found.map(Result::unwrap).collect()
 }
 
 async fn card(gateway: &Gateway, id: &str) -> Option<Card> {
@@ -159,14 +165,25 @@ async fn the_signal_of_a_person_is_kept_once_and_wins() {
     // Not what the signal does not speak of, and no erasure.
     assert_eq!(kept.consents["news"], Consent::given(None));
     assert!(kept.status.contains(SubjectStatus::Active));
-    let entries = entries(&gateway, Kind::Consent).await;
-    assert_eq!(entries.len(), 1, "{entries:?}");
-    let entry = &entries[0];
+    let entries = placed(&gateway, Kind::Consent).await;
+    let [(index, entry)] = entries.as_slice() else { panic!("{entries:?}") };
     assert_eq!((entry.reason.as_deref(), &*entry.subjects), (Some("gpc"), &[kept.token][..]));
     let fact = |name: &str| entry.facts.get(name).map(|value| &**value);
     assert_eq!(fact("method"), Some("gpc"));
     assert_eq!(fact("opt_outs"), Some("ads sharing"));
     assert_eq!((fact("refused"), fact("conflict")), (Some("sharing"), Some("sharing")));
+    // The ledger says the same as the card, and how it came: once, by the call in the log.
+    let records = gateway.cards.consents_of(&person(), "c-1").await.unwrap();
+    let sharing = records.iter().filter(|r| r.consent.process[0].purpose_key == "sharing");
+    let told: Vec<_> = sharing.flat_map(|r| r.events.iter().map(move |e| (r, e))).collect();
+    let states: Vec<_> = told.iter().map(|(_, e)| e.event.state).collect();
+    assert_eq!(states, [ConsentState::Given, ConsentState::Withdrawn]);
+    let (record, last) = told[1];
+    assert_eq!(last.event.method.as_deref(), Some("gpc"));
+    assert_eq!(last.event.evidence.as_ref().and_then(|evidence| evidence.gpc), Some(true));
+    assert_eq!(last.event.entity_id.as_str(), "subject");
+    assert_eq!(Some(record.created_by.clone()), entry.actor.map(|actor| actor.to_string()));
+    assert_eq!(record.audit_seq, Some(*index));
     // It holds for everybody who asks for them from now on, with or without the signal.
     assert_eq!(get(gateway.address, ONE, &staff, "").await.status, 404);
     // Silence takes nothing back.

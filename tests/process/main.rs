@@ -11,6 +11,7 @@
 )]
 
 mod accesses;
+mod approvals;
 mod audit_cli;
 mod audit_search;
 mod backfill;

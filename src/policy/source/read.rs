@@ -227,7 +227,7 @@ fn routes(model: &mut Model, faults: &mut Faults) {
 }
 
 /// Words that stand where a rule's id could stand.
-const RESERVED: [&str; 4] = ["consent", "erased", "no_grant", "unknown_subject"];
+const RESERVED: [&str; 6] = ["consent", "erased", "gpc", "held", "no_grant", "unknown_subject"];
 
 /// How long before its review a policy is pointed out.
 const REVIEW_SOON_MS: u64 = 30 * 86_400_000;

@@ -126,6 +126,13 @@ fn ids_stand_once() {
             "`consent` is a reason of its own",
         ],
     );
+    // Words that reasons and matrices use for what is no rule.
+    for word in ["consent", "erased", "gpc", "held", "no_grant", "unknown_subject"] {
+        let limit =
+            format!("limits: [ {{ id: {word}, if: {{ caller_region: [GB] }}, then: drop }} ]\n");
+        let fault = format!("`{word}` is a reason of its own");
+        check(&format!("{}{limit}", grant("fields: { mail: show }")), &[&fault]);
+    }
     let one = file("a.yaml", &format!("{WORDS}{}", grant("fields: { mail: show }")));
     let other = file("b.yaml", WORDS);
     let mut faults = Faults::new();

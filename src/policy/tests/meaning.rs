@@ -294,7 +294,7 @@ fn each_persons_verdict_holds_for_the_fields_about_that_person() {
     let policy = "grants:
   - { id: g, roles: [agent], purposes: [support, news], data: [shop.letters], can: [read], fields: { from: show, sender: show, to: show, receiver: show, sent: show } }
   - { id: own, roles: [me], purposes: [fraud], data: [shop.letters], can: [read], levels: { general: show, sensitive: show } }
-limits: [ { id: held, if: { subject_status: held }, then: leave_out } ]
+limits: [ { id: on-hold, if: { subject_status: held }, then: leave_out } ]
 ";
     let policy = compile(&format!("{WORDS}{policy}"));
     let scene = Scene { policy: &policy, data: "shop.letters" };
@@ -308,7 +308,7 @@ limits: [ { id: held, if: { subject_status: held }, then: leave_out } ]
         ("agent for support", "ana + bob erased", "from=show sender=show (clear)"),
         ("agent for support", "ana + ?", "from=show sender=show (clear)"),
         ("agent for support", "ana", "from=show sender=show (clear)"),
-        ("agent for support", "ana held + bob erased", "out: held"),
+        ("agent for support", "ana held + bob erased", "out: on-hold"),
         ("agent for news", "ana + bob said=news", "to=show receiver=show (clear)"),
         ("as bob for fraud", "ana + bob", "to=show receiver=show (clear)"),
         ("as cat for fraud", "ana + bob", "out: no_grant"),
@@ -318,7 +318,7 @@ limits: [ { id: held, if: { subject_status: held }, then: leave_out } ]
             "ana + bob",
             "from=show sender=show to=show receiver=show sent=show (clear)",
         ),
-        ("agent for support find=to", "ana + bob held", "out: held"),
+        ("agent for support find=to", "ana + bob held", "out: on-hold"),
         ("agent for support find=to", "ana held + bob", "to=show receiver=show (clear)"),
     ] {
         assert_eq!(scene.play(call, record), expected, "{call} | {record}");

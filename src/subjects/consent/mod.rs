@@ -31,6 +31,7 @@ pub use self::model::{
 };
 pub use self::notices::{Notice, Notices};
 pub use self::read::ConsentPage;
+pub use self::say::Said;
 pub use self::standing::{Moment, OPT_OUT_REGIMES, Standing, standing};
 pub use self::words::{Channel, ConsentState, ConsentType, Entity, Necessity};
 pub use self::write::{Filing, Recorded};

@@ -1,10 +1,11 @@
-//! An answer that an operator sets, without a notice: a small record, or an event of one.
+//! An answer without a notice, of an operator or a browser: a small record, or an event of one.
 
 use super::bounds;
 use super::error::ConsentError;
 use super::ids::RecordId;
 use super::machine;
 use super::model::ConsentRecord;
+use super::model::Evidence;
 use super::model::NewConsent;
 use super::model::NewEvent;
 use super::model::Process;
@@ -34,6 +35,32 @@ use crate::types::DomainId;
 use crate::types::SubjectId;
 use crate::types::Timestamp;
 
+/// How an answer without a notice came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Said {
+    /// An operator was told.
+    Operator,
+    /// The person's browser sends `Sec-GPC: 1`.
+    Signal,
+}
+
+impl Said {
+    /// The `method` of its events.
+    const fn method(self) -> &'static str {
+        match self {
+            Self::Operator => METHOD,
+            Self::Signal => "gpc",
+        }
+    }
+
+    fn evidence(self) -> Option<Evidence> {
+        match self {
+            Self::Operator => None,
+            Self::Signal => Some(Evidence { gpc: Some(true), ..Evidence::default() }),
+        }
+    }
+}
+
 impl Cards {
     /// Sets a person's answer to the question `name`; [`Consent::Unknown`] takes it off the card.
     /// Returns the card's new version; from then on every look-up shows the change. Nothing is
@@ -49,46 +76,42 @@ impl Cards {
         consent: Consent,
     ) -> Result<u64, SubjectsError> {
         let filing = Filing { by: "operator".into(), ..Filing::default() };
-        self.say_consent((domain, id), name, consent, filing).await.map_err(|error| match error {
-            ConsentError::Subjects(error) => error,
-            ConsentError::Broken => SubjectsError::Damaged,
-            _ => SubjectsError::Invalid { what: "the name of the consent or opt-out" },
-        })
+        self.say_consent((domain, id), (name, consent), Said::Operator, filing).await
     }
 
-    /// [`Self::set_consent`], telling who sets it.
+    /// [`Self::set_consent`], telling how it was said and who records it.
     ///
     /// # Errors
     /// As [`Self::record_consent`].
     pub async fn say_consent(
         &self,
         (domain, id): (&DomainId, &str),
-        name: &str,
-        consent: Consent,
+        (name, consent): (&str, Consent),
+        said: Said,
         filing: Filing,
-    ) -> Result<u64, ConsentError> {
+    ) -> Result<u64, SubjectsError> {
         SubjectId::parse(id).map_err(|_| SubjectsError::Invalid { what: "the subject id" })?;
         if !bounds::is_question(name) {
             let what = "the name of the consent or opt-out";
-            return self.counted(Err(SubjectsError::Invalid { what }.into()));
+            return self.counted(Err(SubjectsError::Invalid { what }.into())).map_err(plain);
         }
         let (cards, domain, id) = (self.clone(), domain.clone(), Box::<str>::from(id));
         let name = Box::<str>::from(name);
         let done = spawned(async move {
             let subject = cards.0.keys.subject(&domain, &id);
             Ok(match cards.card_of(&subject).await {
-                Ok(_) => cards.say(&subject.record, &name, consent, &filing).await,
+                Ok(_) => cards.say(&subject.record, (&name, consent), said, &filing).await,
                 Err(error) => Err(error.into()),
             })
         });
-        self.counted(done.await?)
+        self.counted(done.await?).map_err(plain)
     }
 
     async fn say(
         &self,
         owner: &RecordKey,
-        name: &str,
-        consent: Consent,
+        (name, consent): (&str, Consent),
+        said: Said,
         filing: &Filing,
     ) -> Result<u64, ConsentError> {
         for _ in 0..ATTEMPTS {
@@ -100,7 +123,7 @@ impl Cards {
                 return Err(ConsentError::Broken);
             }
             let now = self.0.keys.now().max(person.last.plus_ms(1));
-            let done = match plan(&person, (name, consent), now) {
+            let done = match plan(&person, (name, consent), said, now) {
                 Plan::Stands if !takes_off(&facts, name, consent) => return Ok(version),
                 Plan::Stands => self.take_off(owner, (facts, version), name).await?,
                 Plan::Do(work) => {
@@ -151,7 +174,8 @@ fn takes_off(facts: &Facts, name: &str, consent: Consent) -> bool {
 }
 
 /// What is to be recorded so that the answer is this one.
-fn plan(person: &Person, (name, consent): (&str, Consent), now: Timestamp) -> Plan {
+fn plan(person: &Person, (name, consent): (&str, Consent), how: Said, now: Timestamp) -> Plan {
+    let event = |name, state, entity| event(how, name, state, entity);
     let decider = standing::decider(&person.records, name, Moment::then(now));
     let stands = decider.map(|(_, event)| (event.event.state, event.event.valid_until));
     let until = match consent {
@@ -210,7 +234,7 @@ fn follow(record: &ConsentRecord, event: NewEvent, now: Timestamp) -> Option<Wor
     Some(Work::Event(id, Box::new(event)))
 }
 
-/// A record of one question and one event: what an operator was told.
+/// A record of one question and one event: what an operator was told or a browser sent.
 fn small(name: &str, event: NewEvent) -> Work {
     Work::New(Box::new(NewConsent {
         process: vec![Process { purpose_key: name.to_owned(), ..Process::default() }],
@@ -220,7 +244,7 @@ fn small(name: &str, event: NewEvent) -> Work {
     }))
 }
 
-/// Whether a record was made here: with no notice, about one question.
+/// Whether a record is of operators alone: with no notice, about one question.
 fn is_small(record: &ConsentRecord) -> bool {
     let consent = &record.consent;
     consent.notice.is_none()
@@ -228,7 +252,7 @@ fn is_small(record: &ConsentRecord) -> bool {
         && record.events.iter().all(|event| event.event.method.as_deref() == Some(METHOD))
 }
 
-fn event(name: &str, state: ConsentState, entity_id: Entity) -> NewEvent {
+fn event(said: Said, name: &str, state: ConsentState, entity_id: Entity) -> NewEvent {
     NewEvent {
         purpose_key: name.to_owned(),
         state,
@@ -236,8 +260,17 @@ fn event(name: &str, state: ConsentState, entity_id: Entity) -> NewEvent {
         time: None,
         valid_until: None,
         entity_id,
-        method: Some(METHOD.to_owned()),
-        evidence: None,
+        method: Some(said.method().to_owned()),
+        evidence: said.evidence(),
+    }
+}
+
+/// The error as callers know it who ask for a card alone.
+fn plain(error: ConsentError) -> SubjectsError {
+    match error {
+        ConsentError::Subjects(error) => error,
+        ConsentError::Broken => SubjectsError::Damaged,
+        _ => SubjectsError::Invalid { what: "the name of the consent or opt-out" },
     }
 }
 

@@ -46,7 +46,7 @@ use crate::types::Timestamp;
 /// Who records something, where the audit log has it, and what they call the attempt.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Filing {
-    /// The token of the operator.
+    /// The token of the operator, or of the caller whose browser said it.
     pub by: String,
     /// The index of the entry in the audit log.
     pub audit_seq: Option<u64>,

@@ -18,11 +18,14 @@ use crate::subjects::SubjectsError;
 use crate::subjects::consent::ConsentError;
 use crate::subjects::consent::ConsentRecord;
 use crate::subjects::consent::ConsentState;
+use crate::subjects::consent::Entity;
+use crate::subjects::consent::Filing;
 use crate::subjects::consent::Guardian;
 use crate::subjects::consent::Moment;
 use crate::subjects::consent::NewConsent;
 use crate::subjects::consent::NewEvent;
 use crate::subjects::consent::RecordId;
+use crate::subjects::consent::Said;
 use crate::subjects::consent::digest;
 use crate::subjects::tests::Bench;
 use crate::subjects::tests::one;
@@ -324,6 +327,50 @@ async fn the_operators_answer_goes_through_the_ledger() {
     let record = give(cards, "d", "m").await;
     cards.set_consent(&domain, "d", "m", Consent::Refused).await.unwrap();
     assert_eq!(cards.consent(record).await.unwrap().events.len(), 2);
+}
+
+#[tokio::test]
+async fn a_browsers_signal_goes_through_the_ledger_which_says_how_it_came() {
+    let bench = Bench::new();
+    let (cards, domain) = (&bench.cards, person());
+    let signal = async |id: &str| {
+        let filing = Filing { audit_seq: Some(7), ..by("caller") };
+        let refused = ("m", Consent::Refused);
+        cards.say_consent((&domain, id), refused, Said::Signal, filing).await.unwrap();
+        let stands = answer(&bench.cold(), id, "m").await;
+        assert_eq!(stands, Some(Consent::Refused), "{id}");
+        cards.consents_of(&domain, id).await.unwrap()
+    };
+    // Nobody asked before; an operator was told yes; a yes with a notice; a no already.
+    cards.set_consent(&domain, "told", "m", Consent::given(None)).await.unwrap();
+    give(cards, "asked", "m").await;
+    cards.set_consent(&domain, "no", "m", Consent::Refused).await.unwrap();
+    for (id, states, method) in [
+        ("new", "Refused", "gpc"),
+        ("told", "Given Withdrawn", "gpc"),
+        ("asked", "Given Withdrawn", "gpc"),
+        ("no", "Refused", "operator"),
+    ] {
+        // The second time changes nothing.
+        assert_eq!(signal(id).await, signal(id).await, "{id}");
+        let records = signal(id).await;
+        let [record] = records.as_slice() else { panic!("{id}: {records:?}") };
+        let events = &record.events;
+        let found: Vec<&str> = events.iter().map(|event| event.event.state.as_str()).collect();
+        assert_eq!(found.join(" "), states, "{id}");
+        let last = &events.last().unwrap().event;
+        assert_eq!(last.method.as_deref(), Some(method), "{id}");
+        assert_eq!(last.entity_id, Entity::Subject, "{id}");
+        let is_signal = last.evidence.as_ref().is_some_and(|evidence| evidence.gpc == Some(true));
+        assert_eq!(is_signal, method == "gpc", "{id}");
+        let filed = (record.created_by.as_str(), record.audit_seq);
+        let expected = if is_signal { ("caller", Some(7)) } else { ("operator", None) };
+        assert_eq!(filed, expected, "{id}");
+    }
+    // A yes from afterwards counts, in a record of its own that no signal has a part in.
+    cards.set_consent(&domain, "told", "m", Consent::given(None)).await.unwrap();
+    assert_eq!(answer(&bench.cold(), "told", "m").await, Some(Consent::given(None)));
+    assert_eq!(cards.consents_of(&domain, "told").await.unwrap().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
