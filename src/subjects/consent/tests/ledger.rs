@@ -220,7 +220,7 @@ async fn an_attempt_that_is_repeated_gets_the_first_answer() {
         assert!(matches!(done, Err(ConsentError::KeyReused)), "{done:?}");
     }
     let others = keyed("k");
-    let others = crate::subjects::consent::Filing { by: "bob".into(), ..others };
+    let others = Filing { by: "bob".into(), ..others };
     assert!(!cards.record_consent(&person(), "c", new(), others).await.unwrap().repeated);
     // A day later it still holds; after two, old ones give way to new ones.
     clock.advance_ms(86_400_000);
