@@ -49,6 +49,14 @@ pub struct Field {
     pub place: Place,
 }
 
+impl Field {
+    /// Whether misuse harms most: of a special category (GDPR article 9), sensitive personal
+    /// information (PIPL article 28), about a child, or critical.
+    pub fn is_sensitive(&self) -> bool {
+        self.level == Level::Critical || self.flags.meets(Flags::SPECIAL.with(Flags::CHILD))
+    }
+}
+
 /// How a field is sealed where the store keeps it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Sealing {

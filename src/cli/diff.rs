@@ -41,7 +41,12 @@ use super::time::{moment, span};
 pub(super) fn run(wish: &DiffArgs) -> Result<(), Failure> {
     let (before, after) = match &wish.second {
         Some(second) => (policy::read(&wish.first)?, policy::read(second)?),
-        None => (running(wish)?, policy::read(&wish.first)?),
+        None if wish.running => (running(wish)?, policy::read(&wish.first)?),
+        None => {
+            let what = "there is nothing to compare with; name the policies as they are to be as \
+                        well, or add `--running` to compare with the gateway";
+            return Err(Failure::new(Exit::Usage, what));
+        }
     };
     let found = diff(&before, &after);
     let traffic = wish.log.as_deref().map(|dir| Traffic::read(dir, wish, &found)).transpose()?;

@@ -2,7 +2,6 @@
 
 use crate::catalog::FieldIx;
 use crate::types::Flags;
-use crate::types::Level;
 use crate::types::Region;
 use crate::types::SubjectToken;
 use crate::types::Timestamp;
@@ -55,9 +54,11 @@ impl Permit {
             field.flags.meets(Flags::PERSONAL) && **about & bit != 0 && passes_on(**view)
         });
         told.fold(ExportClasses::NONE, |classes, ((field, _), _)| {
-            let sensitive = Flags::SPECIAL.with(Flags::CHILD);
-            let is_sensitive = field.level == Level::Critical || field.flags.meets(sensitive);
-            classes.and(if is_sensitive { ExportClass::Sensitive } else { ExportClass::Other })
+            classes.and(if field.is_sensitive() {
+                ExportClass::Sensitive
+            } else {
+                ExportClass::Other
+            })
         })
     }
 

@@ -95,6 +95,7 @@ fn the_guide_to_policies_does_what_it_says() {
     assert_eq!((files, commands), (2, 14));
     let page = fs::read_to_string(site.dir().join("matrix.html")).unwrap();
     assert!(page.contains("callback") && !page.contains("<script"));
+    gateway.signal("-TERM");
     drop(gateway.end());
     // What was published when the command ran is not for a test to say; at the end all is.
     let out = privet(&site.dir(), &["audit", "search", "--kind", "policy", "--output", "jsonl"]);

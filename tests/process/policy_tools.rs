@@ -85,6 +85,7 @@ fn a_wider_policy_fails_and_recorded_traffic_is_counted() {
         let answer = get(gateway.gateway, "/shop/customers/c-1", &token, "order_support");
         assert_eq!(answer.status, 200);
     }
+    gateway.signal("-TERM");
     drop(gateway.end());
     let wider = site.dir().join("wider.yaml");
     let text = fs::read_to_string(site.dir().join("policies/customer-care.yaml")).unwrap();

@@ -139,7 +139,7 @@ pub(in crate::cli) struct DiffArgs {
     #[arg(value_name = "A")]
     pub(in crate::cli) first: PathBuf,
     /// The policies as they are to be.
-    #[arg(value_name = "B", required_unless_present = "running", conflicts_with = "running")]
+    #[arg(value_name = "B", conflicts_with = "running")]
     pub(in crate::cli) second: Option<PathBuf>,
     /// Compare with the policy that the gateway runs; takes an operator of the role `officer`.
     #[arg(long)]

@@ -36,6 +36,8 @@ pub(super) fn check(model: &Model, expanded: &Expanded, today: Timestamp, faults
     }
     regionless(model, faults);
     super::recipients::check(model, today, faults);
+    let served = super::recipients::named(model);
+    super::separate::check(model, expanded, |region| served.contains(&region), faults);
     ownerless(model, expanded, faults);
 }
 

@@ -12,6 +12,7 @@ mod observing;
 mod order;
 mod plan;
 mod recipients;
+mod separate;
 mod transfer;
 
 use crate::policy::source::Model;

@@ -94,7 +94,7 @@ fn abroad(recipient: &Recipient, model: &Model, faults: &mut Faults) {
 }
 
 /// The countries that the policy names records of.
-fn named(model: &Model) -> BTreeSet<Region> {
+pub(super) fn named(model: &Model) -> BTreeSet<Region> {
     let mut found = BTreeSet::new();
     for limit in &model.limits {
         found.extend(&limit.when.record_region);

@@ -70,7 +70,7 @@ fn purpose(id: PurposeId, entry: &Entry, groups: &RegionGroups, faults: &mut Fau
     }
     if let Some(node) = map.optional("separate") {
         purpose.separate = separate(node, groups, faults);
-        if purpose.consent.is_none() {
+        if purpose.separate != Separate::No && purpose.consent.is_none() {
             let what = format!("`{}` wants separate consent, but asks no question", purpose.id);
             faults.error(&node.place, what, "add `consent: NAME`");
         }

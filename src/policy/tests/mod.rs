@@ -18,6 +18,7 @@ mod render;
 mod report;
 mod scene;
 mod schema;
+mod separate;
 mod shipped;
 mod transfers;
 
