@@ -9,6 +9,7 @@ use crate::audit::Ending;
 use crate::audit::Entry;
 use crate::audit::FieldView;
 use crate::audit::Kind;
+use crate::audit::Observed;
 use crate::audit::Shown;
 use crate::audit::Strength;
 use crate::audit::Verdict;
@@ -26,6 +27,7 @@ fn full() -> Entry {
     entry.decision = Some(Verdict::Permit);
     entry.decision_id = Some("decision-1".into());
     entry.facts.insert("before".into(), "abc".into());
+    entry.observed = Some(Box::new(Observed::permit()));
     let view = |category: &str, view| FieldView {
         category: CategoryId::parse(category).unwrap(),
         level: Level::Sensitive,
@@ -92,7 +94,7 @@ fn a_line_of_csv_is_read_by_others_as_it_was_meant() {
         ("consent_versions", "3 4"),
         ("region", "GB"),
         ("facts", "before=abc"),
-        ("observed", ""),
+        ("observed", "permit"),
     ] {
         assert_eq!(cell(name), expected, "{name}");
     }
@@ -140,7 +142,7 @@ fn no_cell_of_csv_is_a_formula() {
         let mut reader =
             ::csv::ReaderBuilder::new().has_headers(false).from_reader(line.as_bytes());
         let row = reader.records().next().unwrap().unwrap();
-        assert_eq!(row.len(), 31, "{text:?}");
+        assert_eq!(row.len(), 32, "{text:?}");
         for cell in &row {
             let first = cell.trim_start_matches(' ').chars().next().unwrap_or('x');
             assert!(!"=+-@\t\r\n＝＋－＠".contains(first), "{text:?} gave {cell:?}");
