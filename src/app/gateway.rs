@@ -117,6 +117,14 @@ struct Credentials {
     tls: Option<NextTls>,
 }
 
+/// What is counted of people, of agreements about them and of where their data goes.
+fn register_people(cards: &Cards, shared: &Shared, registry: &mut Registry) {
+    cards.metrics().register(registry.sub_registry_with_prefix("privet_subjects"));
+    let approvals = shared.approvals.metrics();
+    approvals.register(registry.sub_registry_with_prefix("privet_approvals"));
+    cards.exports().register(registry.sub_registry_with_prefix("privet_transfer"));
+}
+
 impl Parts {
     /// Opens keys, state, log, issuers and stores, in this order.
     pub(super) async fn open(
@@ -180,10 +188,7 @@ impl Parts {
         shared.metrics().register(&mut registry);
         state.metrics().register(registry.sub_registry_with_prefix("privet_state"));
         keys.metrics().register(registry.sub_registry_with_prefix("privet_keys"));
-        cards.metrics().register(registry.sub_registry_with_prefix("privet_subjects"));
-        let approvals = shared.approvals.metrics();
-        approvals.register(registry.sub_registry_with_prefix("privet_approvals"));
-        cards.exports().register(registry.sub_registry_with_prefix("privet_transfer"));
+        register_people(&cards, &shared, &mut registry);
         jobs.jobs.metrics().register(registry.sub_registry_with_prefix("privet_jobs"));
         Ok(Self {
             shared,

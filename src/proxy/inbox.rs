@@ -192,7 +192,7 @@ impl Inbox {
         loop {
             let page = state.scan(PREFIX, after.as_deref(), PAGE).await?;
             let Some(last) = page.items.last() else { break };
-            after = Some(last.key.to_vec());
+            after = Some(last.key.clone());
             for item in &page.items {
                 let kept = serde_json::from_slice::<Kept>(&item.value.value);
                 if let (Some(place), Ok(kept)) = (place(&item.key), kept) {
