@@ -97,6 +97,34 @@ fn end(gateway: Gateway) -> String {
     log
 }
 
+/// That a text holds each of these.
+fn holds(text: &str, all: &[&str]) {
+    for wanted in all {
+        assert!(text.contains(wanted), "{wanted}: {text}");
+    }
+}
+
+/// Calls as two roles, who both get what the store answers.
+fn call(site: &Site, gateway: &Gateway) {
+    for (role, purpose) in [("support", "order_support"), ("marketing", "order_support")] {
+        let token = site.token(&["--role", role, "--purpose", purpose, "--region", "GB"]);
+        let answer = get(gateway.gateway, "/shop/customers/c-1", &token, purpose);
+        let shown = String::from_utf8(answer.body.clone()).unwrap();
+        assert_eq!((answer.status, shown.as_str()), (200, PERSON), "{role}");
+    }
+}
+
+/// The report for programs.
+fn counted(site: &Site) {
+    let json: Value =
+        serde_json::from_str(&run(site, &["policy", "observe", "--output", "json"])).unwrap();
+    assert_eq!((&json["calls"], &json["changed"]), (&2.into(), &2.into()), "{json}");
+    for wanted in ["backup_email", "hat", "*"] {
+        let rows = json["unlisted"].as_array().unwrap();
+        assert!(rows.iter().any(|row| row["path"] == wanted && row["count"] == 2), "{json}");
+    }
+}
+
 #[test]
 fn what_is_observed_is_reported_and_what_is_not_listed_is_collected_also_after_a_restart() {
     let store = Store::start(|path| path.starts_with("/customers/").then(|| PERSON.to_owned()));
@@ -106,39 +134,30 @@ fn what_is_observed_is_reported_and_what_is_not_listed_is_collected_also_after_a
 
     let gateway = serve(&site);
     is_told(&gateway);
-    for (role, purpose) in [("support", "order_support"), ("marketing", "order_support")] {
-        let token = site.token(&["--role", role, "--purpose", purpose, "--region", "GB"]);
-        let answer = get(gateway.gateway, "/shop/customers/c-1", &token, purpose);
-        let shown = String::from_utf8(answer.body.clone()).unwrap();
-        assert_eq!((answer.status, shown.as_str()), (200, PERSON), "{role}");
-    }
+    call(&site, &gateway);
     let report = ["policy", "observe"];
     let first = "Enforcing the policy would have changed 2 of 2 observed calls.\n";
     // The end of a call is written down after its caller has the answer.
     let mut tries = (0..200).map(|_| run(&site, &report));
     let text = tries.find(|text| text.starts_with(first)).unwrap();
-    for wanted in [
+    let wanted = [
         "shop.customers  support for order_support: read ",
         "would be refused: no_grant",
         "email: mask=1",
         "records with fields that are not listed: 1",
         "have no grant to read; if they should, add one",
         "privet store inbox --data shop.customers",
-    ] {
-        assert!(text.contains(wanted), "{wanted}: {text}");
-    }
+    ];
+    holds(&text, &wanted);
     let inbox = ["store", "inbox"];
     let lines = run(&site, &inbox);
-    assert!(lines.contains("backup_email: { category: user.contact.email }  # "), "{lines}");
-    assert!(lines.contains("hat: { category: user, level: critical, whole: true }  # "), "{lines}");
-    assert!(lines.contains("# *  text, 2 times"), "{lines}");
-    let json: Value =
-        serde_json::from_str(&run(&site, &["policy", "observe", "--output", "json"])).unwrap();
-    assert_eq!((&json["calls"], &json["changed"]), (&2.into(), &2.into()), "{json}");
-    for wanted in ["backup_email", "hat", "*"] {
-        let rows = json["unlisted"].as_array().unwrap();
-        assert!(rows.iter().any(|row| row["path"] == wanted && row["count"] == 2), "{json}");
-    }
+    let wanted = [
+        "backup_email: { category: user.contact.email }  # ",
+        "hat: { category: user, level: critical, whole: true }  # ",
+        "# *  text, 2 times",
+    ];
+    holds(&lines, &wanted);
+    counted(&site);
     let log = end(gateway);
     assert!(log.contains("the policy is only observed here"), "{log}");
 
