@@ -63,6 +63,7 @@ fn call<'a>(policy: &'a PolicySet, identity: &'a Identity, purpose: &'a str) -> 
     Call {
         identity,
         on_behalf_of: None,
+        standing: Default::default(),
         purpose: Some(purpose),
         set,
         route: set.routes.first().unwrap(),
@@ -123,7 +124,8 @@ fn judge(bencher: Bencher<'_, '_>, role: &str, purpose: &str) {
     let policy = policy();
     let permit = permit(&policy, &identity(role), purpose);
     let (consents, opt_outs) = (BTreeMap::new(), BTreeSet::new());
-    let card = CardFacts { status: Statuses::ACTIVE, consents: &consents, opt_outs: &opt_outs };
+    let (status, consents, opt_outs) = (Statuses::ACTIVE, &consents, &opt_outs);
+    let card = CardFacts { status, consents, opt_outs, representatives: &[] };
     let subjects = [RecordSubject { id: Some("c-1002"), card: Some(card) }];
     let region = Region::parse("GB");
     let facts = RecordFacts { subjects: &subjects, region, values: &[], now: NOW };

@@ -33,6 +33,8 @@ use super::Operator;
 use super::OperatorRole;
 use super::answer::Refused;
 use super::answer::json;
+use super::holds;
+use super::representatives;
 use super::routes::Admin;
 
 #[derive(Deserialize)]
@@ -84,7 +86,7 @@ pub(super) async fn show(
     let operator = admin.operator(&headers, OperatorRole::Officer)?;
     let (_, _, card) = admin.known_person(&body).await?;
     admin.record(&operator, Kind::Admin, "subject_shown", about(&card)).await?;
-    Ok(json(&page(&card)))
+    Ok(json(&page(&card, admin.mfa.now())))
 }
 
 /// Sets the status.
@@ -96,10 +98,13 @@ pub(super) async fn set_status(
     let operator = admin.operator(&headers, OperatorRole::Officer)?;
     let wish: SetStatus = read(&body)?;
     let subject = Subject::read(&admin.gateway.policy(), wish.domain.as_deref(), &wish.id)?;
+    if wish.status.split(',').any(|word| word.trim() == SubjectStatus::Held.as_str()) {
+        return Err(wrong(HOLDS));
+    }
     let settable = Statuses::parse(&wish.status).filter(|s| *s != Statuses::ERASED);
     let Some(status) = settable else {
         return Err(wrong(
-            "`status` is `active`, or some of restricted, objected, held, minor, deceased with \
+            "`status` is `active`, or some of restricted, objected, minor, deceased with \
              commas between them",
         ));
     };
@@ -168,7 +173,7 @@ pub(super) async fn erase_key(
     let subject = Subject::read(&admin.gateway.policy(), who.domain.as_deref(), &who.id)?;
     let (mut entry, was_erased) = match admin.cards.find(&subject.domain, subject.id.expose()).await
     {
-        Ok(Some(card)) if card.status.contains(SubjectStatus::Held) => {
+        Ok(Some(card)) if card.statuses(admin.mfa.now()).contains(SubjectStatus::Held) => {
             admin.record(&operator, Kind::Key, "key_erasure_refused", about(&card)).await?;
             return Err(held());
         }
@@ -247,7 +252,7 @@ impl Admin {
     }
 
     /// The card after a change. A change that failed is recorded too: its entry came first.
-    async fn changed(
+    pub(super) async fn changed(
         &self,
         subject: &Subject,
         operator: &Operator,
@@ -256,7 +261,7 @@ impl Admin {
         if let Err(error) = done {
             let failed = Entry::new(Kind::Admin);
             self.record(operator, Kind::Admin, "change_failed", failed).await?;
-            return Err(state(&error));
+            return Err(refused(&error));
         }
         let mut found = Vec::new();
         let wanted = [(&subject.domain, subject.id.expose())];
@@ -266,7 +271,7 @@ impl Admin {
             Err(error) => Err(state(&error)),
             Ok(()) => {
                 let card = found.pop().flatten().ok_or_else(|| wrong(UNKNOWN))?;
-                Ok(json(&page(&card)))
+                Ok(json(&page(&card, self.mfa.now())))
             }
         }
     }
@@ -308,6 +313,15 @@ pub(super) fn wrong(detail: impl Into<String>) -> Refused {
     Refused::new(ProblemKind::BadRequest, detail)
 }
 
+/// What was asked for cannot be, or the state cannot be used.
+pub(super) fn refused(error: &SubjectsError) -> Refused {
+    match error {
+        SubjectsError::Invalid { .. } | SubjectsError::TooMany { .. } => wrong(error.to_string()),
+        SubjectsError::Erased => Refused::new(ProblemKind::Conflict, error.to_string()),
+        other => state(other),
+    }
+}
+
 pub(super) fn state(error: &SubjectsError) -> Refused {
     if error.is_locked() {
         return Refused::locked();
@@ -317,7 +331,8 @@ pub(super) fn state(error: &SubjectsError) -> Refused {
 }
 
 fn held() -> Refused {
-    let why = "the person is held, which keeps their key; set another status first";
+    let why = "the person is held, which keeps their key; `privet hold list ID` shows why, and `privet hold \
+               release HOLD` ends it";
     Refused::new(ProblemKind::Conflict, why)
 }
 
@@ -345,7 +360,8 @@ pub(super) fn about(card: &Card) -> Entry {
     entry
 }
 
-fn page(card: &Card) -> Value {
+fn page(card: &Card, now: Timestamp) -> Value {
+    let status = card.statuses(now);
     let consents: serde_json::Map<String, Value> = card
         .consents
         .iter()
@@ -363,12 +379,16 @@ fn page(card: &Card) -> Value {
         .collect();
     json!({
         "token": card.token.to_string(),
-        "status": card.status.to_string(),
+        "status": status.to_string(),
+        "holds": card.holds.iter().map(|hold| holds::page(hold, now)).collect::<Vec<_>>(),
+        "representatives": representatives::page(card, status, now),
         "consents": consents,
         "opt_outs": card.opt_outs.iter().collect::<Vec<_>>(),
         "version": card.version,
     })
 }
 
+const HOLDS: &str = "a hold is no status: place one with `privet hold add ID --case CASE --why WHY`, \
+                     and end it with `privet hold release HOLD --why WHY`";
 pub(super) const UNKNOWN: &str = "nothing is known about that id";
 const LONGEST_NAME: usize = 64;

@@ -46,6 +46,7 @@ use super::cards;
 use super::checks;
 use super::claims;
 use super::consents;
+use super::holds;
 use super::host;
 use super::inbox;
 use super::jobs;
@@ -56,6 +57,7 @@ use super::observations;
 use super::policy;
 use super::prune;
 use super::reidentify;
+use super::representatives;
 use super::rotation;
 use super::rotation::RotateSubject;
 use super::stores;
@@ -150,6 +152,11 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/stores/inbox", get(inbox::list))
         .route("/api/v1/stores/inbox/dismiss", post(inbox::dismiss))
         .route("/api/v1/stores/backfill", post(stores::backfill))
+        .route("/api/v1/holds", get(holds::list).post(holds::add))
+        .route("/api/v1/holds/list", post(holds::of_person))
+        .route("/api/v1/holds/{hold}/release", post(holds::release))
+        .route("/api/v1/subjects/representatives/add", post(representatives::add))
+        .route("/api/v1/subjects/representatives/remove", post(representatives::remove))
         .route("/api/v1/subjects/show", post(cards::show))
         .route("/api/v1/subjects/accesses", post(accesses::list))
         .route("/api/v1/subjects/status", post(cards::set_status))

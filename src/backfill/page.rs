@@ -154,7 +154,12 @@ impl Scene {
             let converted = self.convert((batch, record), &people, None)?;
             let position = before + seen.records;
             let owner = |field| people.owner(record, (set, field));
-            seen.count.add(&converted, position, owner, people.words(record));
+            seen.count.add(
+                &converted,
+                position,
+                owner,
+                people.words(record, self.shared.clock.now()),
+            );
             seen.records += 1;
             let target = self.place.record(|field| scalar(batch, record, field));
             if let (None, Some(target)) = (seen.print, &target) {

@@ -16,6 +16,7 @@ use crate::types::DomainId;
 use crate::types::Statuses;
 use crate::types::SubjectStatus;
 use crate::types::SubjectToken;
+use crate::types::Timestamp;
 use crate::types::told;
 
 use super::page::NO_KEYS;
@@ -146,12 +147,16 @@ impl People {
     }
 
     /// What a report says of a record's people; whoever is several things at once is each of them.
-    pub(super) fn words(&self, record: usize) -> impl Iterator<Item = &'static str> {
-        self.of(record).iter().flat_map(|person| {
+    pub(super) fn words(
+        &self,
+        record: usize,
+        now: Timestamp,
+    ) -> impl Iterator<Item = &'static str> {
+        self.of(record).iter().flat_map(move |person| {
             let (word, status) = match person {
                 None => (Some("nobody"), None),
                 Some(Person::New) => (Some("new"), None),
-                Some(Person::Known(card)) => (None, Some(card.status)),
+                Some(Person::Known(card)) => (None, Some(card.statuses(now))),
             };
             let each = status.into_iter().flat_map(Statuses::each).map(SubjectStatus::as_str);
             word.into_iter().chain(each)

@@ -14,6 +14,7 @@ mod diff;
 mod exit;
 mod export;
 mod gaps;
+mod hold;
 mod inbox;
 mod init;
 mod job;
@@ -82,6 +83,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Operator(OperatorCommand::Add { name, role, totp, config }) => {
             operator::add(&config.config, &name, &role, totp)
         }
+        Command::Hold(command) => hold::run(&command),
         Command::Reidentify(command) => reidentify::run(&command),
         Command::Operator(OperatorCommand::Verify { admin }) => operator::verify(&admin),
         Command::Policy(command) => policy::run(&command),

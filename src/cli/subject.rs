@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::accesses;
 use super::admin;
-use super::args::{AdminArgs, Answer, SubjectCommand, WhoArgs};
+use super::args::{AdminArgs, Answer, RepresentativeCommand, SubjectCommand, WhoArgs};
 use super::exit::{Exit, Failure, data};
 use super::time;
 
@@ -32,6 +32,7 @@ pub(super) fn run(command: SubjectCommand) -> Result<(), Failure> {
         SubjectCommand::OptOut { who, name, undo, admin } => {
             send(&who, &admin, "opt-out", &json!({ "name": name, "out": !undo }))
         }
+        SubjectCommand::Representative(command) => represent(&command),
         SubjectCommand::Report(wish) => accesses::run(&wish),
         SubjectCommand::EraseKey { who, admin } => send(&who, &admin, "erase-key", &json!({})),
     }
@@ -42,10 +43,42 @@ fn send(who: &WhoArgs, at: &AdminArgs, path: &str, wish: &Value) -> Result<(), F
     data(&format!("{card:#}\n"))
 }
 
+fn represent(command: &RepresentativeCommand) -> Result<(), Failure> {
+    let (path, wish, admin) = match command {
+        RepresentativeCommand::Add { who, of, of_domain, kind, until, proof, admin } => {
+            let until = time::moment(until)?.unix_ms();
+            let mut wish = between(who, of, of_domain.as_deref())?;
+            if let Some(wish) = wish.as_object_mut() {
+                wish.insert("kind".into(), kind.replace('-', "_").into());
+                wish.insert("until".into(), until.into());
+                wish.insert("proof".into(), proof.clone().into());
+            }
+            ("add", wish, admin)
+        }
+        RepresentativeCommand::Remove { who, of, of_domain, admin } => {
+            ("remove", between(who, of, of_domain.as_deref())?, admin)
+        }
+    };
+    let card = admin::post(admin, &format!("/api/v1/subjects/representatives/{path}"), &wish)?;
+    data(&format!("{card:#}\n"))
+}
+
+/// Who acts for whom.
+fn between(who: &WhoArgs, of: &str, of_domain: Option<&str>) -> Result<Value, Failure> {
+    let domain = of_domain.or(who.domain.as_deref());
+    let by = id(&who.id)?;
+    Ok(json!({ "domain": domain, "id": of, "by_domain": who.domain, "by": by }))
+}
+
+/// An id, read from standard input when it is `-`.
+pub(super) fn id(text: &str) -> Result<String, Failure> {
+    if text == "-" { from_stdin() } else { Ok(text.to_owned()) }
+}
+
 /// A wish about a person: ids travel in bodies.
 pub(super) fn body(who: &WhoArgs, wish: &Value) -> Result<Value, Failure> {
     let mut body = wish.clone();
-    let id = if who.id == "-" { from_stdin()? } else { who.id.clone() };
+    let id = id(&who.id)?;
     if let Some(object) = body.as_object_mut() {
         if let Some(domain) = &who.domain {
             object.insert("domain".into(), domain.clone().into());

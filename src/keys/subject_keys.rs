@@ -22,6 +22,7 @@ use crate::state::StateError;
 use crate::state::StateStore;
 use crate::state::Tx;
 use crate::types::DomainId;
+use crate::types::Reference;
 use crate::types::SubjectToken;
 
 /// Stands for a subject in files: HMAC of domain and id. Nobody gets from it to the id without
@@ -57,6 +58,14 @@ impl Held {
         let parts = [b"privet/card-version/v1".as_slice(), &version.to_be_bytes()];
         let [a, b, c, d, e, f, ..] = self.log.short(&parts);
         u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+    }
+}
+
+impl Held {
+    /// What cards of people they may act for call them: an HMAC under their log key, so that it
+    /// means nobody once that is destroyed, and is not their name in the log either.
+    pub fn reference(&self) -> Reference {
+        Reference(self.log.short(&[b"privet/representative/v1"]))
     }
 }
 

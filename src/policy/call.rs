@@ -4,6 +4,7 @@ use crate::catalog::DataSet;
 use crate::catalog::FieldIx;
 use crate::catalog::Route;
 use crate::types::Action;
+use crate::types::OwnCard;
 use crate::types::PurposeId;
 use crate::types::RuleId;
 use crate::types::Timestamp;
@@ -18,6 +19,8 @@ pub struct Call<'a> {
     pub identity: &'a Identity,
     /// For whom, when a second credential came along: the result is what both may see.
     pub on_behalf_of: Option<&'a Identity>,
+    /// What is known of the people that the two credentials are, at the time of the call.
+    pub standing: [OwnCard; 2],
     /// The purpose the call names. Without one the route's counts, then the credential's only one.
     pub purpose: Option<&'a str>,
     /// The data set asked for. It must be one of [`PolicySet::sets`](super::PolicySet::sets) of the same policy.

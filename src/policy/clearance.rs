@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::types::Capacities;
 use crate::types::PurposeId;
 use crate::types::RoleId;
 use crate::types::RuleId;
@@ -154,7 +155,9 @@ impl<'a> Clearable<'a> {
     pub fn is_for(&self, identity: &Identity) -> bool {
         let roles = HeldRoles::new(&self.grant.roles, self.policy.model());
         let claimed = self.policy.claimed(&identity.claims);
-        roles.held(claimed, identity.subject.is_some()) != Held::No
+        let person = Capacities::SELF.or(Capacities::REPRESENTATIVE);
+        let may_be = if identity.subject.is_some() { person } else { Capacities::NONE };
+        roles.held(claimed, may_be) != Held::No
     }
 
     /// Whether the grant matches at this time.

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::catalog::DataSet;
 use crate::catalog::FieldIx;
 use crate::types::Action;
+use crate::types::Capacities;
+use crate::types::OwnCard;
 use crate::types::PurposeId;
 use crate::types::Region;
 use crate::types::Timestamp;
@@ -40,6 +43,7 @@ pub fn decide(call: &Call<'_>, policy: &Arc<PolicySet>) -> Decision {
     let asked = Asked {
         identity: call.identity,
         on_behalf_of: call.on_behalf_of,
+        standing: call.standing,
         purpose: call.purpose,
         default_purpose: call.route.purpose.as_ref(),
         set,
@@ -62,6 +66,8 @@ pub fn decide(call: &Call<'_>, policy: &Arc<PolicySet>) -> Decision {
 pub(super) struct Asked<'a> {
     pub(super) identity: &'a Identity,
     pub(super) on_behalf_of: Option<&'a Identity>,
+    /// What is known of the people they are.
+    pub(super) standing: [OwnCard; 2],
     pub(super) purpose: Option<&'a str>,
     pub(super) default_purpose: Option<&'a PurposeId>,
     /// The data set's position.
@@ -83,6 +89,22 @@ struct Measure<'a> {
 }
 
 impl Asked<'_> {
+    /// What is known of the person a credential is of.
+    fn standing(&self, identity: &Identity) -> OwnCard {
+        let [own, other] = self.standing;
+        if std::ptr::eq(identity, self.identity) { own } else { other }
+    }
+
+    /// In which capacities the owner of a credential may stand to people a data set is about.
+    pub(super) fn may_be(&self, identity: &Identity, set: &DataSet) -> Capacities {
+        let standing = self.standing(identity);
+        let domain = identity.subject.as_ref().map(|(domain, _)| domain);
+        let own = set.subjects.iter().any(|it| Some(&it.domain) == domain) && !standing.is_dead;
+        let for_others = standing.who.is_some() && !set.subjects.is_empty() && !standing.is_dead;
+        let own = if own { Capacities::SELF } else { Capacities::NONE };
+        if for_others { own.or(Capacities::REPRESENTATIVE) } else { own }
+    }
+
     /// Decides.
     pub(super) fn decide(&self, policy: &Arc<PolicySet>) -> Decision {
         match self.permit(policy) {
@@ -207,7 +229,10 @@ impl Measure<'_> {
         bulk: &mut Vec<BulkLimit>,
     ) -> Result<Side, Refusal> {
         let claimed = self.policy.claimed(&identity.claims);
-        let person = self.person(identity);
+        let may_be = self.asked.may_be(identity, &self.facts.set);
+        let person = self.person(identity).filter(|_| may_be.meets(Capacities::SELF));
+        let who = self.asked.standing(identity).who;
+        let who = who.filter(|_| may_be.meets(Capacities::REPRESENTATIVE));
         let tables = self.policy.tables();
         let recipient = identity.recipient.as_ref().and_then(|id| tables.recipient(id));
         let mut side = Side {
@@ -220,9 +245,10 @@ impl Measure<'_> {
             person,
             recipient,
             place: self.place(identity, recipient),
+            who,
         };
-        self.grants(identity, claimed, &mut side, fact_fields)?;
-        self.limits(identity, claimed, &mut side, bulk)?;
+        self.grants(identity, (claimed, may_be), &mut side, fact_fields)?;
+        self.limits(identity, (claimed, may_be), &mut side, bulk)?;
         for field in self.asked.selects_by {
             self.may_select(&side, *field)?;
         }
@@ -272,18 +298,21 @@ impl Measure<'_> {
     fn grants(
         &self,
         identity: &Identity,
-        claimed: u128,
+        (claimed, may_be): (u128, Capacities),
         side: &mut Side,
         fact_fields: &mut Vec<FieldIx>,
     ) -> Result<(), Refusal> {
         let mut nearest: Option<Refusal> = None;
         for (at, grant) in self.cell.grants.iter().enumerate() {
             let bit = 1 << at;
-            match self.matches(grant, identity, claimed, side.person.is_some()) {
+            match self.matches(grant, identity, claimed, may_be) {
                 Ok(Held::Yes) if grant.rows.is_empty() => side.always |= bit,
                 Ok(held) => {
                     let rows = rows(grant, identity, fact_fields);
-                    let as_subject = held == Held::AsSubject;
+                    let as_subject = match held {
+                        Held::AsSubject(capacities) => capacities,
+                        Held::No | Held::Yes => Capacities::NONE,
+                    };
                     side.sometimes.push(Sometimes { bit, as_subject, rows });
                 }
                 Err(miss) => nearer(&mut nearest, miss, grant),
@@ -304,10 +333,10 @@ impl Measure<'_> {
         grant: &CellGrant,
         identity: &Identity,
         claimed: u128,
-        may_be_subject: bool,
+        may_be: Capacities,
     ) -> Result<Held, Miss> {
         let now = self.asked.now;
-        let held = grant.roles.held(claimed, may_be_subject);
+        let held = grant.roles.held(claimed, may_be);
         let valid = grant.valid.holds(now);
         if held == Held::No {
             return Err(Miss::Roles);
@@ -339,14 +368,13 @@ impl Measure<'_> {
     fn limits(
         &self,
         identity: &Identity,
-        claimed: u128,
+        (claimed, may_be): (u128, Capacities),
         side: &mut Side,
         bulk: &mut Vec<BulkLimit>,
     ) -> Result<(), Refusal> {
         let recipients = &self.policy.tables().recipients;
         let recipient = side.recipient.and_then(|at| Some((at, recipients.get(at)?)));
-        let may_be_subject = side.person.is_some();
-        let caller = Caller { identity, claimed, may_be_subject, recipient };
+        let caller = Caller { identity, claimed, may_be, recipient };
         for (at, limit) in self.cell.limits.iter().enumerate() {
             let Some(left) = limit.left(caller) else { continue };
             match &limit.effect {
@@ -384,8 +412,11 @@ impl Measure<'_> {
         let nearest = self.cell.chosen(side.all()).next().map(|grant| grant.id.clone());
         let allowed = if side.always == 0 {
             side.sometimes.iter().all(|some| {
-                // Who may only see records about themselves learns nothing by asking for others.
-                let own = some.as_subject && self.is_own(side, field);
+                // Who may only see records about themselves, or about people they act for, learns
+                // nothing by asking for others: those are not found.
+                let own = some.as_subject.meets(Capacities::SELF) && self.is_own(side, field)
+                    || some.as_subject.meets(Capacities::REPRESENTATIVE)
+                        && self.facts.set.is_subject(field);
                 own || self.cell.chosen(some.bit).any(opens)
             })
         } else {

@@ -4,8 +4,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
+use crate::types::Capacities;
 use crate::types::Consent;
 use crate::types::Region;
+use crate::types::Representative;
 use crate::types::RuleId;
 use crate::types::Statuses;
 use crate::types::Timestamp;
@@ -44,6 +46,8 @@ pub struct CardFacts<'a> {
     pub consents: &'a BTreeMap<Box<str>, Consent>,
     /// What they opted out of.
     pub opt_outs: &'a BTreeSet<Box<str>>,
+    /// Who may act for them.
+    pub representatives: &'a [Representative],
 }
 
 /// What was decided about one record.
@@ -90,6 +94,8 @@ pub enum Because<'s> {
     Held,
     /// No grant covers this record.
     NoGrant,
+    /// The person objected, and the purpose rests on a ground that this takes away.
+    Objected,
     /// This limit.
     Limit(&'s RuleId),
     /// Nobody knows whom the record is about.
@@ -104,6 +110,7 @@ impl<'s> Because<'s> {
             Self::Erased => "erased",
             Self::Held => "held",
             Self::NoGrant => "no_grant",
+            Self::Objected => "objected",
             Self::Limit(rule) => rule.as_str(),
             Self::UnknownSubject => "unknown_subject",
         }
@@ -129,5 +136,11 @@ impl Scratch {
     /// Room that grows with the first verdict.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// In which capacities the caller acted for somebody else where the last record was allowed.
+    pub fn acted_as(&self) -> Capacities {
+        let [one, other] = self.trace;
+        one.acted.or(other.acted)
     }
 }

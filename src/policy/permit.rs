@@ -7,8 +7,10 @@ use std::sync::Arc;
 use crate::catalog::DataSet;
 use crate::catalog::FieldIx;
 use crate::types::Action;
+use crate::types::Capacities;
 use crate::types::DataSetId;
 use crate::types::PurposeId;
+use crate::types::Reference;
 use crate::types::Region;
 use crate::types::RuleId;
 use crate::types::SubjectId;
@@ -23,6 +25,7 @@ use super::compile::Cell;
 use super::compile::ConsentRule;
 use super::compile::Effect;
 use super::compile::Left;
+use super::compile::ObjectionRule;
 use super::compile::Plan;
 
 /// Proof that a call was decided. Only [`decide()`](super::decide()) makes one, and it is no copy of
@@ -91,6 +94,8 @@ pub(super) struct Side {
     /// Where data goes by it: the country that caller and recipient, as far as they are known, are
     /// both in.
     pub(super) place: Option<Region>,
+    /// What cards of others call the caller, when one may name them.
+    pub(super) who: Option<Reference>,
 }
 
 /// A grant that covers some records.
@@ -98,8 +103,9 @@ pub(super) struct Side {
 pub(super) struct Sometimes {
     /// Its bit.
     pub(super) bit: u64,
-    /// Whether only records about the caller.
-    pub(super) as_subject: bool,
+    /// Whether only records about people to whom the caller stands in one of these capacities;
+    /// none: whomever they are about.
+    pub(super) as_subject: Capacities,
     /// Positions in the fact fields, and the values one of which must stand there.
     pub(super) rows: Vec<(usize, Vec<Box<str>>)>,
 }
@@ -121,8 +127,14 @@ impl Side {
             places.any(|at| id(at).is_some_and(|id| *id == *own.expose()))
         };
         let is_own = || self.person.as_ref().is_some_and(is_caller);
+        // Who may act for a person stands on that person's card.
+        let may_be_theirs = |capacities: Capacities| {
+            capacities.is_none()
+                || capacities.meets(Capacities::REPRESENTATIVE)
+                || capacities.meets(Capacities::SELF) && is_own()
+        };
         let mut grants = self.sometimes.iter();
-        grants.any(|grant| grant.rows_hold(values) && (!grant.as_subject || is_own()))
+        grants.any(|grant| grant.rows_hold(values) && may_be_theirs(grant.as_subject))
     }
 }
 
@@ -211,18 +223,21 @@ impl Permit {
         self.sides().all(|side| side.always != 0)
     }
 
-    /// Whether records may be left out of a list because of grants, limits or missing consent. It
+    /// Whether records may be left out of a list because of grants, limits, objections or missing consent. It
     /// depends on no record, so that telling it tells of none.
     ///
     /// Where not, still left out are records of people who are erased, or whom nobody knows.
     pub fn may_leave_out(&self) -> bool {
         let consent = self.policy.tables().consent.get(self.purpose_at);
         let asks = consent.is_none_or(ConsentRule::may_be_needed) && !self.set.subjects.is_empty();
+        let objects = self.policy.tables().objection.get(self.purpose_at);
+        let objects = objects.is_none_or(ObjectionRule::may_close) && !self.set.subjects.is_empty();
         let removes = |(at, _): &(usize, Left)| {
             self.cell().and_then(|cell| cell.limits.get(*at)).is_none_or(|limit| !limit.cuts())
         };
         let fields = 0..self.set.fields.len();
-        asks || !self.covers_every_record()
+        asks || objects
+            || !self.covers_every_record()
             || self.sides().any(|side| side.limits.iter().any(removes))
             || !fields.into_iter().any(|field| self.surely_shows(field))
     }

@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use crate::catalog::FieldIx;
 use crate::catalog::Route;
+use crate::types::Capacities;
 use crate::types::RuleId;
 
 use super::ClearanceKind;
@@ -65,22 +66,20 @@ struct Held<'a> {
     asked: &'a Asked<'a>,
     policy: &'a PolicySet,
     claimed: u128,
-    may_be_subject: bool,
+    may_be: Capacities,
 }
 
 impl<'a> Held<'a> {
     fn of(asked: &'a Asked<'a>, policy: &'a PolicySet, identity: &Identity) -> Self {
-        let domain = identity.subject.as_ref().map(|(domain, _)| domain);
         let set = policy.sets().get(asked.set);
-        let may_be_subject =
-            set.is_some_and(|set| set.subjects.iter().any(|it| Some(&it.domain) == domain));
-        Self { asked, policy, claimed: policy.claimed(&identity.claims), may_be_subject }
+        let may_be = set.map_or(Capacities::NONE, |set| asked.may_be(identity, set));
+        Self { asked, policy, claimed: policy.claimed(&identity.claims), may_be }
     }
 
     fn has(&self, at: usize) -> bool {
         match self.policy.model().roles.get(at).map(|role| &role.holds) {
             Some(Holds::Claim { .. }) => self.claimed & role_bit(at) != 0,
-            Some(Holds::Subject) => self.may_be_subject,
+            Some(Holds::Subject { or }) => self.may_be.meets(Capacities::SELF.or(*or)),
             None => false,
         }
     }

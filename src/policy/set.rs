@@ -120,7 +120,7 @@ impl PolicySet {
         self.model.roles.iter().enumerate().filter_map(move |(at, role)| {
             let held = match role.holds {
                 Holds::Claim { .. } => claimed & role_bit(at) != 0,
-                Holds::Subject => is_person,
+                Holds::Subject { .. } => is_person,
             };
             held.then_some(&role.id)
         })

@@ -2,9 +2,13 @@
 
 use crate::catalog::FieldIx;
 use crate::types::Action;
+use crate::types::Capacities;
+use crate::types::SubjectId;
 use crate::types::SubjectStatus;
+use crate::types::Timestamp;
 
 use super::Because;
+use super::CardFacts;
 use super::Permit;
 use super::RecordFacts;
 use super::RecordSubject;
@@ -54,6 +58,42 @@ pub(super) struct Trace {
     pub(super) grants: u64,
     /// Limits that cut, as bits.
     pub(super) cuts: u64,
+    /// In which capacities the caller acted for somebody else.
+    pub(super) acted: Capacities,
+}
+
+impl Trace {
+    pub(super) fn add(&mut self, grants: u64, cuts: u64, acted: Capacities) {
+        self.grants |= grants;
+        self.cuts |= cuts;
+        self.acted = self.acted.or(acted);
+    }
+}
+
+/// What covers a record: grants, and limits that cut it, as bits.
+pub(super) struct Covered {
+    pub(super) grants: u64,
+    pub(super) cuts: u64,
+    /// In which capacities the caller acts for somebody else.
+    pub(super) acted: Capacities,
+}
+
+/// In which capacities a caller stands to the person at a place among a record's subjects. Nobody
+/// is a person who is dead, whatever credential is shown.
+fn capacities(
+    side: &Side,
+    (at, id): (usize, &str),
+    card: &CardFacts<'_>,
+    now: Timestamp,
+) -> Capacities {
+    let is_self =
+        |(bits, own): &(u64, SubjectId)| at < 64 && bits & (1 << at) != 0 && own.expose() == id;
+    let is_self =
+        side.person.as_ref().is_some_and(is_self) && !card.status.contains(SubjectStatus::Deceased);
+    let own = if is_self { Capacities::SELF } else { Capacities::NONE };
+    let Some(who) = side.who else { return own };
+    let in_force = card.representatives.iter().filter(|it| it.is_in_force(who, card.status, now));
+    in_force.fold(own, |capacities, it| capacities.with(it.kind))
 }
 
 /// What one judgement rests on.
@@ -86,12 +126,11 @@ impl<'s> Bench<'s> {
         facts: &RecordFacts<'_>,
         (views, trace): (&mut Vec<View>, &mut Trace),
     ) -> Judged<'s> {
-        let (grants, cuts) = match self.cover(side, person, facts) {
-            Ok(covering) => covering,
+        let Covered { grants, cuts, acted } = match self.cover(side, person, facts) {
+            Ok(covered) => covered,
             Err(because) => return Judged::Out(because),
         };
-        trace.grants |= grants;
-        trace.cuts |= cuts;
+        trace.add(grants, cuts, acted);
         let planned = match &side.base {
             Some(base) if grants == side.always && cuts == side.cut => Some(base),
             _ if cuts == 0 => self.cell.plan(grants),
@@ -117,10 +156,11 @@ impl<'s> Bench<'s> {
         side: &Side,
         person: Option<usize>,
         facts: &RecordFacts<'_>,
-    ) -> Result<(u64, u64), Because<'s>> {
+    ) -> Result<Covered, Because<'s>> {
         let known = self.known(side, person, facts)?;
         let covers = |grant: &&Sometimes| {
-            (!grant.as_subject || known.of_caller) && grant.rows_hold(facts.values)
+            (grant.as_subject.is_none() || grant.as_subject.meets(known.caller))
+                && grant.rows_hold(facts.values)
         };
         let sometimes = side.sometimes.iter().filter(covers);
         let grants = sometimes.fold(side.always, |mask, grant| mask | grant.bit);
@@ -141,7 +181,13 @@ impl<'s> Bench<'s> {
         if alters && known.status.is_some_and(|status| status.contains(SubjectStatus::Held)) {
             return Err(Because::Held);
         }
-        Ok((grants, cuts))
+        let acted = if known.caller.meets(Capacities::SELF) {
+            Capacities::NONE
+        } else {
+            let used = side.sometimes.iter().filter(|grant| grants & grant.bit != 0);
+            used.fold(Capacities::NONE, |acted, it| acted.or(it.as_subject.and(known.caller)))
+        };
+        Ok(Covered { grants, cuts, acted })
     }
 
     /// What is known of a person and the record, or why the record does not leave.
@@ -158,14 +204,8 @@ impl<'s> Bench<'s> {
         let tables = self.permit.policy.tables();
         let recipient = side.recipient.and_then(|at| tables.recipients.get(at));
         let Some(at) = person else {
-            return Ok(Known {
-                of_caller: false,
-                status: None,
-                opt_outs: None,
-                region,
-                recipient,
-                now,
-            });
+            let (caller, status, opt_outs) = (Capacities::NONE, None, None);
+            return Ok(Known { caller, status, opt_outs, region, recipient, now });
         };
         let RecordSubject { id: Some(id), card: Some(card) } =
             facts.subjects.get(at).copied().unwrap_or_default()
@@ -184,12 +224,15 @@ impl<'s> Bench<'s> {
         {
             return Err(Because::Consent);
         }
-        let of_caller = side
-            .person
-            .as_ref()
-            .is_some_and(|(bits, own)| at < 64 && bits & (1 << at) != 0 && own.expose() == id);
+        let objection = self.permit.policy.tables().objection.get(self.permit.purpose_at);
+        if card.status.contains(SubjectStatus::Objected)
+            && objection.is_none_or(|objection| objection.closes(region))
+        {
+            return Err(Because::Objected);
+        }
+        let caller = capacities(side, (at, id), &card, facts.now);
         let (status, opt_outs) = (Some(card.status), Some(card.opt_outs));
-        Ok(Known { of_caller, status, opt_outs, region, recipient, now })
+        Ok(Known { caller, status, opt_outs, region, recipient, now })
     }
 
     /// Why nothing of a record is shown.

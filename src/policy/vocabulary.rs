@@ -62,7 +62,7 @@ impl PolicySet {
             Holds::Claim { claim, has } => {
                 Some(ClaimUse { claim, has: Some(&**has), place: &role.place })
             }
-            Holds::Subject => None,
+            Holds::Subject { .. } => None,
         });
         let rows = self.model().grants.iter().flat_map(|grant| &grant.rows);
         let rows = rows.map(|row| ClaimUse { claim: &row.claim, has: None, place: &row.place });

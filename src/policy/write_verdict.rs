@@ -8,6 +8,7 @@ use super::RecordFacts;
 use super::Scratch;
 use super::WriteVerdict;
 use super::verdict::Bench;
+use super::verdict::Covered;
 use super::verdict::Trace;
 
 /// Judges the writing of one record: whether it may be made, changed or removed, and which of its
@@ -38,10 +39,9 @@ pub fn write_verdict<'s>(
             let about = (people > 0).then_some(person);
             let bit = if people > 1 { 1_u64 << person.min(63) } else { u64::MAX };
             match bench.cover(side, about, facts) {
-                Ok((grants, cuts)) => {
+                Ok(Covered { grants, cuts, acted }) => {
                     covered = true;
-                    trace.grants |= grants;
-                    trace.cuts |= cuts;
+                    trace.add(grants, cuts, acted);
                     bench.cell.set(grants, cuts, fields, settable);
                 }
                 Err(because) => {

@@ -15,6 +15,7 @@ use crate::authn::Principal;
 use crate::policy::Identity;
 use crate::policy::Permit;
 use crate::subjects::Approvals;
+use crate::types::OwnCard;
 use crate::types::Timestamp;
 
 use super::connection::Peer;
@@ -34,6 +35,8 @@ pub(crate) struct Caller {
     /// The owner of the second credential, when one came along.
     pub(crate) on_behalf_of: Option<Arc<Principal>>,
     approvals: Approvals,
+    /// What was known, when the call came, of the people that the two are.
+    pub(crate) standing: [OwnCard; 2],
 }
 
 impl Caller {
@@ -60,7 +63,13 @@ impl Caller {
             Some(value) => Some(by_token(shared, plain_or_bearer(value)?).await?),
             None => None,
         };
-        Ok(Self { principal, on_behalf_of, approvals: shared.approvals.clone() })
+        let other = match &on_behalf_of {
+            Some(other) => standing(shared, other).await,
+            None => OwnCard::default(),
+        };
+        let standing = [standing(shared, &principal).await, other];
+        let approvals = shared.approvals.clone();
+        Ok(Self { principal, on_behalf_of, approvals, standing })
     }
 
     /// Whether both credentials still stand, for calls that take long.
@@ -127,6 +136,14 @@ impl Caller {
         let snapshot = shared.snapshot();
         let roles = snapshot.policy.roles_of(&self.principal.identity);
         entry.roles = roles.take(ROLES).cloned().collect();
+    }
+}
+
+/// What the card of whoever a credential is of says of them.
+async fn standing(shared: &Shared, principal: &Principal) -> OwnCard {
+    match &principal.identity.subject {
+        Some((domain, id)) => shared.cards.standing(domain, id.expose()).await,
+        None => OwnCard::default(),
     }
 }
 

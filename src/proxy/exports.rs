@@ -107,7 +107,7 @@ impl<'a> Border<'a> {
     ) -> Vec<Exported> {
         let set = self.permit.set();
         let per_record = set.subjects.len();
-        let subjects = people.facts();
+        let subjects = people.facts(now);
         let (mut values, mut wishes) = (Vec::new(), Vec::new());
         for record in 0..batch.len() {
             let region = set.region.and_then(|field| scalar(batch, record, field));

@@ -15,7 +15,6 @@ use crate::catalog::Opaque;
 use crate::catalog::Owner;
 use crate::catalog::Segment;
 use crate::policy::BulkLimit;
-use crate::policy::CardFacts;
 use crate::policy::Permit;
 use crate::policy::RecordFacts;
 use crate::policy::RecordSubject;
@@ -34,6 +33,7 @@ use crate::transform::Limits;
 use crate::transform::Progress;
 use crate::transform::Reader;
 use crate::transform::Shape;
+use crate::types::Capacities;
 use crate::types::Flags;
 use crate::types::Region;
 use crate::types::SubjectToken;
@@ -52,6 +52,7 @@ use super::exports::Border;
 use super::exports::Passes;
 use super::feed;
 use super::people;
+use super::plan;
 use super::plan::Question;
 use super::records;
 use super::route::Routed;
@@ -103,6 +104,8 @@ struct Shown {
     subjects: Vec<(SubjectToken, u64)>,
     /// Whether it tells something personal.
     in_clear: bool,
+    /// In which capacities the caller acts for them.
+    acted: Capacities,
 }
 
 /// Refuses who is shown the field of a file in another form than its own, or not at all: that
@@ -333,6 +336,7 @@ impl File {
         entry.left_out = Some(0);
         entry.bytes = length;
         entry.subjects = tokens();
+        plan::represented(shown.acted, &mut entry);
         entry.consent_versions = shown.subjects.iter().map(|(_, version)| *version).collect();
         feed::count_shown(&self.shared);
         self.shared.log.release(entry).await.map_err(CallError::Audit)
@@ -361,23 +365,20 @@ impl Asked<'_> {
         let ids: Vec<Option<Cow<'_, str>>> =
             set.subjects.iter().map(|subject| value(subject.field)).collect();
         let cards = self.cards(&ids, &values).await?;
+        let now = self.shared.clock.now();
         let subjects: Vec<RecordSubject<'_>> = ids
             .iter()
             .zip(&cards)
             .map(|(id, card)| RecordSubject {
                 id: id.as_deref(),
-                card: card.as_deref().map(|card| CardFacts {
-                    status: card.status,
-                    consents: &card.consents,
-                    opt_outs: &card.opt_outs,
-                }),
+                card: card.as_deref().map(|card| card.facts(now)),
             })
             .collect();
         let facts = RecordFacts {
             subjects: &subjects,
             region: set.region.and_then(|field| Region::parse(&value(field)?)),
             values: &values,
-            now: self.shared.clock.now(),
+            now,
         };
         let Verdict::Release { views, .. } = verdict(self.permit, &facts, scratch) else {
             return Err(CallError::NotFound);
@@ -391,7 +392,7 @@ impl Asked<'_> {
         subjects.dedup_by_key(|(token, _)| *token);
         self.cross(field, (&facts, &cards), entry).await?;
         let in_clear = set.get(field).is_some_and(|field| field.flags.meets(Flags::PERSONAL));
-        Ok(Shown { subjects, in_clear })
+        Ok(Shown { subjects, in_clear, acted: scratch.acted_as() })
     }
 
     /// Counts people whose data the file takes out of their country.

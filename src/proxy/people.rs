@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use crate::catalog::DataSet;
 use crate::catalog::FieldIx;
-use crate::policy::CardFacts;
 use crate::policy::Permit;
 use crate::policy::RecordSubject;
 use crate::subjects::Card;
@@ -13,6 +12,7 @@ use crate::subjects::Cards;
 use crate::transform::Batch;
 use crate::transform::Raw;
 use crate::types::DomainId;
+use crate::types::Timestamp;
 
 use super::error::CallError;
 
@@ -141,14 +141,10 @@ impl<'a> People<'a> {
         Ok(())
     }
 
-    /// What a verdict needs to know of everybody, `per_record` entries a record.
-    pub(crate) fn facts<'s>(&'s self) -> Vec<RecordSubject<'s>> {
+    /// What a verdict at `now` needs to know of everybody, `per_record` entries a record.
+    pub(crate) fn facts<'s>(&'s self, now: Timestamp) -> Vec<RecordSubject<'s>> {
         let subject = |(id, card): (&'s Option<Cow<'a, str>>, &'s Option<Arc<Card>>)| {
-            let card = card.as_deref().map(|card| CardFacts {
-                status: card.status,
-                consents: &card.consents,
-                opt_outs: &card.opt_outs,
-            });
+            let card = card.as_deref().map(|card| card.facts(now));
             RecordSubject { id: id.as_deref(), card }
         };
         self.ids.iter().zip(&self.cards).map(subject).collect()

@@ -24,6 +24,8 @@ use crate::policy::View;
 use crate::policy::decide;
 use crate::policy::observe;
 use crate::types::Action;
+use crate::types::Capacities;
+use crate::types::RepresentativeKind;
 use crate::types::Timestamp;
 
 use super::caller::Caller;
@@ -112,6 +114,7 @@ impl Question {
         then(&Call {
             identity: &own,
             on_behalf_of: behalf.as_deref(),
+            standing: self.caller.standing,
             purpose,
             set: &self.routed.set,
             route: &self.routed.route,
@@ -245,6 +248,14 @@ pub(crate) fn describe(permit: &Permit, entry: &mut Entry) {
         } else {
             entry.facts.insert(kind.as_str().into(), ids.join(" ").into());
         }
+    }
+}
+
+/// Writes down as what the caller acted for the people it is about.
+pub(crate) fn represented(acted: Capacities, entry: &mut Entry) {
+    if !acted.is_none() {
+        let kinds: Vec<_> = acted.kinds().map(RepresentativeKind::as_str).collect();
+        entry.facts.insert("as".into(), kinds.join(",").into());
     }
 }
 

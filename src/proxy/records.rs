@@ -26,6 +26,7 @@ use crate::transform::Progress;
 use crate::transform::Reader;
 use crate::transform::Showing;
 use crate::transform::Writer;
+use crate::types::Capacities;
 use crate::types::Region;
 use crate::types::SubjectToken;
 use crate::types::Timestamp;
@@ -113,6 +114,8 @@ pub(crate) struct Sealed {
     /// How entries about this call begin.
     pub(crate) facts: Arc<Entry>,
     pub(crate) bulk: Arc<[BulkLimit]>,
+    /// In which capacities the caller acted for the people shown.
+    acted: Capacities,
     /// Whether no batch follows.
     pub(crate) last: bool,
     /// Whether every record is there and shows every field as it is.
@@ -136,6 +139,7 @@ impl Sealed {
             shown: Vec::new(),
             facts,
             bulk,
+            acted: Capacities::NONE,
             last: false,
             as_stored: false,
             unopened: Unopenings::default(),
@@ -178,6 +182,7 @@ impl Sealed {
         entry.records = Some(self.records);
         entry.left_out = Some(self.left_out);
         entry.bytes = u64::try_from(self.bytes.len()).ok();
+        plan::represented(self.acted, &mut entry);
         entry.subjects = self.subjects.iter().map(|(token, _)| *token).collect();
         entry.consent_versions = self.subjects.iter().map(|(_, version)| *version).collect();
         entry
@@ -407,7 +412,7 @@ impl Desk<'_> {
         let is_sealed = set.fields.iter().any(|field| field.at_rest.is_some());
         let (mut keys, mut misses) = (Vec::new(), Misses::default());
         let per_record = set.subjects.len();
-        let subjects = people.facts();
+        let subjects = people.facts(self.now);
         let fact_fields = self.permit.fact_fields();
         let mut values: Vec<Option<Cow<'_, str>>> = Vec::with_capacity(fact_fields.len());
         let border = Border::of(self.shared, self.permit, self.now);
@@ -454,6 +459,7 @@ impl Desk<'_> {
                     self.writer.record(self.batch, record, showing, &mut sealed.bytes);
                     sealed.as_stored &= views.iter().all(|view| *view == View::Show);
                     sealed.release(cards, in_clear);
+                    sealed.acted = sealed.acted.or(self.scratch.acted_as());
                     let is_left_out = sealed.unopened.add(self.writer.misses(), about, metrics)?;
                     sealed.as_stored &= !is_left_out;
                 }

@@ -294,7 +294,7 @@ impl Watched {
         let set = Arc::clone(self.observation.set());
         let per_record = set.subjects.len();
         let (mut unlisted, mut nobody) = (0_u32, 0_u32);
-        let subjects = people.facts();
+        let subjects = people.facts(now);
         let mut shown = Vec::new();
         for record in 0..batch.len() {
             let cards = people.cards(record, per_record);

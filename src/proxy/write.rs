@@ -23,6 +23,7 @@ use crate::protocol::http::RequestHead;
 use crate::protocol::http::SentType;
 use crate::protocol::http::Target;
 use crate::transform::Shape;
+use crate::types::Capacities;
 use crate::upstream::StoreResponse;
 use crate::upstream::StoreWrite;
 use crate::upstream::WriteError;
@@ -215,6 +216,8 @@ impl Case {
         people.dedup_by_key(|(token, _)| *token);
         entry.subjects = people.iter().map(|(token, _)| *token).collect();
         entry.consent_versions = people.iter().map(|(_, version)| *version).collect();
+        let acted = rulings.iter().fold(Capacities::NONE, |acted, it| acted.or(it.acted));
+        plan::represented(acted, &mut entry);
         inbound.worker.shared().log.intent(entry).await.map_err(CallError::Audit)
     }
 

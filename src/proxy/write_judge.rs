@@ -23,6 +23,7 @@ use crate::policy::verdict;
 use crate::policy::write_verdict;
 use crate::transform::Batch;
 use crate::transform::Raw;
+use crate::types::Capacities;
 use crate::types::Consent;
 use crate::types::Region;
 use crate::types::Statuses;
@@ -41,6 +42,8 @@ pub(crate) struct Ruling {
     pub(crate) writable: Option<Vec<bool>>,
     /// Whether it may not be written because its person's data is held.
     pub(crate) is_held: bool,
+    /// In which capacities the caller acts for the people it is about.
+    pub(crate) acted: Capacities,
     /// How the caller is shown the record; nothing when it is not.
     pub(crate) views: Option<Vec<View>>,
     /// Whom it is about, with the version of their card.
@@ -137,10 +140,11 @@ async fn write(
             WriteVerdict::Allow { writable } => (Some(writable.to_vec()), false),
             WriteVerdict::LeaveOut { because } => (None, because == crate::policy::Because::Held),
         };
+        let acted = if writable.is_some() { scratch.acted_as() } else { Capacities::NONE };
         let cards = people.cards(record, per_record);
         let keys = Holders(cards.iter().map(|card| card.as_ref()?.keys.clone()).collect());
         let people = cards.iter().flatten().map(|card| (card.token, card.logged_version)).collect();
-        rulings.push(Ruling { writable, is_held, views: None, people, keys });
+        rulings.push(Ruling { writable, is_held, acted, views: None, people, keys });
     });
     Ok(rulings)
 }
@@ -159,7 +163,8 @@ impl Bench<'_> {
     fn each(&self, mut then: impl FnMut(usize, &RecordFacts<'_>)) {
         let set = self.permit.set();
         let per_record = set.subjects.len();
-        let mut subjects = self.people.facts();
+        let now = self.shared.clock.now();
+        let mut subjects = self.people.facts(now);
         for (at, subject) in subjects.iter_mut().enumerate() {
             let field = set.subjects.get(at % per_record).map(|subject| subject.field);
             if field.is_some() && field == self.newcomer && self.is_new(at / per_record) {
@@ -167,7 +172,6 @@ impl Bench<'_> {
             }
         }
         let mut values: Vec<Option<Cow<'_, str>>> = Vec::new();
-        let now = self.shared.clock.now();
         for record in 0..self.batch.len() {
             fact_values(self.batch, record, self.permit.fact_fields(), &mut values);
             let people = subjects.get(record * per_record..(record + 1) * per_record);
@@ -201,5 +205,10 @@ static LEFT_NOTHING: BTreeSet<Box<str>> = BTreeSet::new();
 
 /// What is known of somebody who is not known yet.
 fn blank() -> CardFacts<'static> {
-    CardFacts { status: Statuses::ACTIVE, consents: &SAID_NOTHING, opt_outs: &LEFT_NOTHING }
+    CardFacts {
+        status: Statuses::ACTIVE,
+        consents: &SAID_NOTHING,
+        opt_outs: &LEFT_NOTHING,
+        representatives: &[],
+    }
 }

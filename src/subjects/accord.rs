@@ -59,9 +59,6 @@ impl Accord {
         (by, now, valid_for): (&str, Timestamp, u64),
         (case, why): (&str, &str),
     ) -> Result<Self, AccordError> {
-        let says = |text: &str| {
-            (1..=MAX_TEXT).contains(&text.trim().len()) && !text.chars().any(char::is_control)
-        };
         if !says(case) || !says(why) {
             return Err(AccordError::Invalid("`case` and `why` take 1 to 300 bytes of text"));
         }
@@ -112,6 +109,11 @@ impl Accord {
     fn require_open(&self, now: Timestamp) -> Result<(), AccordError> {
         if now.unix_ms() >= self.expires { Err(AccordError::Expired) } else { Ok(()) }
     }
+}
+
+/// Whether a text says something, and not too much of it.
+pub(super) fn says(text: &str) -> bool {
+    (1..=MAX_TEXT).contains(&text.trim().len()) && !text.chars().any(char::is_control)
 }
 
 /// The id of a new request: 32 hexadecimal digits. Ids are typed on command lines, where what

@@ -114,6 +114,18 @@ impl Cache {
         });
     }
 
+    /// Forgets the cards with this hold, and what is being read just now. As
+    /// [`changed`](Self::changed), where it is not known whose they are.
+    pub(super) fn forget_holders(&self, hold: &str) {
+        self.each_shard(|shard| {
+            for half in [&mut shard.new, &mut shard.old] {
+                for cards in half.values_mut() {
+                    cards.retain(|_, card| card.holds.iter().all(|it| *it.id != *hold));
+                }
+            }
+        });
+    }
+
     /// Forgets all cards, and what is being read just now.
     pub(super) fn forget_all(&self) {
         self.each_shard(|shard| {
@@ -199,6 +211,10 @@ mod tests {
             status: Statuses::ACTIVE,
             consents: BTreeMap::new(),
             opt_outs: BTreeSet::new(),
+            holds: Vec::new(),
+            representatives: Vec::new(),
+            acts_until: None,
+            reference: None,
             version,
             logged_version: 0,
         })

@@ -12,12 +12,20 @@ use super::consent::NewConsent;
 use super::consent::Notices;
 use super::consent::tags;
 use super::error::SubjectsError;
+use super::hold::Hold;
+use super::hold::StoredHold;
+use super::representatives::MAX_REPRESENTATIVES;
+use super::representatives::StoredRepresentative;
 use crate::keys::Held;
 use crate::keys::RecordKey;
 use crate::keys::SubjectKeys;
+use crate::policy::CardFacts;
 use crate::types::Consent;
 use crate::types::ConsentForm;
+use crate::types::Reference;
+use crate::types::Representative;
 use crate::types::Statuses;
+use crate::types::SubjectStatus;
 use crate::types::SubjectToken;
 use crate::types::Timestamp;
 
@@ -31,8 +39,16 @@ pub struct Card {
     /// What opens and seals their values; nothing once it is destroyed. While the ring is locked it
     /// opens and seals nothing.
     pub keys: Option<Arc<SubjectKeys>>,
-    /// What stands against the use of their data.
+    /// What stands against the use of their data, but for holds; see [`statuses`](Self::statuses).
     pub status: Statuses,
+    /// The holds on their data; those that have run out may still be among them.
+    pub holds: Vec<Hold>,
+    /// Who may act for them.
+    pub representatives: Vec<Representative>,
+    /// Until when they may act for anybody else, at most.
+    pub acts_until: Option<Timestamp>,
+    /// What the cards of people they act for call them; nothing once their key is destroyed.
+    pub reference: Option<Reference>,
     /// Their answers, by the name of the question. What is not there is unknown. One under a
     /// notice that gives way to another lapses then.
     pub consents: BTreeMap<Box<str>, Consent>,
@@ -42,6 +58,24 @@ pub struct Card {
     pub version: u64,
     /// What the audit log writes for that version; see [`Held::version_tag`].
     pub logged_version: u64,
+}
+
+impl Card {
+    /// What stands against the use of their data at `now`.
+    pub fn statuses(&self, now: Timestamp) -> Statuses {
+        let is_held = self.holds.iter().any(|hold| hold.is_open(now));
+        if is_held { self.status.with(SubjectStatus::Held) } else { self.status }
+    }
+
+    /// What a verdict at `now` needs to know of them.
+    pub fn facts(&self, now: Timestamp) -> CardFacts<'_> {
+        CardFacts {
+            status: self.statuses(now),
+            consents: &self.consents,
+            opt_outs: &self.opt_outs,
+            representatives: &self.representatives,
+        }
+    }
 }
 
 /// Shows nothing of the person.
@@ -57,9 +91,17 @@ pub(super) struct Facts {
     pub(super) status: Statuses,
     pub(super) consents: BTreeMap<Box<str>, Answer>,
     pub(super) opt_outs: BTreeSet<Box<str>>,
+    pub(super) holds: Vec<Hold>,
+    pub(super) representatives: Vec<Representative>,
+    pub(super) acts_until: Option<Timestamp>,
 }
 
 impl Facts {
+    /// Whether a hold keeps the person's data at `now`.
+    pub(super) fn is_held(&self, now: Timestamp) -> bool {
+        self.holds.iter().any(|hold| hold.is_open(now))
+    }
+
     pub(super) fn into_card(
         self,
         record: RecordKey,
@@ -67,12 +109,26 @@ impl Facts {
         version: u64,
         notices: &Notices,
     ) -> Card {
-        let Self { status, consents, opt_outs } = self;
+        let Self { status, consents, opt_outs, holds, representatives, acts_until } = self;
+        let reference = held.as_ref().map(Held::reference);
         let logged_version = held.as_ref().map_or(0, |held| held.version_tag(version));
         let (token, keys) = held.map_or((NAMELESS, None), |held| (held.token, Some(held.keys)));
         let consents = consents.into_iter().map(|(name, answer)| (name, answer.consent(notices)));
         let consents = consents.collect();
-        Card { record, token, keys, status, consents, opt_outs, version, logged_version }
+        Card {
+            record,
+            token,
+            keys,
+            status,
+            holds,
+            representatives,
+            acts_until,
+            reference,
+            consents,
+            opt_outs,
+            version,
+            logged_version,
+        }
     }
 
     pub(super) fn encode(&self) -> Result<Vec<u8>, SubjectsError> {
@@ -80,11 +136,21 @@ impl Facts {
         if self.consents.len() > limit || self.opt_outs.len() > limit {
             return Err(SubjectsError::TooMany { limit });
         }
+        for (count, limit) in
+            [(self.holds.len(), MAX_HOLDS), (self.representatives.len(), MAX_REPRESENTATIVES)]
+        {
+            if count > limit {
+                return Err(SubjectsError::TooMany { limit });
+            }
+        }
         let stored = Stored {
             v: VERSION,
             status: self.status.to_string().into(),
             consents: self.consents.clone(),
             opt_outs: self.opt_outs.clone(),
+            holds: self.holds.iter().map(StoredHold::from).collect(),
+            representatives: self.representatives.iter().map(StoredRepresentative::from).collect(),
+            acts_until: self.acts_until.map(Timestamp::unix_ms),
         };
         serde_json::to_vec(&stored).map_err(|_| SubjectsError::Damaged)
     }
@@ -97,7 +163,20 @@ impl Facts {
         let (VERSION, Some(status)) = (stored.v, status) else {
             return Err(SubjectsError::Damaged);
         };
-        Ok(Self { status, consents: stored.consents, opt_outs: stored.opt_outs })
+        let mut holds: Vec<Hold> = stored.holds.into_iter().map(Hold::from).collect();
+        if status.contains(SubjectStatus::Held) {
+            holds.push(Hold::of_a_status());
+        }
+        let named = stored.representatives.into_iter().map(StoredRepresentative::read);
+        let named: Option<Vec<Representative>> = named.collect();
+        Ok(Self {
+            status: status.without(SubjectStatus::Held),
+            consents: stored.consents,
+            opt_outs: stored.opt_outs,
+            holds,
+            representatives: named.ok_or(SubjectsError::Damaged)?,
+            acts_until: stored.acts_until.map(Timestamp::from_unix_ms),
+        })
     }
 }
 
@@ -108,6 +187,12 @@ struct Stored {
     status: Box<str>,
     consents: BTreeMap<Box<str>, Answer>,
     opt_outs: BTreeSet<Box<str>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    holds: Vec<StoredHold>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    representatives: Vec<StoredRepresentative>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    acts_until: Option<u64>,
 }
 
 /// An answer as it is stored.
@@ -154,6 +239,8 @@ impl Answer {
 
 /// The most consents, and the most opt-outs, of one card.
 pub const MAX_NAMES: usize = 24;
+/// The most holds on one person's data.
+pub const MAX_HOLDS: usize = 16;
 const VERSION: u8 = 1;
 /// What the erased are called in the audit log.
 const NAMELESS: SubjectToken = SubjectToken([0; 16]);

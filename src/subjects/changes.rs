@@ -1,10 +1,12 @@
-//! Changing cards: status, opt-outs.
+//! Changing cards: status, opt-outs, holds, representatives.
 
 use super::card::Facts;
 use super::cards::ATTEMPTS;
 use super::cards::Cards;
 use super::cards::storage_key;
 use super::error::SubjectsError;
+use super::hold::Hold;
+use super::holds::index_key;
 use crate::keys::Subject;
 use crate::state::Expect;
 use crate::state::Rev;
@@ -13,12 +15,16 @@ use crate::state::StateStore;
 use crate::state::Tx;
 use crate::types::DomainId;
 use crate::types::PurposeId;
+use crate::types::Reference;
+use crate::types::Representative;
 use crate::types::Statuses;
 use crate::types::SubjectId;
+use crate::types::SubjectStatus;
+use crate::types::Timestamp;
 
 impl Cards {
-    /// Sets what stands against the use of a person's data, all of it at once. [`Statuses::ERASED`] is
-    /// final.
+    /// Sets what stands against the use of a person's data, all of it at once but for holds, which
+    /// stay. [`Statuses::ERASED`] is final.
     /// Returns the card's new version; from then on every look-up shows the change.
     pub async fn set_status(
         &self,
@@ -26,7 +32,11 @@ impl Cards {
         id: &str,
         status: impl Into<Statuses>,
     ) -> Result<u64, SubjectsError> {
-        self.change(domain, id, Change::Status(status.into())).await
+        let status = status.into();
+        if status.contains(SubjectStatus::Held) {
+            return Err(SubjectsError::Invalid { what: "the status `held`, which holds give," });
+        }
+        self.change(domain, id, Change::Status(status)).await
     }
 
     /// Opts a person out of `name`, or in again. Returns the card's new version; from then on
@@ -41,7 +51,7 @@ impl Cards {
         self.change(domain, id, Change::OptOut(checked(name)?, out)).await
     }
 
-    async fn change(
+    pub(super) async fn change(
         &self,
         domain: &DomainId,
         id: &str,
@@ -64,12 +74,18 @@ impl Cards {
         let subject = self.0.keys.subject(domain, id);
         for _ in 0..ATTEMPTS {
             let (before, version) = self.card_of(&subject).await?;
-            let Some(facts) = change.apply(&before)? else {
+            let now = self.0.keys.now();
+            let Some(facts) = change.apply(&before, now)? else {
                 return Ok(version);
             };
             let mut tx = Tx::new();
             let current = Expect::Version(Rev(version));
             tx.put(&storage_key(&subject.record), facts.encode()?, current);
+            if let Change::Hold(hold) = change {
+                tx.put(&index_key(&hold.id), subject.record.0.to_vec(), Expect::Any);
+                let ended = before.holds.iter().filter(|hold| !hold.is_open(now));
+                ended.for_each(|hold| tx.delete(&index_key(&hold.id), Expect::Any));
+            }
             let writing = self.0.changes.read().await;
             let done = self.0.state.commit(tx).await;
             drop(writing);
@@ -112,19 +128,35 @@ impl Cards {
     }
 }
 
-enum Change {
+pub(super) enum Change {
+    ActsUntil(Timestamp),
+    Hold(Hold),
+    Name(Representative),
     OptOut(Box<str>, bool),
     Status(Statuses),
+    Unname(Reference),
 }
 
 impl Change {
     /// What a card says after the change; nothing when it says so already.
-    fn apply(&self, before: &Facts) -> Result<Option<Facts>, SubjectsError> {
+    fn apply(&self, before: &Facts, now: Timestamp) -> Result<Option<Facts>, SubjectsError> {
         let mut after = before.clone();
         match self {
             Self::OptOut(name, true) => drop(after.opt_outs.insert(name.clone())),
             Self::OptOut(name, false) => drop(after.opt_outs.remove(name)),
             Self::Status(status) => after.status = *status,
+            Self::ActsUntil(until) => after.acts_until = after.acts_until.max(Some(*until)),
+            Self::Hold(hold) => {
+                // Those that have run out make room.
+                after.holds.retain(|hold| hold.is_open(now));
+                after.holds.push(hold.clone());
+            }
+            Self::Name(named) => {
+                let other = |it: &Representative| (it.who, it.kind) != (named.who, named.kind);
+                after.representatives.retain(|it| now < it.until && other(it));
+                after.representatives.push(named.clone());
+            }
+            Self::Unname(who) => after.representatives.retain(|it| it.who != *who),
         }
         if after == *before {
             Ok(None)

@@ -1,9 +1,11 @@
 //! A person's key: given by a create, replaced by the next, destroyed.
 
+use super::card::Facts;
 use super::cards::ATTEMPTS;
 use super::cards::Cards;
 use super::cards::storage_key;
 use super::error::SubjectsError;
+use super::holds::index_key;
 use crate::crypto::Kid;
 use crate::keys::Destroyed;
 use crate::keys::HighWater;
@@ -13,7 +15,6 @@ use crate::state::StateStore;
 use crate::state::Tx;
 use crate::types::DomainId;
 use crate::types::SubjectId;
-use crate::types::SubjectStatus;
 
 impl Cards {
     /// Destroys a person's key and what is kept about them: the tombstone first, then the rows of
@@ -43,7 +44,7 @@ impl Cards {
         // Nobody may put the person on hold between the question and the tombstone.
         let _alone = self.0.changes.write().await;
         if let Some((facts, _)) = self.stored(&subject.record).await?
-            && facts.status.contains(SubjectStatus::Held)
+            && facts.is_held(self.0.keys.now())
         {
             return Err(SubjectsError::Held);
         }
@@ -63,6 +64,11 @@ impl Cards {
         // mark last: whatever a crash leaves undone is done at the next start.
         let mut tx = Tx::new();
         tx.delete(&storage_key(record), Expect::Any);
+        // Holds that have run out.
+        if let Ok(Some((facts, _))) = self.stored(record).await {
+            let rows = facts.holds.iter().map(|hold| index_key(&hold.id));
+            rows.for_each(|row| tx.delete(&row, Expect::Any));
+        }
         self.0.state.commit(tx).await.map_err(SubjectsError::State)?;
         self.forget_tokens(record).await?;
         self.part_consents(record).await?;
@@ -115,9 +121,12 @@ impl Cards {
             let page = self.0.state.scan(CARDS, after.as_deref(), PAGE).await;
             let page = page.map_err(SubjectsError::State)?;
             let mut tx = Tx::new();
-            page.items.iter().filter(|item| is_erased(&item.key)).for_each(|item| {
+            for item in page.items.iter().filter(|item| is_erased(&item.key)) {
                 tx.delete(&item.key, Expect::Any);
-            });
+                let holds = Facts::decode(&item.value.value).map(|facts| facts.holds);
+                let rows = holds.unwrap_or_default();
+                rows.iter().for_each(|hold| tx.delete(&index_key(&hold.id), Expect::Any));
+            }
             if !tx.is_empty() {
                 self.0.state.commit(tx).await.map_err(SubjectsError::State)?;
             }

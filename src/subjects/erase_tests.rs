@@ -63,13 +63,21 @@ async fn an_erasure_shows_on_the_next_look_up_and_leaves_no_row() {
     assert!(matches!(refused, Err(SubjectsError::Erased)), "{refused:?}");
 }
 
+fn a_hold() -> Hold {
+    let now = crate::types::Timestamp::from_unix_s(1);
+    Hold::new(("olga", now), ("2026-113", "a claim"), None).unwrap()
+}
+
 #[tokio::test]
 async fn who_is_held_is_not_erased() {
     let bench = Bench::new();
-    bench.cards.set_status(&person(), "c", SubjectStatus::Held).await.unwrap();
+    let hold = bench.cards.add_hold(&person(), "c", a_hold()).await.unwrap();
     assert!(matches!(erase(&bench, "c").await, Err(SubjectsError::Held)));
     assert!(one(&bench.cold(), "c").await.keys.is_some());
+    // The status is another matter.
     bench.cards.set_status(&person(), "c", SubjectStatus::Active).await.unwrap();
+    assert!(matches!(erase(&bench, "c").await, Err(SubjectsError::Held)));
+    bench.cards.release_hold(&hold.id, None).await.unwrap().unwrap();
     erase(&bench, "c").await.unwrap();
 }
 
@@ -80,10 +88,7 @@ async fn a_hold_and_an_erasure_at_once_never_both_succeed() {
         let id = format!("c-{n}");
         one(&bench.cards, &id).await;
         let (cards, also) = (bench.cards.clone(), id.clone());
-        let holding =
-            tokio::spawn(
-                async move { cards.set_status(&person(), &also, SubjectStatus::Held).await },
-            );
+        let holding = tokio::spawn(async move { cards.add_hold(&person(), &also, a_hold()).await });
         let erased = erase(&bench, &id).await;
         let held = holding.await.unwrap();
         assert!(held.is_ok() != erased.is_ok(), "{held:?} {erased:?}");

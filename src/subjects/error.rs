@@ -22,7 +22,7 @@ pub enum SubjectsError {
     /// A hold keeps the person's data, and their key with it.
     #[error("the subject is on hold; release the hold first")]
     Held,
-    /// The subject id or the name of a consent is not one.
+    /// What was said is not what it should be.
     #[error("{what} is not valid")]
     Invalid {
         /// Which of them.
@@ -41,9 +41,9 @@ pub enum SubjectsError {
     #[error("the cards of subjects are not available")]
     State(#[source] StateError),
     /// A card holds only so much.
-    #[error("the card has {limit} consents or opt-outs already")]
+    #[error("the card has {limit} consents, opt-outs, holds or representatives already")]
     TooMany {
-        /// How many it holds of each.
+        /// How many it holds of them.
         limit: usize,
     },
 }
@@ -67,7 +67,9 @@ impl ClientError for SubjectsError {
     fn client_message(&self) -> Cow<'static, str> {
         match self {
             Self::Invalid { .. } => "the subject id or the name is not valid".into(),
-            Self::TooMany { .. } => "the subject has too many consents or opt-outs".into(),
+            Self::TooMany { .. } => {
+                "the subject has too many consents, opt-outs, holds or representatives".into()
+            }
             Self::Erased => "the subject was erased".into(),
             Self::Held => "the subject is on hold; release the hold first".into(),
             _ => "the gateway cannot read what it keeps about this person".into(),

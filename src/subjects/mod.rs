@@ -12,9 +12,11 @@ pub mod consent;
 mod erase;
 mod error;
 mod exports;
+mod hold;
 mod holds;
 mod metrics;
 mod reidentify;
+mod representatives;
 mod vault;
 
 #[cfg(test)]
@@ -31,12 +33,14 @@ pub use self::approvals::{
     Approval, ApprovalError, ApprovalMetrics, ApprovalState, Approvals, Asked, FRESH_MFA_S,
     Finding, People, Review, ReviewState, Settling,
 };
-pub use self::card::{Card, MAX_NAMES};
+pub use self::card::{Card, MAX_HOLDS, MAX_NAMES};
 pub use self::cards::Cards;
 pub use self::claims::{ClaimError, ClaimTicket, LegalClaim};
 pub use self::config::SubjectsConfig;
 pub use self::error::SubjectsError;
 pub use self::exports::{Admission, Exports, Notice, YearCount};
+pub use self::hold::Hold;
 pub use self::metrics::SubjectsMetrics;
 pub use self::reidentify::{Reidentification, ReidentifyError, Ticket};
+pub use self::representatives::{MAX_REPRESENTATIVES, Person};
 pub use self::vault::{Meaning, NewToken, Tokenized};

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 
 use super::card::Answer;
 use super::card::Facts;
+use super::cards::storage_key;
 use super::*;
 use crate::clock::SystemEntropy;
 use crate::keys::KeyRing;
@@ -27,6 +28,9 @@ use crate::state::StateStore;
 use crate::state::Tx;
 use crate::types::Consent;
 use crate::types::DomainId;
+use crate::types::OwnCard;
+use crate::types::RepresentativeKind;
+use crate::types::Statuses;
 use crate::types::SubjectStatus;
 use crate::types::SubjectToken;
 use crate::types::Timestamp;
@@ -81,9 +85,10 @@ pub(super) async fn one(cards: &Cards, id: &str) -> Card {
 impl PartialEq for Card {
     fn eq(&self, other: &Self) -> bool {
         let all = |card: &Self| {
-            let Self { record, token, keys, status, consents, opt_outs, version, logged_version } =
-                card.clone();
-            (record, token, keys.is_some(), status, consents, opt_outs, (version, logged_version))
+            let it = card.clone();
+            let who = (it.record, it.token, it.keys.is_some(), it.reference, it.acts_until);
+            let said = (it.status, it.consents, it.opt_outs, it.holds, it.representatives);
+            (who, said, (it.version, it.logged_version))
         };
         all(self) == all(other)
     }
@@ -188,6 +193,98 @@ async fn a_change_for_somebody_unseen_makes_the_card() {
 }
 
 #[tokio::test]
+async fn holds_are_counted_one_by_one_and_end_by_themselves() {
+    let bench = Bench::new();
+    let (cards, now) = (&bench.cards, bench.ring.now());
+    let hold = |case: &str, until| Hold::new(("olga", now), (case, "a claim"), until).unwrap();
+    let later = now.plus_ms(60_000);
+    let first = cards.add_hold(&person(), "c", hold("1", None)).await.unwrap();
+    let second = cards.add_hold(&person(), "c", hold("2", Some(later))).await.unwrap();
+    cards.set_status(&person(), "c", SubjectStatus::Minor).await.unwrap();
+    let words = |card: &Card, at| card.statuses(at).to_string();
+    let card = one(cards, "c").await;
+    assert_eq!(card, one(&bench.cold(), "c").await);
+    assert_eq!(
+        (words(&card, now), words(&card, later)),
+        ("held,minor".into(), "held,minor".into())
+    );
+    assert!(cards.anybody_held().await.unwrap());
+    assert_eq!(cards.holds(10).await.unwrap().0.len(), 2);
+    assert!(cards.holds(1).await.unwrap().1);
+
+    assert_eq!(cards.release_hold(&first.id, None).await.unwrap(), Some(first.clone()));
+    assert_eq!(cards.release_hold(&first.id, None).await.unwrap(), None);
+    let card = one(cards, "c").await;
+    assert_eq!((words(&card, now), words(&card, later)), ("held,minor".into(), "minor".into()));
+    // Somebody else's is not released by naming another person.
+    one(cards, "d").await;
+    assert_eq!(cards.release_hold(&second.id, Some((&person(), "d"))).await.unwrap(), None);
+    assert!(cards.release_hold(&second.id, Some((&person(), "c"))).await.unwrap().is_some());
+    assert!(!cards.anybody_held().await.unwrap());
+    assert!(cards.holds(10).await.unwrap().0.is_empty());
+    assert!(Hold::new(("olga", now), ("3", " "), None).is_err());
+    assert!(Hold::new(("olga", now), ("3", "x"), Some(now)).is_err());
+}
+
+#[tokio::test]
+async fn a_hold_of_an_earlier_release_holds_and_is_released_with_its_person() {
+    let bench = Bench::new();
+    one(&bench.cards, "c").await;
+    let key = storage_key(&bench.ring.record_key(&person(), "c"));
+    let stored = br#"{"v":1,"status":"held","consents":{},"opt_outs":[]}"#.to_vec();
+    let mut tx = Tx::new();
+    tx.put(&key, stored, Expect::Any);
+    bench.state.commit(tx).await.unwrap();
+    let cards = bench.cold();
+    let hold = one(&cards, "c").await.holds.remove(0);
+    assert!(cards.anybody_held().await.unwrap());
+    assert_eq!(cards.release_hold(&hold.id, None).await.unwrap(), None);
+    let released = cards.release_hold(&hold.id, Some((&person(), "c"))).await.unwrap();
+    assert_eq!(released, Some(hold));
+    assert!(!cards.anybody_held().await.unwrap());
+}
+
+#[tokio::test]
+async fn who_acts_for_whom_is_kept_as_a_reference_that_ends_with_their_key() {
+    let bench = Bench::new();
+    let (cards, domain) = (&bench.cards, person());
+    let (kim, ana) = ((&domain, "kim"), (&domain, "ana"));
+    let later = bench.ring.now().plus_ms(60_000);
+    let guardian = (RepresentativeKind::Guardian, later, "register 118");
+    assert_eq!(cards.standing(&domain, "ana").await, OwnCard::default());
+    cards.add_representative(kim, ana, guardian).await.unwrap();
+    // Naming them again replaces what was.
+    cards.add_representative(kim, ana, guardian).await.unwrap();
+    let card = one(&bench.cold(), "kim").await;
+    let [named] = card.representatives.as_slice() else { panic!("{card:?}") };
+    assert_eq!(cards.standing(&domain, "ana").await.who, Some(named.who));
+    assert_eq!(cards.standing(&domain, "kim").await.who, None);
+    assert_ne!(named.who.0, one(cards, "ana").await.token.0, "no name of the log is stored");
+
+    for (of, by, named) in [
+        (kim, kim, guardian),
+        (kim, ana, (RepresentativeKind::Agent, Timestamp::from_unix_s(1), "p")),
+        (kim, ana, (RepresentativeKind::Agent, later, "")),
+    ] {
+        let done = cards.add_representative(of, by, named).await;
+        assert!(matches!(done, Err(SubjectsError::Invalid { .. })), "{done:?}");
+    }
+    assert!(cards.remove_representative(kim, ana).await.unwrap());
+    assert!(!cards.remove_representative(kim, ana).await.unwrap());
+    for n in 0..=MAX_REPRESENTATIVES {
+        let done = cards.add_representative(kim, (&domain, &format!("p-{n}")), guardian).await;
+        assert_eq!(done.is_ok(), n < MAX_REPRESENTATIVES, "{n} {done:?}");
+    }
+
+    cards.set_status(&domain, "p-0", SubjectStatus::Deceased).await.unwrap();
+    assert_eq!(cards.standing(&domain, "p-0").await, OwnCard { who: None, is_dead: true });
+    cards.erase(&domain, "p-1", "request").await.unwrap();
+    assert_eq!(cards.standing(&domain, "p-1").await.who, None);
+    let done = cards.add_representative(kim, (&domain, "p-1"), guardian).await;
+    assert!(matches!(done, Err(SubjectsError::Invalid { .. } | SubjectsError::Erased)), "{done:?}");
+}
+
+#[tokio::test]
 async fn erased_is_final() {
     let bench = Bench::new();
     let (cards, domain) = (&bench.cards, person());
@@ -195,6 +292,8 @@ async fn erased_is_final() {
     for status in SubjectStatus::ALL {
         let done = cards.set_status(&domain, "c", status).await;
         match status {
+            // Holds give it.
+            SubjectStatus::Held => assert!(matches!(done, Err(SubjectsError::Invalid { .. }))),
             SubjectStatus::Erased => assert_eq!(done.unwrap(), version),
             _ => assert!(matches!(done, Err(SubjectsError::Erased)), "{done:?}"),
         }
@@ -523,6 +622,12 @@ fn cards_of_earlier_versions_are_read_and_earlier_versions_refuse_what_they_do_n
         |status: &str| format!(r#"{{"v":1,"status":"{status}","consents":{{}},"opt_outs":[]}}"#);
     for status in SubjectStatus::ALL {
         let read = Facts::decode(card(status.as_str()).as_bytes()).unwrap();
+        if status == SubjectStatus::Held {
+            let now = Timestamp::from_unix_s(1);
+            assert!(read.is_held(now) && read.status == Statuses::ACTIVE);
+            assert_eq!(Facts::decode(&read.encode().unwrap()).unwrap(), read);
+            continue;
+        }
         assert_eq!(read.status, status.into());
         // One alone is written as it always was.
         assert_eq!(read.encode().unwrap(), card(status.as_str()).into_bytes());
@@ -549,9 +654,10 @@ proptest! {
             (name.into(), answer)
         });
         let facts = Facts {
-            status: status.into_iter().collect(),
+            status: status.into_iter().filter(|it| *it != SubjectStatus::Held).collect(),
             consents: consents.collect(),
             opt_outs: opt_outs.into_iter().map(String::into_boxed_str).collect(),
+            ..Facts::default()
         };
         let stored = facts.encode().unwrap();
         prop_assert!(stored.len() <= crate::state::MAX_VALUE_BYTES, "{}", stored.len());

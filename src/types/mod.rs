@@ -7,6 +7,7 @@ mod id;
 mod level;
 mod region;
 mod status;
+mod representative;
 mod time;
 
 pub use self::error::{ClientError, ErrorKind, told};
@@ -17,5 +18,8 @@ pub use self::id::{
 };
 pub use self::level::{Flags, Level};
 pub use self::region::{Region, RegionSet};
+pub use self::representative::{
+    Capacities, OwnCard, Reference, Representative, RepresentativeKind,
+};
 pub use self::status::{Action, Consent, ConsentForm, Statuses, SubjectStatus};
 pub use self::time::Timestamp;

@@ -32,6 +32,7 @@ use crate::harness::Gateway;
 use crate::harness::Reply;
 use crate::harness::Setup;
 use crate::harness::Step;
+use crate::harness::a_hold;
 use crate::harness::exchange;
 use crate::harness::json;
 use crate::harness::person;
@@ -428,7 +429,9 @@ async fn held_is_said_to_who_is_shown_the_record_and_hidden_is_not_there() {
         let blind = gateway.token(&["blind"], &["care"]);
         (clerk.status, send(&gateway, call, &blind, "", b"pixels").await.status)
     };
-    assert_eq!(statuses(FREE, SubjectStatus::Held).await, (409, 404));
+    let hold = gateway.cards.add_hold(&person(), "c-1", a_hold()).await.unwrap();
+    assert_eq!(statuses(FREE, SubjectStatus::Active).await, (409, 404));
+    gateway.cards.release_hold(&hold.id, None).await.unwrap().unwrap();
     assert_eq!(statuses(PHOTOS, SubjectStatus::Restricted).await, (404, 404));
     assert_eq!(store.got().writes(), 0);
     assert_eq!(statuses(PHOTOS, SubjectStatus::Active).await, (201, 201));

@@ -4,6 +4,7 @@ mod approval;
 mod audit;
 mod claim;
 mod consent;
+mod hold;
 mod job;
 mod key;
 mod operator;
@@ -25,6 +26,7 @@ pub(super) use self::claim::ClaimCommand;
 pub(super) use self::consent::{
     ConsentCommand, ConsentImport, ImportFormat, NoticeCommand, RecordArgs, Said, Sheet,
 };
+pub(super) use self::hold::HoldCommand;
 pub(super) use self::job::JobCommand;
 pub(super) use self::key::{KeyCommand, RotateCommand};
 pub(super) use self::operator::OperatorCommand;
@@ -36,7 +38,9 @@ pub(super) use self::reidentify::ReidentifyCommand;
 pub(super) use self::store::{
     BackfillArgs, ImportArgs, InboxArgs, InboxCommand, InboxShape, ScanArgs, StoreCommand,
 };
-pub(super) use self::subject::{Answer, ReportArgs, SubjectCommand, WhoArgs};
+pub(super) use self::subject::{
+    Answer, ReportArgs, RepresentativeCommand, SubjectCommand, WhoArgs,
+};
 pub(super) use self::token::{MintArgs, TokenCommand};
 pub(super) use self::transfer::TransferCommand;
 pub(super) use self::witness::WitnessCommand;
@@ -86,6 +90,9 @@ pub(super) enum Command {
     /// Tells what the log calls somebody who was erased, for legal claims; it takes two operators.
     #[command(subcommand)]
     Claim(ClaimCommand),
+    /// Keeps a person's data for a case, whatever else is due: legal holds.
+    #[command(subcommand)]
+    Hold(HoldCommand),
     /// Records what people agree to, proves it, and moves it in and out.
     #[command(subcommand)]
     Consent(ConsentCommand),

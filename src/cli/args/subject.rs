@@ -54,8 +54,9 @@ pub(in crate::cli) enum SubjectCommand {
     /// Lists who saw a person's data: every entry of the log that names them, and what left
     /// without naming anybody. That it was asked for is recorded.
     Report(ReportArgs),
-    /// Sets all that stands against the use of a person's data: restricted, objected, held, minor,
-    /// deceased, several with commas between them; or `active`.
+    /// Sets all that stands against the use of a person's data: restricted, objected, minor,
+    /// deceased, several with commas between them; or `active`. Holds are placed with `privet hold
+    /// add`, and stay.
     Status {
         #[command(flatten)]
         who: WhoArgs,
@@ -91,10 +92,55 @@ pub(in crate::cli) enum SubjectCommand {
         #[command(flatten)]
         admin: AdminArgs,
     },
+    /// Names who may act for a person: a guardian, the next of kin, an agent.
+    #[command(subcommand)]
+    Representative(RepresentativeCommand),
     /// Destroys a person's key: what is sealed with it never opens again. Cannot be undone.
     EraseKey {
         #[command(flatten)]
         who: WhoArgs,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+#[command(
+    before_help = "Examples:\n  privet subject representative add c-1002 --of c-2044 --kind guardian --until 2034-05-01T00:00:00Z --proof birth-register-118\n  privet subject representative remove c-1002 --of c-2044"
+)]
+pub(in crate::cli) enum RepresentativeCommand {
+    /// Names somebody who may act for a person until a time.
+    Add {
+        #[command(flatten)]
+        who: WhoArgs,
+        /// Whom they act for; the id is in the same space unless `--of-domain` says otherwise.
+        #[arg(long, value_name = "ID")]
+        of: String,
+        /// The space of ids of whom they act for.
+        #[arg(long, value_name = "DOMAIN")]
+        of_domain: Option<String>,
+        /// As what: guardian, next_of_kin or agent.
+        #[arg(long)]
+        kind: String,
+        /// Until when, such as 2034-05-01T00:00:00Z.
+        #[arg(long, value_name = "TIME")]
+        until: String,
+        /// What proves it: the number of a file, and nobody's name.
+        #[arg(long, value_name = "REFERENCE")]
+        proof: String,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+    /// Takes back that somebody may act for a person.
+    Remove {
+        #[command(flatten)]
+        who: WhoArgs,
+        /// Whom they act for.
+        #[arg(long, value_name = "ID")]
+        of: String,
+        /// The space of ids of whom they act for.
+        #[arg(long, value_name = "DOMAIN")]
+        of_domain: Option<String>,
         #[command(flatten)]
         admin: AdminArgs,
     },

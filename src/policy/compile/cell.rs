@@ -13,6 +13,7 @@ use crate::policy::source::Purpose;
 use crate::policy::source::Separate;
 use crate::policy::source::Valid;
 use crate::types::Action;
+use crate::types::Capacities;
 use crate::types::ConsentForm;
 use crate::types::Faults;
 use crate::types::Region;
@@ -204,11 +205,13 @@ fn writes(grant: &Grant, set: &DataSet, action: Action) -> Box<[bool]> {
     set.indexed().map(sets).collect()
 }
 
-/// Roles as a rule names them: those that claims give, as bits, and whether being the subject does.
+/// Roles as a rule names them: those that claims give, as bits, and in which capacities to a
+/// person they are held.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::policy) struct HeldRoles {
     pub(in crate::policy) claimed: u128,
-    pub(in crate::policy) subject: bool,
+    /// Being the subject, or acting for that person.
+    pub(in crate::policy) subject: Capacities,
 }
 
 /// Whether a caller holds one of some roles.
@@ -216,35 +219,35 @@ pub(in crate::policy) struct HeldRoles {
 pub(in crate::policy) enum Held {
     /// For no record.
     No,
-    /// For the records that are about the caller.
-    AsSubject,
+    /// For the records about people to whom the caller stands in one of these capacities.
+    AsSubject(Capacities),
     /// For every record.
     Yes,
 }
 
 impl HeldRoles {
     pub(in crate::policy) fn new(roles: &[usize], model: &Model) -> Self {
-        let mut held = Self { claimed: 0, subject: false };
+        let mut held = Self { claimed: 0, subject: Capacities::NONE };
         for at in roles {
             match model.roles.get(*at).map(|role| &role.holds) {
                 Some(Holds::Claim { .. }) => held.claimed |= role_bit(*at),
-                Some(Holds::Subject) => held.subject = true,
+                Some(Holds::Subject { or }) => {
+                    held.subject = held.subject.or(Capacities::SELF).or(*or);
+                }
                 None => {}
             }
         }
         held
     }
 
-    /// Whether a caller with these claimed roles holds one; `may_be_subject`: whether any record
-    /// can be about the caller.
-    pub(in crate::policy) fn held(self, claimed: u128, may_be_subject: bool) -> Held {
+    /// Whether a caller with these claimed roles holds one; `may_be`: in which capacities the
+    /// caller may stand to anybody.
+    pub(in crate::policy) fn held(self, claimed: u128, may_be: Capacities) -> Held {
         if self.claimed & claimed != 0 {
-            Held::Yes
-        } else if self.subject && may_be_subject {
-            Held::AsSubject
-        } else {
-            Held::No
+            return Held::Yes;
         }
+        let both = self.subject.and(may_be);
+        if both.is_none() { Held::No } else { Held::AsSubject(both) }
     }
 }
 
@@ -300,6 +303,46 @@ impl ConsentRule {
         let Some(region) = region else { return self.unknown };
         let own = self.regions.iter().find(|(known, _)| *known == region);
         own.map_or(self.default, |(_, asks)| *asks)
+    }
+}
+
+/// Whether an objection takes away a purpose's ground.
+#[derive(Debug)]
+pub(in crate::policy) struct ObjectionRule {
+    /// Of records of regions that have no basis of their own.
+    default: bool,
+    /// Of records of an unknown region: when it does of any.
+    unknown: bool,
+    regions: Vec<(Region, bool)>,
+}
+
+impl ObjectionRule {
+    /// GDPR article 21 (1) speaks of points (e) and (f) of article 6 (1): tasks in the public
+    /// interest and legitimate interests; (2) and (3) of direct marketing, whatever it rests on.
+    pub(super) fn new(purpose: &Purpose) -> Self {
+        let data_use = purpose.data_use.and_then(|it| it.key.strip_prefix("marketing"));
+        let is_marketing = data_use.is_some_and(|it| it.is_empty() || it.starts_with('.'));
+        let yields = |basis: LegalBasis| {
+            is_marketing || matches!(basis, LegalBasis::LegitimateInterest | LegalBasis::PublicTask)
+        };
+        let own = purpose.basis.regions.iter().flatten();
+        let regions: Vec<(Region, bool)> =
+            own.map(|(region, basis)| (*region, yields(*basis))).collect();
+        let default = yields(purpose.basis.default);
+        let unknown = default || regions.iter().any(|(_, yields)| *yields);
+        Self { default, unknown, regions }
+    }
+
+    /// Whether there is a record that an objection closes.
+    pub(in crate::policy) fn may_close(&self) -> bool {
+        self.unknown
+    }
+
+    /// Whether an objection closes a record of this region.
+    pub(in crate::policy) fn closes(&self, region: Option<Region>) -> bool {
+        let Some(region) = region else { return self.unknown };
+        let own = self.regions.iter().find(|(known, _)| *known == region);
+        own.map_or(self.default, |(_, yields)| *yields)
     }
 }
 

@@ -63,9 +63,9 @@ fn unused(model: &Model, faults: &mut Faults) {
             faults.warning(&role.place, what, "nobody sees anything by holding it");
         }
     }
-    let subject_roles = model.roles.iter().any(|role| role.holds == Holds::Subject);
+    let subject_roles = model.roles.iter().any(|role| matches!(role.holds, Holds::Subject { .. }));
     if subject_roles && model.sets.iter().all(|set| set.subjects.is_empty()) {
-        let role = model.roles.iter().find(|role| role.holds == Holds::Subject);
+        let role = model.roles.iter().find(|role| matches!(role.holds, Holds::Subject { .. }));
         if let (Some(role), false) = (role, model.sets.is_empty()) {
             let what = format!("`{}` is the subject, and no data set has one", role.id);
             faults.warning(&role.place, what, "");

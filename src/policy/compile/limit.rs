@@ -9,6 +9,7 @@ use crate::policy::source::Model;
 use crate::policy::source::Then;
 use crate::policy::source::Unless;
 use crate::policy::source::Whom;
+use crate::types::Capacities;
 use crate::types::Region;
 use crate::types::RuleId;
 use crate::types::Statuses;
@@ -75,8 +76,8 @@ pub(in crate::policy) struct Caller<'a> {
     pub(in crate::policy) identity: &'a Identity,
     /// Its roles that claims give, as bits.
     pub(in crate::policy) claimed: u128,
-    /// Whether any record can be about it.
-    pub(in crate::policy) may_be_subject: bool,
+    /// In which capacities it may stand to anybody.
+    pub(in crate::policy) may_be: Capacities,
     /// Whom it passes data to, with that one's position.
     pub(in crate::policy) recipient: Option<(usize, &'a Transfers)>,
 }
@@ -84,8 +85,8 @@ pub(in crate::policy) struct Caller<'a> {
 /// What is left of a limit once the caller is known.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::policy) struct Left {
-    /// Whether it only falls on records about the caller.
-    pub(in crate::policy) if_subject: bool,
+    /// The capacities in one of which the caller must stand to the person; none: in any or none.
+    pub(in crate::policy) if_subject: Capacities,
     /// What is left of its `unless`.
     pub(in crate::policy) unless: LeftUnless,
 }
@@ -97,8 +98,8 @@ pub(in crate::policy) enum LeftUnless {
     Never,
     /// It holds when its conditions on the record do.
     Record,
-    /// It holds when they do and the record is about the caller.
-    RecordOfCaller,
+    /// It holds when they do and the caller stands to the person in one of these capacities.
+    RecordOfCaller(Capacities),
 }
 
 /// The limits that the purpose and the data set leave possible.
@@ -208,7 +209,11 @@ impl CellLimit {
             return None;
         }
         let unless = self.unless.as_ref().map_or(LeftUnless::Never, |unless| unless.left(caller));
-        let left = Left { if_subject: held == Held::AsSubject, unless };
+        let if_subject = match held {
+            Held::AsSubject(capacities) => capacities,
+            Held::No | Held::Yes => Capacities::NONE,
+        };
+        let left = Left { if_subject, unless };
         // An `unless` that holds for every record lifts the limit altogether.
         let lifted = unless == LeftUnless::Record
             && self.unless.as_ref().is_some_and(|unless| unless.record.is_empty());
@@ -217,7 +222,7 @@ impl CellLimit {
 
     /// Whether, for this caller, the limit falls on every record or none.
     pub(in crate::policy) fn is_certain(&self, left: Left) -> bool {
-        !left.if_subject && left.unless == LeftUnless::Never && self.record.is_empty()
+        left.if_subject.is_none() && left.unless == LeftUnless::Never && self.record.is_empty()
     }
 
     /// Whether the limit changes what a record shows, and not only whether it leaves.
@@ -227,13 +232,14 @@ impl CellLimit {
 
     /// Whether the limit falls on a record.
     pub(in crate::policy) fn falls(&self, left: Left, record: &Known<'_>) -> bool {
-        if left.if_subject && !record.of_caller || !self.record.may_hold(record) {
+        let is_other = !left.if_subject.is_none() && !left.if_subject.meets(record.caller);
+        if is_other || !self.record.may_hold(record) {
             return false;
         }
         let lifted = match left.unless {
             LeftUnless::Never => false,
             LeftUnless::Record => true,
-            LeftUnless::RecordOfCaller => record.of_caller,
+            LeftUnless::RecordOfCaller(capacities) => capacities.meets(record.caller),
         };
         !(lifted && self.unless.as_ref().is_some_and(|unless| unless.record.must_hold(record)))
     }
@@ -259,7 +265,7 @@ impl CellUnless {
         match held {
             Held::No => LeftUnless::Never,
             _ if !placed || !passed => LeftUnless::Never,
-            Held::AsSubject => LeftUnless::RecordOfCaller,
+            Held::AsSubject(capacities) => LeftUnless::RecordOfCaller(capacities),
             Held::Yes => LeftUnless::Record,
         }
     }
@@ -267,7 +273,7 @@ impl CellUnless {
 
 impl Caller<'_> {
     fn held(&self, roles: HeldRoles) -> Held {
-        roles.held(self.claimed, self.may_be_subject)
+        roles.held(self.claimed, self.may_be)
     }
 }
 
@@ -283,7 +289,8 @@ impl Whom {
 /// What is known of a record when limits are tested; `None`: unknown.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::policy) struct Known<'a> {
-    pub(in crate::policy) of_caller: bool,
+    /// In which capacities the caller stands to the person.
+    pub(in crate::policy) caller: Capacities,
     pub(in crate::policy) status: Option<Statuses>,
     pub(in crate::policy) opt_outs: Option<&'a std::collections::BTreeSet<Box<str>>>,
     pub(in crate::policy) region: Option<Region>,

@@ -21,7 +21,9 @@ use crate::types::Faults;
 use crate::types::RecipientId;
 use crate::types::Timestamp;
 
-pub(super) use self::cell::{Cell, CellGrant, ConsentRule, Held, HeldRoles, role_bit};
+pub(super) use self::cell::{
+    Cell, CellGrant, ConsentRule, Held, HeldRoles, ObjectionRule, role_bit,
+};
 pub(super) use self::limit::{Caller, CellLimit, CellUnless, Effect, Known, Left, OfRecord};
 pub(super) use self::plan::{Plan, SetFacts};
 pub(super) use self::transfer::{Transfers, chain};
@@ -38,6 +40,8 @@ pub(super) struct Tables {
     pub(super) consent: Vec<ConsentRule>,
     /// Whom data is passed to.
     pub(super) recipients: Vec<Transfers>,
+    /// When an objection takes each purpose's ground away.
+    pub(super) objection: Vec<ObjectionRule>,
 }
 
 impl Tables {
@@ -61,7 +65,9 @@ impl Tables {
         order::comparable(model, &expanded, faults);
         let consent = model.purposes.iter().map(ConsentRule::new).collect();
         let recipients = Transfers::all(model);
-        Some(Self { cells, purposes: model.purposes.len(), sets, consent, recipients })
+        let objection = model.purposes.iter().map(ObjectionRule::new).collect();
+        let purposes = model.purposes.len();
+        Some(Self { cells, purposes, sets, consent, recipients, objection })
     }
 
     /// The position of a cell, when any grant is in it.

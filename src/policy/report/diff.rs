@@ -182,7 +182,8 @@ pub fn diff(before: &PolicySet, after: &PolicySet) -> Diff {
 }
 
 fn subject_roles(policy: &PolicySet) -> impl Iterator<Item = RoleId> {
-    let roles = policy.model().roles.iter().filter(|role| role.holds == Holds::Subject);
+    let roles =
+        policy.model().roles.iter().filter(|role| matches!(role.holds, Holds::Subject { .. }));
     roles.map(|role| role.id.clone())
 }
 
@@ -408,7 +409,7 @@ fn words(before: &PolicySet, after: &PolicySet) -> Vec<DiffLine> {
     };
     let holds = |holds: &Holds| match holds {
         Holds::Claim { claim, has } => format!("claim {claim} has {has}"),
-        Holds::Subject => "is_subject".to_owned(),
+        Holds::Subject { .. } => "is_subject".to_owned(),
     };
     for old in &before.model().roles {
         if let Some(new) = after.model().roles.iter().find(|new| new.id == old.id) {

@@ -167,7 +167,7 @@ pub fn explain(policy: &PolicySet, question: &Question) -> Explanation {
 fn world(policy: &PolicySet, question: &Question, row: Option<&Row>) -> World {
     let given = &question.given;
     let of = policy.model().roles.iter().find(|role| role.id == question.role);
-    let is_subject = of.is_some_and(|role| role.holds == Holds::Subject);
+    let is_subject = of.is_some_and(|role| matches!(role.holds, Holds::Subject { .. }));
     let mut world = World {
         is_subject: is_subject || given.is_subject,
         mfa_age_s: given.mfa.then_some(0),

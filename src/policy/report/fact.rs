@@ -98,7 +98,10 @@ impl Roles {
     pub(super) fn new(held: HeldRoles, model: &Model) -> Self {
         let named = model.roles.iter().enumerate();
         let named = named.filter(|(at, _)| held.claimed & role_bit(*at) != 0);
-        Self { claimed: named.map(|(_, role)| role.id.clone()).collect(), subject: held.subject }
+        Self {
+            claimed: named.map(|(_, role)| role.id.clone()).collect(),
+            subject: !held.subject.is_none(),
+        }
     }
 
     /// Whether claims alone give one of them.

@@ -69,7 +69,7 @@ impl<'a> Matrix<'a> {
             if !wanted(&filter.roles, role.id.as_str()) {
                 continue;
             }
-            let is_subject = role.holds == Holds::Subject;
+            let is_subject = matches!(role.holds, Holds::Subject { .. });
             for row in &rows {
                 if wanted(&filter.purposes, row.key.purpose.as_str())
                     && wanted(&filter.data, row.key.data.as_str())

@@ -12,6 +12,7 @@ use crate::policy::View;
 use crate::policy::transfer::MechanismKind;
 use crate::policy::transfer::RecipientKind;
 use crate::types::Action;
+use crate::types::Capacities;
 use crate::types::CategoryId;
 use crate::types::FieldPath;
 use crate::types::Flags;
@@ -131,8 +132,11 @@ pub(in crate::policy) struct Role {
 pub(in crate::policy) enum Holds {
     /// A claim has this value.
     Claim { claim: Box<str>, has: Box<str> },
-    /// The caller is the record's subject, in the same domain.
-    Subject,
+    /// The caller is the record's subject, in the same domain, or acts for that person.
+    Subject {
+        /// As what; nothing unless the policy says so.
+        or: Capacities,
+    },
 }
 
 /// Whom data is passed to.

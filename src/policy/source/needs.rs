@@ -64,7 +64,7 @@ fn role(node: &Node, model: &Model, faults: &mut Faults) -> Option<RoleId> {
     let known = ids(&model.roles, |role| role.id.as_str());
     let find = |text: &str| model.roles.iter().find(|role| role.id.as_str() == text);
     let role = node.word("role", find, &known, faults)?;
-    if role.holds == super::Holds::Subject {
+    if matches!(role.holds, super::Holds::Subject { .. }) {
         let what = format!("`{}` is whoever a record is about, and approves nothing", role.id);
         faults.error(&node.place, what, "name a role that a claim gives");
         return None;

@@ -4,10 +4,12 @@ use crate::catalog::data_use;
 use crate::catalog::data_use::DataUse;
 use crate::policy::LegalBasis;
 use crate::policy::transfer::regime_of;
+use crate::types::Capacities;
 use crate::types::Faults;
 use crate::types::IdError;
 use crate::types::Place;
 use crate::types::PurposeId;
+use crate::types::RepresentativeKind;
 use crate::types::RoleId;
 use crate::types::doc::Entry;
 use crate::types::doc::MapReader;
@@ -160,7 +162,7 @@ pub(super) fn roles(node: &Node, into: &mut Vec<Role>, faults: &mut Faults) {
             continue;
         }
         // A faulty role is kept, so that its users are no second fault.
-        let holds = holds(&entry.node, faults).unwrap_or(Holds::Subject);
+        let holds = holds(&entry.node, faults).unwrap_or(Holds::Subject { or: Capacities::NONE });
         into.push(Role { id, holds, place: entry.key_place.clone() });
     }
 }
@@ -170,7 +172,12 @@ fn holds(node: &Node, faults: &mut Faults) -> Option<Holds> {
     let claim = map.optional("claim");
     let has = map.optional("has");
     let subject = map.optional("is_subject");
+    let or = map.optional("or_representative");
     map.finish(faults);
+    if let (Some(or), None) = (or, subject) {
+        let help = "write `{ is_subject: true, or_representative: [guardian] }`";
+        faults.error(&or.place, "`or_representative` widens `is_subject`", help);
+    }
     match (claim, has, subject) {
         (Some(claim), Some(has), None) => {
             let (claim, has) = (claim.text(faults), has.text(faults));
@@ -180,7 +187,8 @@ fn holds(node: &Node, faults: &mut Faults) -> Option<Holds> {
             if !subject.bool(faults)? {
                 faults.error(&subject.place, "`is_subject` can only be `true`", "");
             }
-            Some(Holds::Subject)
+            let or = or.map_or(Capacities::NONE, |node| kinds(node, faults));
+            Some(Holds::Subject { or })
         }
         _ => {
             let help = "write `{ claim: roles, has: NAME }` or `{ is_subject: true }`";
@@ -188,6 +196,21 @@ fn holds(node: &Node, faults: &mut Faults) -> Option<Holds> {
             None
         }
     }
+}
+
+/// Reads `[guardian, agent]`.
+fn kinds(node: &Node, faults: &mut Faults) -> Capacities {
+    let known = RepresentativeKind::ALL.map(RepresentativeKind::as_str);
+    let texts = listed(node, faults);
+    if texts.is_empty() {
+        faults.error(&node.place, "nobody is named who may act for the person", "leave it out");
+    }
+    let mut kinds = Capacities::NONE;
+    for (item, _) in texts {
+        let kind = item.word("kind of representative", RepresentativeKind::parse, &known, faults);
+        kinds = kind.map_or(kinds, |kind| kinds.with(kind));
+    }
+    kinds
 }
 
 /// The id in a key.

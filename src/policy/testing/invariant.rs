@@ -23,7 +23,9 @@ use crate::types::Action;
 use crate::types::Consent;
 use crate::types::ConsentForm;
 use crate::types::Faults;
+use crate::types::OwnCard;
 use crate::types::Place;
+use crate::types::Representative;
 use crate::types::Timestamp;
 use crate::types::doc::MapReader;
 use crate::types::doc::Node;
@@ -171,6 +173,8 @@ impl Search<'_> {
         let lists = self.invariant.select.regions();
         let axes = Axes::new(model, cell, (set, purpose), now, lists);
         let records = axes.records();
+        let acts = !world::may_represent(model).is_none();
+        let standing = OwnCard { who: acts.then_some(world::CALLER), is_dead: false };
         let Some(name) = model.purposes.get(purpose).map(|purpose| purpose.id.clone()) else {
             return;
         };
@@ -188,6 +192,7 @@ impl Search<'_> {
                 let asked = Asked {
                     identity: &identity,
                     on_behalf_of: None,
+                    standing: [standing, OwnCard::default()],
                     purpose: Some(name.as_str()),
                     default_purpose: None,
                     set,
@@ -256,8 +261,8 @@ impl Search<'_> {
     /// Which callers are looked at: each role alone, or all roles together.
     fn holders(&self, model: &Model) -> Vec<Holders> {
         let select = &self.invariant.select;
-        let is_subject =
-            |at: &usize| model.roles.get(*at).is_some_and(|role| role.holds == Holds::Subject);
+        let holds = |at: usize| model.roles.get(at).map(|role| &role.holds);
+        let is_subject = |at: &usize| matches!(holds(*at), Some(Holds::Subject { .. }));
         let all = (0..model.roles.len()).filter(|at| !select.not_roles.contains(at));
         if self.invariant.with_others {
             let roles: Vec<usize> = all.collect();
@@ -265,9 +270,12 @@ impl Search<'_> {
             return vec![Holders { roles, subject: if any { None } else { Some(false) } }];
         }
         let wanted = |at: &usize| select.roles.as_ref().is_none_or(|roles| roles.contains(at));
-        let holders = all
-            .filter(wanted)
-            .map(|at| Holders { roles: vec![at], subject: Some(is_subject(&at)) });
+        let holders = all.filter(wanted).map(|at| {
+            // Who may act for others may be somebody else than the subject, too.
+            let alone = matches!(holds(at), Some(Holds::Subject { or }) if !or.is_none());
+            let subject = (!alone).then(|| is_subject(&at));
+            Holders { roles: vec![at], subject }
+        });
         holders.collect()
     }
 }
@@ -290,7 +298,19 @@ fn judge<'s>(
     let opt_outs: BTreeSet<Box<str>> =
         opt_out.filter(|_| world.record.opted_out).into_iter().collect();
     let status = world.record.status;
-    let card = CardFacts { status, consents: &consents, opt_outs: &opt_outs };
+    let representatives: Vec<Representative> = world
+        .record
+        .represented
+        .into_iter()
+        .map(|kind| Representative {
+            who: world::CALLER,
+            kind,
+            until: Timestamp::from_unix_ms(u64::MAX),
+            proof: "".into(),
+        })
+        .collect();
+    let (consents, opt_outs) = (&consents, &opt_outs);
+    let card = CardFacts { status, consents, opt_outs, representatives: &representatives };
     let ids: Vec<String> = (0..set.subjects.len()).map(world::subject_id).collect();
     let subjects: Vec<RecordSubject<'_>> =
         ids.iter().map(|id| RecordSubject { id: Some(id), card: Some(card) }).collect();
@@ -319,7 +339,7 @@ fn told(world: &World) -> String {
         false => String::new(),
     };
     format!(
-        "{}{}{}{}{}a caller in {}, a record of {}, status {}",
+        "{}{}{}{}{}a caller in {}, a record of {}, status {}{}",
         has(caller.mfa, "mfa"),
         has(caller.ticket, "ticket"),
         cleared(caller.approval, ClearanceKind::Approval),
@@ -327,7 +347,8 @@ fn told(world: &World) -> String {
         has(record.consent, "consent"),
         region(caller.region),
         region(record.region),
-        record.status
+        record.status,
+        record.represented.map_or_else(String::new, |kind| format!(", whose {kind} the caller is"))
     )
 }
 

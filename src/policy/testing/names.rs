@@ -88,8 +88,14 @@ impl<'a> Known<'a> {
         let mut because = self.rules.clone();
         because.extend(REASONS.map(RefusalReason::as_str));
         because.extend(
-            [Because::Consent, Because::Erased, Because::Held, Because::UnknownSubject]
-                .map(Because::as_str),
+            [
+                Because::Consent,
+                Because::Erased,
+                Because::Held,
+                Because::Objected,
+                Because::UnknownSubject,
+            ]
+            .map(Because::as_str),
         );
         words("because", "rule or reason", &because, faults);
     }

@@ -20,6 +20,8 @@ use crate::types::DomainId;
 use crate::types::Faults;
 use crate::types::RecipientId;
 use crate::types::Region;
+use crate::types::Representative;
+use crate::types::RepresentativeKind;
 use crate::types::SourceFile;
 use crate::types::Statuses;
 use crate::types::SubjectId;
@@ -35,6 +37,7 @@ use super::example::Example;
 use super::invariant;
 use super::invariant::Invariant;
 use super::json::json;
+use super::world::reference;
 
 /// A test file.
 #[derive(Debug)]
@@ -55,6 +58,7 @@ pub(super) struct TestRecord {
     pub(super) status: Statuses,
     pub(super) consents: BTreeMap<Box<str>, Consent>,
     pub(super) opt_outs: BTreeSet<Box<str>>,
+    pub(super) representatives: Vec<Representative>,
 }
 
 /// Reads a test file; `None` when it has faults.
@@ -133,6 +137,8 @@ fn record(node: &Node, policy: &PolicySet, faults: &mut Faults) -> Option<TestRe
     };
     let (consents, opt_outs) = (texts("consents"), texts("opt_outs"));
     let form = map.optional("consent_form").map(|node| form(node, faults)).unwrap_or_default();
+    let representatives = map.optional("representatives");
+    let representatives = representatives.map(|node| self::representatives(node, faults));
     map.finish(faults);
     let given = |name| (name, Consent::Given { until: None, form });
     Some(TestRecord {
@@ -141,7 +147,30 @@ fn record(node: &Node, policy: &PolicySet, faults: &mut Faults) -> Option<TestRe
         status: status.unwrap_or_default(),
         consents: consents.into_iter().map(given).collect(),
         opt_outs: opt_outs.into_iter().collect(),
+        representatives: representatives.unwrap_or_default(),
     })
+}
+
+/// `{ p-1: guardian }`: who may act for the record's people, by their ids.
+fn representatives(node: &Node, faults: &mut Faults) -> Vec<Representative> {
+    let known = RepresentativeKind::ALL.map(RepresentativeKind::as_str);
+    let Ok(domain) = DomainId::parse("person") else { return Vec::new() };
+    let mut found = Vec::new();
+    for entry in node.map(faults).unwrap_or_default() {
+        let Ok(id) = SubjectId::parse(&entry.key) else {
+            faults.error(&entry.key_place, "this is no id of a person", "");
+            continue;
+        };
+        let what = "kind of representative";
+        let kind = entry.node.word(what, RepresentativeKind::parse, &known, faults);
+        found.extend(kind.map(|kind| Representative {
+            who: reference(&domain, &id),
+            kind,
+            until: Timestamp::from_unix_ms(u64::MAX),
+            proof: "".into(),
+        }));
+    }
+    found
 }
 
 /// One status, or a list of what a person is at once.

@@ -32,6 +32,7 @@ use super::json::includes;
 use super::json::scalar;
 use super::read::TestFile;
 use super::read::TestRecord;
+use super::world::standing;
 
 /// Runs one example.
 pub(super) fn run(
@@ -80,9 +81,11 @@ fn observe(
         Some(at) => Some(caller(at)?),
         None => None,
     };
+    let identity = caller(example.caller)?;
     let asked = Asked {
-        identity: caller(example.caller)?,
+        identity,
         on_behalf_of,
+        standing: [Some(identity), on_behalf_of].map(|it| it.map(standing).unwrap_or_default()),
         purpose: example.purpose.as_deref(),
         default_purpose: example.default_purpose.as_ref(),
         set: example.set,
@@ -118,8 +121,12 @@ fn judge(
 ) {
     let set = permit.set();
     let scalar_of = |ix| set.get(ix).and_then(|field| scalar(&record.value, &field.path));
-    let card =
-        CardFacts { status: record.status, consents: &record.consents, opt_outs: &record.opt_outs };
+    let card = CardFacts {
+        status: record.status,
+        consents: &record.consents,
+        opt_outs: &record.opt_outs,
+        representatives: &record.representatives,
+    };
     let ids: Vec<Option<Cow<'_, str>>> =
         set.subjects.iter().map(|subject| scalar_of(subject.field)).collect();
     let subjects: Vec<RecordSubject<'_>> =

@@ -3,13 +3,18 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
+use crate::crypto::sha256;
 use crate::policy::ClearanceKind;
 use crate::policy::Identity;
 use crate::policy::compile::Cell;
 use crate::policy::source::Holds;
 use crate::policy::source::Model;
+use crate::types::Capacities;
 use crate::types::DomainId;
+use crate::types::OwnCard;
+use crate::types::Reference;
 use crate::types::Region;
+use crate::types::RepresentativeKind;
 use crate::types::Statuses;
 use crate::types::SubjectId;
 use crate::types::SubjectStatus;
@@ -50,6 +55,8 @@ pub(super) struct OneRecord {
     pub(super) status: Statuses,
     pub(super) consent: bool,
     pub(super) opted_out: bool,
+    /// As what the caller may act for the person it is about.
+    pub(super) represented: Option<RepresentativeKind>,
     /// Whether its fields equal the caller's claims.
     pub(super) rows: bool,
 }
@@ -67,6 +74,7 @@ pub(super) struct Axes {
     statuses: Vec<Statuses>,
     consent: Vec<bool>,
     opted_out: Vec<bool>,
+    represented: Vec<Option<RepresentativeKind>>,
     rows: Vec<bool>,
     times: Vec<Timestamp>,
 }
@@ -96,6 +104,15 @@ impl Axes {
             times.extend(ends.chain([recipient.agreement.until]).flatten().map(before));
         }
         let mut named = BTreeSet::new();
+        let mut represented = vec![None];
+        for kind in may_represent(model).kinds() {
+            represented.push(Some(kind));
+            match kind {
+                RepresentativeKind::Guardian => drop(named.insert(SubjectStatus::Minor)),
+                RepresentativeKind::NextOfKin => drop(named.insert(SubjectStatus::Deceased)),
+                RepresentativeKind::Agent => {}
+            }
+        }
         for limit in &model.limits {
             let unless = limit.unless.as_ref();
             named.extend(&limit.when.status);
@@ -122,6 +139,7 @@ impl Axes {
             statuses: if about { together(&named) } else { vec![Statuses::ACTIVE] },
             consent: either(about && of.is_some_and(|purpose| purpose.consent.is_some())),
             opted_out: either(about && of.is_some_and(|purpose| purpose.opt_out.is_some())),
+            represented: if about { represented } else { vec![None] },
             rows: either(grants().any(|grant| !grant.rows.is_empty())),
             times: times.into_iter().collect(),
         }
@@ -158,13 +176,16 @@ impl Axes {
             for status in self.statuses.iter().copied() {
                 for consent in self.consent.iter().copied() {
                     for opted_out in self.opted_out.iter().copied() {
-                        records.extend(self.rows.iter().copied().map(|rows| OneRecord {
-                            region,
-                            status,
-                            consent,
-                            opted_out,
-                            rows,
-                        }));
+                        for represented in self.represented.iter().copied() {
+                            records.extend(self.rows.iter().copied().map(|rows| OneRecord {
+                                region,
+                                status,
+                                consent,
+                                opted_out,
+                                represented,
+                                rows,
+                            }));
+                        }
                     }
                 }
             }
@@ -207,6 +228,31 @@ fn pairs<'a, A: Copy, B: Copy>(one: &'a [A], other: &'a [B]) -> impl Iterator<It
 pub(super) fn subject_id(at: usize) -> String {
     format!("subject-{at}")
 }
+
+/// As what roles of a policy let somebody act for the person a record is about.
+pub(super) fn may_represent(model: &Model) -> Capacities {
+    model.roles.iter().fold(Capacities::NONE, |all, role| match role.holds {
+        Holds::Subject { or } => all.or(or),
+        Holds::Claim { .. } => all,
+    })
+}
+
+/// What stands for a person in cards: in tests nobody needs to be unable to guess it.
+pub(super) fn reference(domain: &DomainId, id: &SubjectId) -> Reference {
+    let hash = sha256(&[domain.as_str(), "\0", id.expose()].concat().into_bytes());
+    let mut reference = [0; 16];
+    reference.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
+    Reference(reference)
+}
+
+/// What is known of the person a caller is: that others may have named them.
+pub(super) fn standing(identity: &Identity) -> OwnCard {
+    let who = identity.subject.as_ref().map(|(domain, id)| reference(domain, id));
+    OwnCard { who, is_dead: false }
+}
+
+/// What cards call the caller of an invariant.
+pub(super) const CALLER: Reference = Reference([7; 16]);
 
 /// What a row's field holds when it matches: every claim that `rows` ask for has this value.
 pub(super) const ROW: &str = "row";

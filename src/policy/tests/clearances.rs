@@ -88,6 +88,7 @@ fn permit(call: &str, policy: &str) -> Option<Permit> {
     let call = Call {
         identity: &identity(call),
         on_behalf_of: None,
+        standing: Default::default(),
         purpose: Some("support"),
         set,
         route: &set.routes[0],
@@ -126,6 +127,7 @@ fn who_lacks_a_clearance_reads_who_gives_it() {
         let call = Call {
             identity: &identity(words),
             on_behalf_of: None,
+            standing: Default::default(),
             purpose: Some("support"),
             set,
             route: &set.routes[0],

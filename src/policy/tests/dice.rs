@@ -12,9 +12,13 @@ use crate::policy::Identity;
 use crate::types::Consent;
 use crate::types::ConsentForm;
 use crate::types::DomainId;
+use crate::types::OwnCard;
 use crate::types::PurposeId;
 use crate::types::RecipientId;
+use crate::types::Reference;
 use crate::types::Region;
+use crate::types::Representative;
+use crate::types::RepresentativeKind;
 use crate::types::RoleId;
 use crate::types::RuleId;
 use crate::types::Statuses;
@@ -58,7 +62,7 @@ purposes:
   p: { basis: contract, opt_out: p }
   q: { basis: { default: legitimate_interest, CN: consent, GB: contract }, consent: q, separate: [CN], opt_out: q }
   r: { basis: consent, consent: r, separate: true }
-roles: { a: { claim: roles, has: a }, b: { claim: roles, has: b }, c: { claim: groups, has: c }, me: { is_subject: true } }
+roles: { a: { claim: roles, has: a }, b: { claim: roles, has: b }, c: { claim: groups, has: c }, me: { is_subject: true }, ward: { is_subject: true, or_representative: [guardian] }, kin: { is_subject: true, or_representative: [next_of_kin, agent] } }
 views: { tail: { mask: { keep_last: 2 } }, head: { mask: { keep_first: 1 } }, token: { pseudonymize: { scope: purpose } }, mail: { pseudonymize: { scope: purpose, shape: email } }, card: { pseudonymize: { scope: purpose, shape: card, keep_last: 4 } }, days: { pseudonymize: { scope: purpose, shape: date } }, year: { generalize: { date: year } }, month: { generalize: { date: month } } }
 recipients:
   home: { kind: controller, country: DE, agreement: { ref: a } }
@@ -82,7 +86,7 @@ data:
 pub(super) const SETS: [&str; 3] = ["s.people", "s.letters", "s.machines"];
 pub(super) const PURPOSES: [&str; 3] = ["p", "q", "r"];
 /// `me` twice: what depends on the record goes wrong more easily.
-const ROLES: [&str; 5] = ["a", "me", "b", "c", "me"];
+const ROLES: [&str; 7] = ["a", "me", "b", "c", "me", "ward", "kin"];
 const VIEWS: [&str; 10] = [
     "show",
     "drop",
@@ -100,7 +104,7 @@ const CATEGORIES: [&str; 5] =
     ["user", "user.contact", "user.contact.address.city", "user.health_and_medical", "system"];
 const REGIONS: [&str; 4] = ["CN", "GB", "DE", "EEA"];
 const RECIPIENTS: [&str; 5] = ["home", "mailer", "sub", "lapsed", "branch"];
-const STATUSES: [&str; 3] = ["restricted", "held", "minor"];
+const STATUSES: [&str; 4] = ["restricted", "held", "minor", "active"];
 
 /// A policy as written: its words, then grants, then limits.
 #[derive(Debug)]
@@ -343,6 +347,18 @@ fn clearance(dice: &mut Dice<'_>) -> Clearance {
     }
 }
 
+/// What cards call a person of the domain `person`.
+pub(super) fn reference(id: &str) -> Reference {
+    Reference([id.as_bytes()[0]; 16])
+}
+
+/// What is known of the person a caller is: of one who brings a ticket and no region, death.
+pub(super) fn standing(caller: &Identity) -> OwnCard {
+    let named = caller.subject.as_ref().filter(|(domain, _)| domain.as_str() == "person");
+    let who = named.map(|(_, id)| reference(id.expose()));
+    OwnCard { who, is_dead: caller.ticket && caller.region.is_none() }
+}
+
 /// A record in the simplest terms.
 #[derive(Debug)]
 pub(super) struct Record {
@@ -364,6 +380,7 @@ pub(super) struct Card {
     pub(super) status: Statuses,
     pub(super) consents: BTreeMap<Box<str>, Consent>,
     pub(super) opt_outs: BTreeSet<Box<str>>,
+    pub(super) representatives: Vec<Representative>,
 }
 
 pub(super) fn record(dice: &mut Dice<'_>) -> Record {
@@ -396,13 +413,24 @@ fn person(dice: &mut Dice<'_>) -> Person {
         SubjectStatus::Restricted,
         SubjectStatus::Held,
         SubjectStatus::Minor,
+        SubjectStatus::Objected,
+        SubjectStatus::Deceased,
         SubjectStatus::Erased,
     ];
     let mut status = Statuses::from(*dice.one(&statuses));
     if dice.once_in(3) {
         status = status.with(*dice.one(&statuses));
     }
-    let card = (!dice.once_in(8)).then_some(Card { status, consents, opt_outs });
+    let mut representatives = Vec::new();
+    for who in ["ana", "bob"] {
+        if dice.once_in(2) {
+            let kind = *dice.one(&RepresentativeKind::ALL);
+            let until = if dice.once_in(4) { NOW } else { NOW.plus_ms(1) };
+            let who = reference(who);
+            representatives.push(Representative { who, kind, until, proof: "".into() });
+        }
+    }
+    let card = (!dice.once_in(8)).then_some(Card { status, consents, opt_outs, representatives });
     Person { id, card }
 }
 

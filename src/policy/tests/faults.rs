@@ -314,6 +314,15 @@ fn purposes_and_roles_are_complete() {
         ),
         ("purposes: { p: { basis: contrct } }", "did you mean `contract`?"),
         ("roles: { r: { claim: roles } }", "a role has a claim or is the subject"),
+        (
+            "roles: { r: { is_subject: true, or_representative: [uncle] } }",
+            "unknown kind of representative `uncle`",
+        ),
+        ("roles: { r: { is_subject: true, or_representative: [] } }", "nobody is named"),
+        (
+            "roles: { r: { claim: a, has: b, or_representative: [agent] } }",
+            "`or_representative` widens",
+        ),
         ("roles: { r: { is_subject: false } }", "`is_subject` can only be `true`"),
         ("views: { show: { mask: {} } }", "`show` has a meaning already"),
         ("name: x", "a policy needs `privet`"),

@@ -372,6 +372,7 @@ fn counts_reach_the_permit_with_their_windows() {
         let call = Call {
             identity: &identity(words),
             on_behalf_of: None,
+            standing: Default::default(),
             purpose: Some("support"),
             set,
             route: &set.routes[0],
@@ -404,6 +405,7 @@ limits: [ {{ id: l, purposes: [fraud], if: {{ record_region: CN }}, then: drop }
         let call = Call {
             identity: &identity(words),
             on_behalf_of: None,
+            standing: Default::default(),
             purpose: Some(purpose),
             set,
             route: &set.routes[0],
@@ -449,6 +451,7 @@ limits:
             let call = Call {
                 identity: &identity(caller),
                 on_behalf_of: behalf.as_ref(),
+                standing: Default::default(),
                 purpose: Some(purpose),
                 set,
                 route: &set.routes[0],
@@ -481,6 +484,7 @@ fn a_data_set_of_another_policy_is_refused() {
     let call = Call {
         identity: &identity("agent"),
         on_behalf_of: None,
+        standing: Default::default(),
         purpose: Some("support"),
         set,
         route: &set.routes[0],

@@ -21,6 +21,7 @@ mod schema;
 mod separate;
 mod shipped;
 mod transfers;
+mod status;
 
 /// 2026-11-21T09:00:00Z.
 const NOW: Timestamp = Timestamp::from_unix_s(1_795_251_600);

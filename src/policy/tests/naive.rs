@@ -2,6 +2,7 @@
 //! record by record and field by field, without tables, bits or plans.
 
 use super::NOW;
+use super::dice;
 use super::dice::Person;
 use super::dice::Record;
 use crate::catalog::DataSet;
@@ -21,9 +22,12 @@ use crate::policy::source::Then;
 use crate::policy::source::ViewSpec;
 use crate::policy::source::Whom;
 use crate::types::Action;
+use crate::types::Capacities;
 use crate::types::Consent;
 use crate::types::Flags;
 use crate::types::Region;
+use crate::types::Representative;
+use crate::types::RepresentativeKind;
 use crate::types::SubjectStatus;
 
 /// What one caller, or two of whom both must be allowed it, get of a record; `None`: nothing.
@@ -139,7 +143,7 @@ impl Scene<'_> {
             let is_held =
                 card.status.contains(SubjectStatus::Held) && self.action != Action::Create;
             let is_gone = card.status.contains(SubjectStatus::Erased);
-            if person.id.is_none() || is_gone || is_held || !self.consented() {
+            if person.id.is_none() || is_gone || is_held || !self.consented() || self.objected() {
                 return false;
             }
         }
@@ -176,6 +180,7 @@ impl Scene<'_> {
             let Some(card) = &person.card else { return View::Drop };
             if person.id.is_none()
                 || card.status.contains(SubjectStatus::Erased)
+                || self.objected()
                 || !self.consented()
             {
                 return View::Drop;
@@ -244,7 +249,48 @@ impl Scene<'_> {
         let (Some((at, person)), Some((domain, id))) = (self.who, &self.caller.subject) else {
             return false;
         };
-        *domain == self.model.sets[self.set].subjects[at].domain && person.id == Some(id.expose())
+        let is_dead = dice::standing(self.caller).is_dead
+            || person.card.as_ref().is_some_and(|c| c.status.contains(SubjectStatus::Deceased));
+        let is_named = person.id == Some(id.expose());
+        *domain == self.model.sets[self.set].subjects[at].domain && is_named && !is_dead
+    }
+
+    /// Whether the caller may act for the person in one of these capacities: a guardian for a
+    /// minor, the next of kin for the dead, an agent for the living.
+    fn acts(&self, capacities: Capacities) -> bool {
+        let standing = dice::standing(self.caller);
+        let (Some((_, person)), Some(who)) = (self.who, standing.who) else { return false };
+        let Some(card) = &person.card else { return false };
+        let is = |status| card.status.contains(status);
+        let fits = |kind| match kind {
+            RepresentativeKind::Guardian => {
+                is(SubjectStatus::Minor) && !is(SubjectStatus::Deceased)
+            }
+            RepresentativeKind::NextOfKin => is(SubjectStatus::Deceased),
+            RepresentativeKind::Agent => !is(SubjectStatus::Deceased),
+        };
+        let may = |it: &Representative| {
+            let is_asked_for = capacities.kinds().any(|kind| kind == it.kind);
+            it.who == who && NOW < it.until && is_asked_for && fits(it.kind)
+        };
+        !standing.is_dead && card.representatives.iter().any(may)
+    }
+
+    /// Whether the person objected to what may be objected to: tasks in the public interest and
+    /// legitimate interests. An unknown region may be any.
+    fn objected(&self) -> bool {
+        let purpose = &self.model.purposes[self.purpose];
+        let yields = |basis: LegalBasis| {
+            matches!(basis, LegalBasis::LegitimateInterest | LegalBasis::PublicTask)
+        };
+        let regions = purpose.basis.regions.as_deref().unwrap_or_default();
+        let own = |region| regions.iter().find(|(known, _)| *known == region);
+        let closes = match self.record_region() {
+            Some(region) => yields(own(region).map_or(purpose.basis.default, |(_, basis)| *basis)),
+            None => yields(purpose.basis.default) || regions.iter().any(|(_, b)| yields(*b)),
+        };
+        let card = self.who.and_then(|(_, person)| person.card.as_ref());
+        closes && card.is_some_and(|card| card.status.contains(SubjectStatus::Objected))
     }
 
     fn holds_one(&self, roles: &[usize]) -> bool {
@@ -252,7 +298,7 @@ impl Scene<'_> {
             Holds::Claim { claim, has } => {
                 self.caller.claims.get(claim).is_some_and(|values| values.contains(has))
             }
-            Holds::Subject => self.is_caller(),
+            Holds::Subject { or } => self.is_caller() || self.acts(*or),
         })
     }
 

@@ -36,6 +36,7 @@ fn call<'a>(
     Call {
         identity,
         on_behalf_of: None,
+        standing: Default::default(),
         purpose: Some("support"),
         set,
         route: &set.routes[0],

@@ -63,6 +63,8 @@ fn permit(
     let asked = Asked {
         identity: callers[0],
         on_behalf_of: callers.get(1).copied(),
+        standing: [callers.first(), callers.get(1)]
+            .map(|caller| caller.map(|it| dice::standing(it)).unwrap_or_default()),
         purpose: Some(dice::PURPOSES[purpose]),
         default_purpose: None,
         set,
@@ -89,6 +91,7 @@ fn with_facts<T>(permit: &Permit, record: &Record, then: impl FnOnce(&RecordFact
                 status: card.status,
                 consents: &card.consents,
                 opt_outs: &card.opt_outs,
+                representatives: &card.representatives,
             }),
         })
         .collect();

@@ -51,7 +51,7 @@ fn world(
         Holds::Claim { claim, has } => {
             caller.claims.get(claim).is_some_and(|values| values.contains(has))
         }
-        Holds::Subject => false,
+        Holds::Subject { .. } => false,
     });
     let mut world = World {
         roles: roles.map(|role| role.id.clone()).collect(),
@@ -190,7 +190,7 @@ proptest! {
             }
             // And what is printed for one role says the same of callers who hold it alone.
             for (at, role) in policy.model().roles.iter().enumerate() {
-                let is_subject = role.holds == Holds::Subject;
+                let is_subject = matches!(role.holds, Holds::Subject { .. });
                 let mut one = alone(&caller, &policy, Some(at));
                 if is_subject {
                     one.claims.retain(|claim, _| **claim == *"team");

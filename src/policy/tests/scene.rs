@@ -24,9 +24,13 @@ use crate::types::Action;
 use crate::types::Consent;
 use crate::types::DomainId;
 use crate::types::FieldPath;
+use crate::types::OwnCard;
 use crate::types::PurposeId;
 use crate::types::RecipientId;
+use crate::types::Reference;
 use crate::types::Region;
+use crate::types::Representative;
+use crate::types::RepresentativeKind;
 use crate::types::RoleId;
 use crate::types::RuleId;
 use crate::types::Statuses;
@@ -43,11 +47,15 @@ purposes:
   stats: { basis: { default: legitimate_interest, CN: consent }, consent: stats, opt_out: stats }
   news: { basis: consent, consent: news }
   double: { basis: contract, consent: news }
+  task: { basis: public_task }
+  mailing: { basis: contract, use: marketing.communications }
 roles:
   agent: { claim: roles, has: agent }
   boss: { claim: roles, has: boss }
   vip: { claim: groups, has: vip }
   me: { is_subject: true }
+  ward: { is_subject: true, or_representative: [guardian] }
+  kin: { is_subject: true, or_representative: [next_of_kin, agent] }
 data:
   shop.people:
     subject: { field: id, domain: person }
@@ -96,10 +104,11 @@ pub(super) fn check(policy: &str, lines: &[(&str, &str, &str)]) {
 
 impl Scene<'_> {
     pub(super) fn play(&self, call: &str, record: &str) -> String {
-        let (caller, behalf) = match call.split_once(" over ") {
-            Some((caller, behalf)) => (caller, Some(identity(behalf))),
+        let (caller, call_behalf) = match call.split_once(" over ") {
+            Some((caller, behalf)) => (caller, Some(behalf)),
             None => (call, None),
         };
+        let behalf = call_behalf.map(identity);
         let set = self.policy.sets().iter().find(|set| set.id.as_str() == self.data).unwrap();
         let word = |key: &str| caller.split(' ').find_map(|word| word.strip_prefix(key));
         let route = word("at=").map_or(&set.routes[0], |template| {
@@ -116,6 +125,7 @@ impl Scene<'_> {
         let call = Call {
             identity: &identity(caller),
             on_behalf_of: behalf.as_ref(),
+            standing: [standing(caller), call_behalf.map(standing).unwrap_or_default()],
             purpose,
             set,
             route,
@@ -153,6 +163,17 @@ impl Scene<'_> {
             }
         })
     }
+}
+
+/// `as ana` may be named by others, and is dead with the word `dead`.
+fn standing(words: &str) -> OwnCard {
+    let words: Vec<&str> = words.split(' ').collect();
+    let id = words.iter().position(|word| *word == "as").map(|at| words[at + 1]);
+    OwnCard { who: id.map(reference), is_dead: words.contains(&"dead") }
+}
+
+fn reference(id: &str) -> Reference {
+    Reference([id.as_bytes()[0]; 16])
 }
 
 pub(super) fn identity(words: &str) -> Identity {
@@ -267,19 +288,28 @@ fn with_facts<T>(
                 }
                 status = SubjectStatus::parse(word).map_or(status, |it| status.with(it));
             }
-            (consents, opt_outs, status)
+            // `guardian=bob` until later, `lapsed-guardian=bob` until now.
+            let named = part.split(' ').filter_map(|word| {
+                let (kind, id) = word.split_once('=')?;
+                let late = kind.strip_prefix("lapsed-");
+                let until = if late.is_some() { NOW } else { NOW.plus_ms(1) };
+                let kind = RepresentativeKind::parse(late.unwrap_or(kind))?;
+                Some(Representative { who: reference(id), kind, until, proof: "".into() })
+            });
+            (consents, opt_outs, status, named.collect::<Vec<_>>())
         })
         .collect();
     let subjects: Vec<RecordSubject<'_>> = parts
         .iter()
         .zip(&cards)
         .take(people)
-        .map(|(part, (consents, opt_outs, status))| RecordSubject {
+        .map(|(part, (consents, opt_outs, status, named))| RecordSubject {
             id: part.split(' ').next().filter(|id| *id != "?"),
             card: (!part.contains("unknown")).then_some(CardFacts {
                 status: *status,
                 consents,
                 opt_outs,
+                representatives: named,
             }),
         })
         .collect();

@@ -220,6 +220,7 @@ grants: [ {{ id: g, roles: [agent, me], purposes: [support], data: [shop.people]
     let call = Call {
         identity: &identity(caller),
         on_behalf_of: behalf.as_ref(),
+        standing: Default::default(),
         purpose: Some("support"),
         set,
         route: &set.routes[0],

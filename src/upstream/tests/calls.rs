@@ -64,6 +64,7 @@ fn decide(policy: &str, set: &str) -> Permit {
     let call = Call {
         identity: &identity,
         on_behalf_of: None,
+        standing: Default::default(),
         purpose: Some("support"),
         set,
         route: &set.routes[0],

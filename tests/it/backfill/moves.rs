@@ -30,6 +30,7 @@ use crate::harness::FakeStore;
 use crate::harness::Step;
 use crate::harness::Table;
 use crate::harness::Versions;
+use crate::harness::a_hold;
 use crate::harness::json as said;
 use crate::harness::person;
 
@@ -102,7 +103,7 @@ async fn a_dry_run_tells_of_everything_that_is_odd_and_of_nobody() {
     let mut found = Vec::new();
     cards.cards(&[(&person(), "c-3"), (&person(), "c-4")], &mut found).await.unwrap();
     cards.set_status(&person(), "c-3", SubjectStatus::Erased).await.unwrap();
-    cards.set_status(&person(), "c-4", SubjectStatus::Held).await.unwrap();
+    cards.add_hold(&person(), "c-4", a_hold()).await.unwrap();
 
     let tried = site.try_it("encrypt").await;
     assert_eq!(

@@ -269,6 +269,12 @@ pub(crate) fn wanted(owner: &str) -> Wanted {
     Wanted { owner: owner.to_owned(), ttl_s: 3600, ..Wanted::default() }
 }
 
+/// A hold without an end.
+pub(crate) fn a_hold() -> privet::subjects::Hold {
+    let now = Timestamp::from_unix_s(1);
+    privet::subjects::Hold::new(("olga", now), ("2026-113", "a claim"), None).unwrap()
+}
+
 /// The domain of the people in the tests.
 pub(crate) fn person() -> DomainId {
     DomainId::parse("person").unwrap()

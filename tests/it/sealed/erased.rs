@@ -14,7 +14,6 @@ use privet::audit::Kind;
 use privet::clock::SystemClock;
 use privet::state::FaultMoment;
 use privet::state::FaultPlan;
-use privet::types::SubjectStatus;
 
 use super::writes::ANA;
 use super::writes::POLICY;
@@ -26,6 +25,7 @@ use crate::harness::Reply;
 use crate::harness::Setup;
 use crate::harness::Table;
 use crate::harness::Versions;
+use crate::harness::a_hold;
 use crate::harness::person;
 
 /// Where the admin listener of the gateway answers.
@@ -121,7 +121,7 @@ async fn a_person_on_hold_an_auditor_and_an_unknown_id_destroy_nothing() {
     let (_table, gateway, _) = with_ana().await;
     let admin = admin(&gateway).await;
     let before = gateway.keys.high_water();
-    gateway.cards.set_status(&person(), "c-1", SubjectStatus::Held).await.unwrap();
+    let hold = gateway.cards.add_hold(&person(), "c-1", a_hold()).await.unwrap();
     for (operator, id, status, why) in [
         ("olga", "c-1", 409, "held"),
         ("axel", "c-1", 403, "officer"),
@@ -136,7 +136,7 @@ async fn a_person_on_hold_an_auditor_and_an_unknown_id_destroy_nothing() {
     }
     assert_eq!(gateway.keys.high_water(), before);
     assert_eq!(reasons(&gateway).await, ["key_erasure_refused"]);
-    gateway.cards.set_status(&person(), "c-1", SubjectStatus::Active).await.unwrap();
+    gateway.cards.release_hold(&hold.id, None).await.unwrap().unwrap();
     let shown = one(&gateway, "boss", "GET", "").await;
     assert!(shown.text().contains("ana-planted@mail.example"), "{}", shown.text());
 }

@@ -5,6 +5,7 @@ mod alerts;
 mod attacks;
 mod consents;
 mod creates;
+mod effect;
 mod erased;
 mod locked;
 mod locked_jobs;

@@ -3,6 +3,7 @@
 use super::*;
 use crate::harness::Table;
 use crate::harness::Versions;
+use crate::harness::a_hold;
 use crate::harness::person;
 use privet::types::SubjectStatus;
 
@@ -107,7 +108,7 @@ async fn who_may_read_more_than_write_is_told_so() {
 #[tokio::test]
 async fn what_is_held_stays_as_it_is() {
     let (table, store, gateway) = one(Versions::Strong).await;
-    gateway.cards.set_status(&person(), "c-1", SubjectStatus::Held).await.unwrap();
+    gateway.cards.add_hold(&person(), "c-1", a_hold()).await.unwrap();
     let boss = token(&gateway, "boss");
     for (method, body) in [("PATCH", r#"{"name":"x"}"#), ("DELETE", "")] {
         let reply = call(&gateway, method, &boss, "", body).await;
