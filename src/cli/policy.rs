@@ -21,6 +21,7 @@ use crate::types::FieldPath;
 use crate::types::PurposeId;
 use crate::types::RecipientId;
 use crate::types::Region;
+use crate::types::RepresentativeKind;
 use crate::types::RoleId;
 use crate::types::Statuses;
 use crate::types::doc::closest;
@@ -157,6 +158,14 @@ fn question(wish: &ExplainArgs, policy: &PolicySet) -> Result<Question, Failure>
     let status = Statuses::parse(&wish.status).ok_or_else(|| {
         usage(&format_args!("`{}` is no status; write restricted or minor,held", wish.status))
     })?;
+    if let Some(word) = &wish.acts_as {
+        known_word(
+            "kind of representative",
+            word,
+            &RepresentativeKind::ALL.map(RepresentativeKind::as_str),
+        )?;
+    }
+    let acts_as = wish.acts_as.as_deref().and_then(RepresentativeKind::parse);
     let recipient = wish.recipient.as_deref().map(RecipientId::parse);
     Ok(Question {
         role: RoleId::parse(&wish.role).map_err(|e| usage(&e))?,
@@ -173,6 +182,7 @@ fn question(wish: &ExplainArgs, policy: &PolicySet) -> Result<Question, Failure>
             gpc: wish.gpc,
             recipient: recipient.transpose().map_err(|e| usage(&e))?,
             is_subject: wish.is_subject,
+            acts_as,
             rows: wish.rows,
             consent: wish.consent,
             opted_out: wish.opted_out,

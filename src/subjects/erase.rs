@@ -5,6 +5,7 @@ use super::cards::ATTEMPTS;
 use super::cards::Cards;
 use super::cards::storage_key;
 use super::error::SubjectsError;
+use super::hold::Hold;
 use super::holds::index_key;
 use crate::crypto::Kid;
 use crate::keys::Destroyed;
@@ -43,32 +44,34 @@ impl Cards {
         let subject = self.0.keys.subject(domain, id);
         // Nobody may put the person on hold between the question and the tombstone.
         let _alone = self.0.changes.write().await;
-        if let Some((facts, _)) = self.stored(&subject.record).await?
-            && facts.is_held(self.0.keys.now())
-        {
+        let facts = self.stored(&subject.record).await?.map(|(facts, _)| facts);
+        if facts.as_ref().is_some_and(|facts| facts.is_held(self.0.keys.now())) {
             return Err(SubjectsError::Held);
         }
+        // Those that have run out.
+        let holds = facts.map(|facts| facts.holds).unwrap_or_default();
         let after = self.0.unlink_after_ms;
         let done = self.0.keys.erase_keeping(&subject, request, after).await;
         // After a failure too: the tombstone may be there all the same.
         self.0.cache.changed(domain, id);
         let destroyed = done.map_err(SubjectsError::Keys)?;
-        let removed = self.forget(&subject.record, destroyed.high_water).await;
+        let removed = self.forget(&subject.record, &holds, destroyed.high_water).await;
         self.0.cache.changed(domain, id);
         removed.map(|()| destroyed)
     }
 
     /// Removes what the state keeps under a person's records.
-    async fn forget(&self, record: &RecordKey, mark: HighWater) -> Result<(), SubjectsError> {
+    async fn forget(
+        &self,
+        record: &RecordKey,
+        holds: &[Hold],
+        mark: HighWater,
+    ) -> Result<(), SubjectsError> {
         // The card first: a batch that waits to keep a token of theirs keeps none without it. The
         // mark last: whatever a crash leaves undone is done at the next start.
         let mut tx = Tx::new();
         tx.delete(&storage_key(record), Expect::Any);
-        // Holds that have run out.
-        if let Ok(Some((facts, _))) = self.stored(record).await {
-            let rows = facts.holds.iter().map(|hold| index_key(&hold.id));
-            rows.for_each(|row| tx.delete(&row, Expect::Any));
-        }
+        holds.iter().for_each(|hold| tx.delete(&index_key(&hold.id), Expect::Any));
         self.0.state.commit(tx).await.map_err(SubjectsError::State)?;
         self.forget_tokens(record).await?;
         self.part_consents(record).await?;

@@ -86,7 +86,7 @@ impl Representative {
 }
 
 /// In which capacities somebody stands to a person: as that person, or for them.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Capacities(u8);
 
 impl Capacities {
@@ -123,6 +123,26 @@ impl Capacities {
     /// Whether one is among both.
     pub const fn meets(self, others: Self) -> bool {
         self.0 & others.0 != 0
+    }
+
+    /// Whether each of these is among the others.
+    pub const fn is_within(self, others: Self) -> bool {
+        self.0 & others.0 == self.0
+    }
+
+    /// Those in which somebody counts for a person of whom this is known: nobody is a person who
+    /// is dead, whatever credential is shown.
+    #[must_use]
+    pub fn counting_for(self, person: Statuses) -> Self {
+        let own = self.and(Self::SELF);
+        let own = if person.contains(SubjectStatus::Deceased) { Self::NONE } else { own };
+        self.kinds().filter(|kind| kind.counts_for(person)).fold(own, Self::with)
+    }
+
+    /// Each of them alone.
+    pub fn each(self) -> impl Iterator<Item = Self> {
+        let own = self.meets(Self::SELF).then_some(Self::SELF);
+        own.into_iter().chain(self.kinds().map(Self::of))
     }
 
     /// Those of representatives, as words.
@@ -189,5 +209,20 @@ mod tests {
         assert!(!all.meets(Capacities::SELF));
         assert_eq!(all.or(Capacities::SELF).kinds().collect::<Vec<_>>(), kinds);
         assert!(Capacities::SELF.and(all).is_none());
+        assert!(Capacities::SELF.is_within(all.or(Capacities::SELF)));
+        assert!(!all.or(Capacities::SELF).is_within(all));
+        assert_eq!(all.or(Capacities::SELF).each().count(), 4);
+        assert_eq!(all.or(Capacities::SELF).each().fold(Capacities::SELF, Capacities::or).0, 15);
+    }
+
+    #[test]
+    fn the_dead_are_not_their_credentials() {
+        let all = Capacities::SELF.or(Capacities::REPRESENTATIVE);
+        for (person, counting) in [
+            ("active", Capacities::SELF.with(RepresentativeKind::Agent)),
+            ("deceased", Capacities::NONE.with(RepresentativeKind::NextOfKin)),
+        ] {
+            assert_eq!(all.counting_for(Statuses::parse(person).unwrap()), counting, "{person}");
+        }
     }
 }

@@ -205,6 +205,9 @@ pub(in crate::cli) struct ExplainArgs {
     /// The record is about the caller.
     #[arg(long)]
     pub(in crate::cli) is_subject: bool,
+    /// As what the caller may act for the person: guardian, next_of_kin or agent.
+    #[arg(long, value_name = "KIND")]
+    pub(in crate::cli) acts_as: Option<String>,
     /// The record's fields equal the claims that `rows` ask for.
     #[arg(long)]
     pub(in crate::cli) rows: bool,

@@ -310,10 +310,11 @@ impl ConsentRule {
 #[derive(Debug)]
 pub(in crate::policy) struct ObjectionRule {
     /// Of records of regions that have no basis of their own.
-    default: bool,
+    pub(in crate::policy) default: bool,
     /// Of records of an unknown region: when it does of any.
     unknown: bool,
-    regions: Vec<(Region, bool)>,
+    /// Of records of these regions.
+    pub(in crate::policy) regions: Vec<(Region, bool)>,
 }
 
 impl ObjectionRule {

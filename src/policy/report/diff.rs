@@ -11,8 +11,10 @@ use crate::policy::PolicySet;
 use crate::policy::View;
 use crate::policy::source::Holds;
 use crate::types::Action;
+use crate::types::Capacities;
 use crate::types::DataSetId;
 use crate::types::PurposeId;
+use crate::types::RepresentativeKind;
 use crate::types::RoleId;
 
 use super::Axes;
@@ -24,6 +26,7 @@ use super::World;
 use super::matrix::Cell;
 use super::rows;
 use super::table::aligned;
+use super::world::standings;
 
 /// Which way something changed.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -167,7 +170,13 @@ pub fn diff(before: &PolicySet, after: &PolicySet) -> Diff {
             }
         }
     }
-    let subjects = subject_roles(before).chain(subject_roles(after)).collect();
+    let mut subjects: BTreeMap<RoleId, Capacities> = BTreeMap::new();
+    for role in [before, after].into_iter().flat_map(|policy| &policy.model().roles) {
+        if !role.holds.gives().is_none() {
+            let gives = subjects.entry(role.id.clone()).or_default();
+            *gives = gives.or(role.holds.gives());
+        }
+    }
     let mut budget = MOST_TRIES;
     let mut lines = words(before, after);
     for (key, [old, new]) in &pairs {
@@ -181,19 +190,13 @@ pub fn diff(before: &PolicySet, after: &PolicySet) -> Diff {
     Diff { lines }
 }
 
-fn subject_roles(policy: &PolicySet) -> impl Iterator<Item = RoleId> {
-    let roles =
-        policy.model().roles.iter().filter(|role| matches!(role.holds, Holds::Subject { .. }));
-    roles.map(|role| role.id.clone())
-}
-
 /// One row in two policies.
 struct Pair<'a> {
     key: &'a RowKey,
     old: Option<&'a Row>,
     new: Option<&'a Row>,
-    /// The roles that being the subject gives.
-    subjects: &'a BTreeSet<RoleId>,
+    /// The roles that standing to the subject gives, and in which ways.
+    subjects: &'a BTreeMap<RoleId, Capacities>,
 }
 
 impl Pair<'_> {
@@ -202,18 +205,22 @@ impl Pair<'_> {
         self.rows().for_each(|row| axes.add(row));
         let roles: Vec<RoleId> = axes.roles.iter().cloned().collect();
         let mut found: Vec<(Vec<RoleId>, Change)> = Vec::new();
-        let sets = roles.len() + usize::from(axes.subject);
+        let subjects = self.widest(axes.subject);
+        let standings = standings(axes.subject).len();
+        let sets = roles.len() + subjects.len();
         let sets = 1_usize.checked_shl(u32::try_from(sets).unwrap_or(64)).unwrap_or(usize::MAX);
-        let each = axes.count().saturating_mul(roles.len() + 1);
-        let all = axes.count().saturating_mul(sets);
+        let count = axes.count().saturating_mul(standings);
+        let each = count.saturating_mul(roles.len() + self.subjects.len());
+        let all = count.saturating_mul(sets);
         let most = MOST_WORLDS.min(*budget);
         let (is_small, are_few) = (each <= most, all <= most);
         let tried = if are_few { all } else { each };
         *budget = budget.saturating_sub(if is_small || are_few { tried } else { 0 });
-        for (role, is_subject) in self.single(&roles, axes.subject) {
-            let held = if is_subject { BTreeSet::new() } else { BTreeSet::from([role.clone()]) };
+        for (role, gives) in self.single(&roles) {
+            let held =
+                if gives.is_none() { BTreeSet::from([role.clone()]) } else { BTreeSet::new() };
             let change = match is_small {
-                true => self.change(&axes.worlds(&held, is_subject)),
+                true => self.change(&axes.worlds(&held, gives)),
                 // Too many combinations to try: what is written differs, so it counts.
                 false => {
                     (self.parts(&role, false) != self.parts(&role, true)).then_some(Change::Changed)
@@ -221,7 +228,7 @@ impl Pair<'_> {
             };
             found.extend(change.map(|change| (vec![role], change)));
         }
-        self.together((&axes, are_few), &roles, &mut found);
+        self.together((&axes, are_few), (&roles, &subjects), &mut found);
         for (roles, change) in found {
             let (before, after) = self.told(&roles);
             lines.push(DiffLine {
@@ -242,23 +249,36 @@ impl Pair<'_> {
     }
 
     /// Every role that grants anything here, alone.
-    fn single(&self, roles: &[RoleId], subject: bool) -> Vec<(RoleId, bool)> {
-        let claimed = roles.iter().map(|role| (role.clone(), false));
-        let subjects = self.subjects.iter().filter(|_| subject).map(|role| (role.clone(), true));
-        let open = |(role, is_subject): &(RoleId, bool)| {
-            self.rows().any(|row| row.of_role(role, *is_subject).is_some())
+    fn single(&self, roles: &[RoleId]) -> Vec<(RoleId, Capacities)> {
+        let claimed = roles.iter().map(|role| (role.clone(), Capacities::NONE));
+        let subjects = self.subjects.iter().map(|(role, gives)| (role.clone(), *gives));
+        let open = |(role, gives): &(RoleId, Capacities)| {
+            self.rows().any(|row| row.of_role(role, *gives).is_some())
         };
         claimed.chain(subjects).filter(open).collect()
+    }
+
+    /// Of the roles that standing to the subject gives those that no other one contains.
+    fn widest(&self, ways: Capacities) -> Vec<(RoleId, Capacities)> {
+        let mut widest: Vec<(RoleId, Capacities)> = Vec::new();
+        for (role, gives) in self.subjects {
+            let gives = gives.and(ways);
+            if !gives.is_none() && !widest.iter().any(|(_, other)| gives.is_within(*other)) {
+                widest.retain(|(_, other)| !other.is_within(gives));
+                widest.push((role.clone(), gives));
+            }
+        }
+        widest
     }
 
     /// What changes only for callers who hold several roles at once.
     fn together(
         &self,
         (axes, are_few): (&Axes, bool),
-        roles: &[RoleId],
+        (roles, subjects): (&[RoleId], &[(RoleId, Capacities)]),
         found: &mut Vec<(Vec<RoleId>, Change)>,
     ) {
-        let several = roles.len() + usize::from(axes.subject);
+        let several = roles.len() + subjects.len();
         if several < 2 {
             return;
         }
@@ -269,19 +289,21 @@ impl Pair<'_> {
             return;
         }
         let sets = 1_usize.checked_shl(u32::try_from(several).unwrap_or(64)).unwrap_or(0);
-        let subject = self.subjects.first().filter(|_| axes.subject);
         let mut masks: Vec<usize> = (0..sets).filter(|mask| mask.count_ones() > 1).collect();
         masks.sort_by_key(|mask| mask.count_ones());
         for mask in masks {
-            let mut held: Vec<RoleId> = Vec::new();
-            for (at, role) in roles.iter().chain(subject).enumerate() {
-                if mask & (1 << at) != 0 {
+            let is_held = |at: usize| mask & (1 << at) != 0;
+            let claimed = roles.iter().enumerate().filter(|(at, _)| is_held(*at));
+            let claimed: BTreeSet<RoleId> = claimed.map(|(_, role)| role.clone()).collect();
+            let mut held: Vec<RoleId> = claimed.iter().cloned().collect();
+            let mut ways = Capacities::NONE;
+            for (at, (role, gives)) in subjects.iter().enumerate() {
+                if is_held(roles.len() + at) {
                     held.push(role.clone());
+                    ways = ways.or(*gives);
                 }
             }
-            let is_subject = subject.is_some_and(|role| held.contains(role));
-            let claimed = held.iter().filter(|role| Some(*role) != subject).cloned().collect();
-            let Some(change) = self.change(&axes.worlds(&claimed, is_subject)) else { continue };
+            let Some(change) = self.change(&axes.worlds(&claimed, ways)) else { continue };
             // What a part of the roles tells already needs no line of its own.
             let told = found.iter().filter(|(part, _)| part.iter().all(|it| held.contains(it)));
             let told = told.map(|(_, change)| *change).reduce(Change::and);
@@ -338,7 +360,9 @@ impl Pair<'_> {
     /// What one role gets, and then each condition on it.
     fn parts(&self, role: &RoleId, new: bool) -> Vec<String> {
         let row = if new { self.new } else { self.old };
-        let cell = row.and_then(|row| Cell::of(row, role, self.subjects.contains(role)));
+        let cell = row.and_then(|row| {
+            Cell::of(row, role, self.subjects.get(role).copied().unwrap_or_default())
+        });
         cell.map_or_else(|| vec!["nothing".to_owned()], |cell| told(&cell))
     }
 }
@@ -409,7 +433,11 @@ fn words(before: &PolicySet, after: &PolicySet) -> Vec<DiffLine> {
     };
     let holds = |holds: &Holds| match holds {
         Holds::Claim { claim, has } => format!("claim {claim} has {has}"),
-        Holds::Subject { .. } => "is_subject".to_owned(),
+        Holds::Subject { or } if or.is_none() => "is_subject".to_owned(),
+        Holds::Subject { or } => {
+            let kinds: Vec<&str> = or.kinds().map(RepresentativeKind::as_str).collect();
+            format!("is_subject or representative: {}", kinds.join(", "))
+        }
     };
     for old in &before.model().roles {
         if let Some(new) = after.model().roles.iter().find(|new| new.id == old.id) {

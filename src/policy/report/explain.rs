@@ -7,8 +7,8 @@ use crate::catalog::category::is_within;
 use crate::policy::PolicySet;
 use crate::policy::source::Gives;
 use crate::policy::source::Grant;
-use crate::policy::source::Holds;
 use crate::types::Action;
+use crate::types::Capacities;
 use crate::types::ConsentForm;
 use crate::types::DataSetId;
 use crate::types::FieldPath;
@@ -16,6 +16,7 @@ use crate::types::Place;
 use crate::types::PurposeId;
 use crate::types::RecipientId;
 use crate::types::Region;
+use crate::types::RepresentativeKind;
 use crate::types::RoleId;
 use crate::types::Statuses;
 use crate::types::Timestamp;
@@ -69,6 +70,8 @@ pub struct Given {
     pub recipient: Option<RecipientId>,
     /// Whether the record is about the caller.
     pub is_subject: bool,
+    /// As what the caller may act for the person the record is about.
+    pub acts_as: Option<RepresentativeKind>,
     /// Whether its fields equal the claims that `rows` ask for.
     pub rows: bool,
     /// Whether the person agreed to what the purpose asks.
@@ -167,9 +170,12 @@ pub fn explain(policy: &PolicySet, question: &Question) -> Explanation {
 fn world(policy: &PolicySet, question: &Question, row: Option<&Row>) -> World {
     let given = &question.given;
     let of = policy.model().roles.iter().find(|role| role.id == question.role);
-    let is_subject = of.is_some_and(|role| matches!(role.holds, Holds::Subject { .. }));
+    let is_subject = of.is_some_and(|role| !role.holds.gives().is_none());
+    let acts = given.acts_as.map_or(Capacities::NONE, |kind| Capacities::NONE.with(kind));
+    let is_own = given.is_subject || is_subject && acts.is_none();
+    let own = if is_own { Capacities::SELF } else { Capacities::NONE };
     let mut world = World {
-        is_subject: is_subject || given.is_subject,
+        stands: acts.or(own),
         mfa_age_s: given.mfa.then_some(0),
         ticket: given.ticket,
         now: given.now,
@@ -260,6 +266,9 @@ impl Asker<'_> {
         }
         let way = self.row.and_then(|row| row.ways.iter().find(|way| way.grant == grant.id))?;
         if !way.roles.as_ref().is_none_or(|roles| roles.held_in(&self.world)) {
+            if way.roles.as_ref().is_some_and(|roles| roles.may_be_held_in(&self.world)) {
+                return Some(WORDS.lapsed(self.world.stands).to_owned());
+            }
             return Some(format!("it is for role {}", named(&grant.roles, &role)));
         }
         let lacking: Vec<Fact> = way
@@ -332,7 +341,15 @@ impl Asker<'_> {
                 place: Some(limit.place.clone()),
             }
         });
-        limits.collect()
+        let is_written =
+            |cut: &&Cut| self.policy.model().limits.iter().any(|limit| limit.id == cut.limit);
+        // What holds of every policy, without anybody writing it.
+        let unwritten = cuts.iter().filter(|cut| !is_written(cut)).map(|cut| {
+            let (counts, what) = self.cut(cut);
+            let sentence = format!("the rule `{}`, which needs no limit, {what}", cut.limit);
+            Told { kind: "limit", id: cut.limit.to_string(), counts, sentence, place: None }
+        });
+        limits.chain(unwritten).collect()
     }
 
     fn cut(&self, cut: &Cut) -> (bool, String) {

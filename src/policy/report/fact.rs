@@ -15,6 +15,7 @@ use crate::policy::compile::role_bit;
 use crate::policy::source::Model;
 use crate::policy::source::Needs;
 use crate::policy::source::Whom;
+use crate::types::Capacities;
 use crate::types::FieldPath;
 use crate::types::RecipientId;
 use crate::types::Region;
@@ -30,8 +31,8 @@ use super::World;
 pub(in crate::policy) enum Fact {
     /// The caller holds one of these roles.
     Role(Roles),
-    /// The record is about the caller.
-    IsSubject,
+    /// The caller is the person the record is about, or acts for them: in one of these ways.
+    Stands(Capacities),
     /// The caller's second factor is at most this old, in seconds.
     Mfa(u64),
     /// The caller has a signed ticket.
@@ -90,18 +91,16 @@ pub(in crate::policy) struct Passage {
 pub(in crate::policy) struct Roles {
     /// Those that claims give.
     pub(in crate::policy) claimed: Vec<RoleId>,
-    /// Whether being the record's subject is one of them.
-    pub(in crate::policy) subject: bool,
+    /// The ways of standing to the record's subject that give one.
+    pub(in crate::policy) subject: Capacities,
 }
 
 impl Roles {
     pub(super) fn new(held: HeldRoles, model: &Model) -> Self {
         let named = model.roles.iter().enumerate();
         let named = named.filter(|(at, _)| held.claimed & role_bit(*at) != 0);
-        Self {
-            claimed: named.map(|(_, role)| role.id.clone()).collect(),
-            subject: !held.subject.is_none(),
-        }
+        let claimed = named.map(|(_, role)| role.id.clone()).collect();
+        Self { claimed, subject: held.subject }
     }
 
     /// Whether claims alone give one of them.
@@ -111,7 +110,12 @@ impl Roles {
 
     /// Whether the caller of a world holds one of them.
     pub(super) fn held_in(&self, world: &World) -> bool {
-        self.claimed_in(world) || self.subject && world.is_subject
+        self.claimed_in(world) || self.subject.meets(world.capacities())
+    }
+
+    /// Whether the caller of a world holds one of them for some person.
+    pub(super) fn may_be_held_in(&self, world: &World) -> bool {
+        self.claimed_in(world) || self.subject.meets(world.stands)
     }
 }
 
@@ -122,7 +126,7 @@ impl Fact {
             |regions: &[Region], of: Option<Region>| of.map(|region| regions.contains(&region));
         match self {
             Self::Role(roles) => Some(roles.held_in(world)),
-            Self::IsSubject => Some(world.is_subject),
+            Self::Stands(in_one_of) => Some(in_one_of.meets(world.capacities())),
             Self::Mfa(within_s) => Some(world.mfa_age_s.is_some_and(|age| age <= *within_s)),
             Self::Ticket => Some(world.ticket),
             Self::Row { field, claim } => {
@@ -161,10 +165,10 @@ impl Fact {
     /// Whether it depends on the record, and not on the caller and the time alone.
     pub(super) fn is_of_record(&self) -> bool {
         match self {
-            Self::IsSubject
-            | Self::OptedOut(_)
+            Self::OptedOut(_)
             | Self::RecordRegion(_)
             | Self::Row { .. }
+            | Self::Stands(_)
             | Self::Status(_)
             | Self::Transfer(_) => true,
             Self::CallerRegion(_)

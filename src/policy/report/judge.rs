@@ -120,16 +120,17 @@ impl Way {
     fn may_count(&self, world: &World) -> bool {
         let holds = |fact: &Fact| match fact {
             // Who may be the subject of some record is said by the world.
-            Fact::IsSubject => world.is_subject,
+            Fact::Stands(in_one_of) => in_one_of.meets(world.stands),
             fact => fact.is_of_record() || fact.holds(world) == Some(true),
         };
-        self.roles.as_ref().is_none_or(|roles| roles.held_in(world)) && self.facts.iter().all(holds)
+        self.roles.as_ref().is_none_or(|roles| roles.may_be_held_in(world))
+            && self.facts.iter().all(holds)
     }
 
     /// Whether the caller has it by a claim, and not as the subject of a record.
     fn by_claim(&self, world: &World) -> bool {
         self.roles.as_ref().is_none_or(|roles| roles.claimed_in(world))
-            && !self.facts.contains(&Fact::IsSubject)
+            && !self.facts.iter().any(|fact| matches!(fact, Fact::Stands(_)))
     }
 
     /// Whether it counts for every record.
@@ -160,7 +161,11 @@ impl Cut {
         };
         let lifted = self.unless.as_ref().is_some_and(|unless| unless.iter().all(lifts));
         let of_caller = |fact: &&Fact| !fact.is_of_record();
-        self.when.iter().filter(of_caller).all(|fact| fact.holds(world) != Some(false)) && !lifted
+        let may_hold = |fact: &Fact| match fact {
+            Fact::Role(roles) => roles.may_be_held_in(world),
+            fact => fact.holds(world) != Some(false),
+        };
+        self.when.iter().filter(of_caller).all(may_hold) && !lifted
     }
 
     /// Whether it falls on every record of the caller.
@@ -173,7 +178,7 @@ impl Cut {
             && self.may_fall(world)
             && self.unless.as_ref().is_none_or(|unless| {
                 let never = |fact: &Fact| match fact {
-                    Fact::Role(roles) => !roles.held_in(world),
+                    Fact::Role(roles) => !roles.may_be_held_in(world),
                     fact => !fact.is_of_record() && fact.holds(world) != Some(true),
                 };
                 unless.iter().any(never)

@@ -92,7 +92,7 @@ fn gives(row: &Row, way: &Way) -> bool {
 fn covers(row: &Row, other: &Way, way: &Way) -> bool {
     let (Some(theirs), Some(own)) = (&other.roles, &way.roles) else { return false };
     let all = own.claimed.iter().all(|role| theirs.claimed.contains(role))
-        && (theirs.subject || !own.subject);
+        && own.subject.is_within(theirs.subject);
     let as_much = match row.key.kind {
         Kind::Shown => other.view == way.view || other.view.class() < way.view.class(),
         Kind::Done | Kind::Set => other.lets,
@@ -106,7 +106,7 @@ fn removes(row: &Row, cut: &Cut, way: &Way) -> bool {
     let Some(own) = &way.roles else { return false };
     let held = |fact: &Fact| match fact {
         Fact::Role(Roles { claimed, subject }) => {
-            own.claimed.iter().all(|role| claimed.contains(role)) && (*subject || !own.subject)
+            own.claimed.iter().all(|role| claimed.contains(role)) && own.subject.is_within(*subject)
         }
         _ => false,
     };

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::policy::PolicySet;
 use crate::policy::View;
-use crate::policy::source::Holds;
+use crate::types::Capacities;
 use crate::types::RoleId;
 use crate::types::RuleId;
 
@@ -69,12 +69,12 @@ impl<'a> Matrix<'a> {
             if !wanted(&filter.roles, role.id.as_str()) {
                 continue;
             }
-            let is_subject = matches!(role.holds, Holds::Subject { .. });
+            let gives = role.holds.gives();
             for row in &rows {
                 if wanted(&filter.purposes, row.key.purpose.as_str())
                     && wanted(&filter.data, row.key.data.as_str())
                 {
-                    cells.extend(Cell::of(row, &role.id, is_subject));
+                    cells.extend(Cell::of(row, &role.id, gives));
                 }
             }
         }
@@ -163,8 +163,8 @@ impl<'a> Matrix<'a> {
 
 impl Cell {
     /// What a role gets of a row; `None`: no grant of the role has a say in it.
-    pub(in crate::policy) fn of(row: &Row, role: &RoleId, is_subject: bool) -> Option<Self> {
-        let row = row.of_role(role, is_subject)?;
+    pub(in crate::policy) fn of(row: &Row, role: &RoleId, gives: Capacities) -> Option<Self> {
+        let row = row.of_role(role, gives)?;
         let offers = offers(&row);
         if offers.is_empty() && row.key.kind != Kind::Shown {
             return None;

@@ -3,6 +3,7 @@
 use crate::policy::View;
 use crate::policy::compile::ConsentRule;
 use crate::types::Action;
+use crate::types::Capacities;
 use crate::types::DataSetId;
 use crate::types::FieldPath;
 use crate::types::PurposeId;
@@ -105,30 +106,32 @@ pub(in crate::policy) enum Form {
 }
 
 impl Row {
-    /// What the row says for callers who hold one role alone; `None`: nothing is open to them.
-    pub(in crate::policy) fn of_role(&self, role: &RoleId, is_subject: bool) -> Option<Self> {
-        let has = |roles: &Roles| match is_subject {
-            true => roles.subject,
-            false => roles.claimed.contains(role),
+    /// What the row says for callers who hold one role alone, which these ways of standing to the
+    /// person give, or a claim if there are none; `None`: nothing is open to them.
+    pub(in crate::policy) fn of_role(&self, role: &RoleId, gives: Capacities) -> Option<Self> {
+        let is_claimed = gives.is_none();
+        let has = |roles: &Roles| match is_claimed {
+            true => roles.claimed.contains(role),
+            false => roles.subject.meets(gives),
         };
         let mut row = self.clone();
         row.ways.retain(|way| way.roles.as_ref().is_none_or(has));
         for way in &mut row.ways {
-            way.roles = None;
-            if is_subject {
-                way.facts.push(Fact::IsSubject);
+            let ways = way.roles.take().map_or(gives, |roles| roles.subject.and(gives));
+            if !is_claimed {
+                way.facts.push(Fact::Stands(ways));
                 way.facts.sort();
             }
         }
         // Of a role that is a condition on the record, only records that meet it count.
         let known = |fact: &Fact| match fact {
-            Fact::Role(roles) => has(roles),
-            Fact::IsSubject => is_subject,
+            Fact::Role(roles) if is_claimed => roles.claimed.contains(role),
+            Fact::Role(roles) => gives.is_within(roles.subject),
             _ => false,
         };
         for cut in &mut row.cuts {
             // Who looks records up asks for other people's as well: there it stays open.
-            let is_open = is_subject && row.key.kind == Kind::Selects;
+            let is_open = !is_claimed && row.key.kind == Kind::Selects;
             if is_open && matches!(cut.effect, Effect::Deny | Effect::Floor(_)) {
                 continue;
             }

@@ -11,8 +11,11 @@ use crate::policy::compile;
 use crate::policy::compile::Cell;
 use crate::policy::compile::CellGrant;
 use crate::policy::compile::ConsentRule;
+use crate::policy::compile::ObjectionRule;
 use crate::types::Action;
+use crate::types::Region;
 use crate::types::RuleId;
+use crate::types::SubjectStatus;
 
 use super::Cut;
 use super::Effect;
@@ -38,13 +41,15 @@ pub(in crate::policy) fn rows(policy: &PolicySet) -> Vec<Row> {
                 let (Some(cell), Some(set)) = (cell, model.sets.get(set_at)) else { continue };
                 let Some(purpose) = model.purposes.get(purpose_at) else { continue };
                 let consent = tables.consent.get(purpose_at);
+                let objection = tables.objection.get(purpose_at);
                 let limits = cell.limits.iter().map(|limit| {
                     let unless = limit.unless.as_ref();
                     (fact::of_limit(limit, known), unless.map(|it| fact::of_unless(it, known)))
                 });
                 let limits = limits.collect();
                 let purpose_ix = purpose_at;
-                let maker = Maker { policy, set, cell, consent, limits, purpose_ix, action };
+                let maker =
+                    Maker { policy, set, cell, consent, objection, limits, purpose_ix, action };
                 let key = |kind, field: Option<FieldIx>| RowKey {
                     purpose: purpose.id.clone(),
                     data: set.id.clone(),
@@ -64,6 +69,7 @@ struct Maker<'a> {
     set: &'a DataSet,
     cell: &'a Cell,
     consent: Option<&'a ConsentRule>,
+    objection: Option<&'a ObjectionRule>,
     /// Of each limit of the cell what makes it fall, and what lifts it.
     limits: Vec<(Vec<Fact>, Option<Vec<Fact>>)>,
     purpose_ix: usize,
@@ -159,7 +165,22 @@ impl Maker<'_> {
                 unless: unless.clone(),
             })
         });
-        cuts.chain(self.gpc()).collect()
+        cuts.chain(self.gpc()).chain(self.objected()).collect()
+    }
+
+    /// That records of people who objected are closed where the purpose's ground is one that this
+    /// takes away, as a limit: of an unknown country, where any of the grounds is.
+    fn objected(&self) -> Option<Cut> {
+        let has_person = !self.set.subjects.is_empty();
+        let rule = self.objection.filter(|rule| has_person && rule.may_close())?;
+        let other = rule.regions.iter().filter(|(_, closes)| *closes != rule.default);
+        let mut other: Vec<Region> = other.map(|(region, _)| *region).collect();
+        other.sort();
+        let other = (!other.is_empty()).then(|| Fact::RecordRegion(other));
+        let (of, but) = if rule.default { (None, other) } else { (other, None) };
+        let limit = RuleId::parse("objected").ok()?;
+        let when = [Fact::Status(vec![SubjectStatus::Objected])].into_iter().chain(of).collect();
+        Some(Cut { limit, effect: Effect::LeaveOut, when, unless: but.map(|fact| vec![fact]) })
     }
 
     /// That a purpose which sells or shares data ends for those who say so, as a limit.

@@ -7,7 +7,9 @@ use crate::policy::compile::ConsentRule;
 use crate::policy::source::Separate;
 use crate::policy::transfer::groups;
 use crate::types::Action;
+use crate::types::Capacities;
 use crate::types::Region;
+use crate::types::RepresentativeKind;
 use crate::types::SubjectStatus;
 use crate::types::Timestamp;
 
@@ -51,9 +53,7 @@ impl Language {
     pub(in crate::policy) fn fact(self, fact: &Fact) -> String {
         match fact {
             Fact::Role(roles) => self.roles(roles),
-            Fact::IsSubject => {
-                self.of("the record is about the caller", "记录属于调用者本人").into()
-            }
+            Fact::Stands(in_one_of) => self.stands(*in_one_of),
             Fact::Mfa(within_s) => match self {
                 Self::English => format!("second factor within {}", self.duration(*within_s)),
                 Self::Chinese => format!("{}内完成二次验证", self.duration(*within_s)),
@@ -86,6 +86,41 @@ impl Language {
                 format!("{} {}", self.of("recipient", "接收方为"), self.any(words))
             }
             Fact::Transfer(passages) => self.transfer(passages),
+        }
+    }
+
+    /// In which ways somebody stands to the person, and of whom each counts.
+    fn stands(self, ways: Capacities) -> String {
+        let own =
+            self.of("the record is about the caller, not deceased", "记录属于调用者本人且未故");
+        let own = ways.meets(Capacities::SELF).then_some(own);
+        let others = ways.kinds().map(|kind| match kind {
+            RepresentativeKind::Guardian => {
+                self.of("the caller is guardian of the minor", "调用者是该未成年人的监护人")
+            }
+            RepresentativeKind::NextOfKin => {
+                self.of("the caller is next of kin of the deceased", "调用者是该逝者的近亲属")
+            }
+            RepresentativeKind::Agent => {
+                self.of("the caller is agent of the person", "调用者是本人在世时的受托人")
+            }
+        });
+        self.any(own.into_iter().chain(others).map(str::to_owned))
+    }
+
+    /// Why ways of standing to a person do not count.
+    pub(super) fn lapsed(self, ways: Capacities) -> &'static str {
+        if ways.meets(Capacities::SELF) {
+            return self.of("nobody is a person who is deceased", "逝者的凭证不再代表任何人");
+        }
+        match ways.kinds().next() {
+            Some(RepresentativeKind::Guardian) => {
+                self.of("guardians count for living minors", "监护人仅对在世的未成年人有效")
+            }
+            Some(RepresentativeKind::NextOfKin) => {
+                self.of("next of kin count for the deceased", "近亲属仅对逝者有效")
+            }
+            _ => self.of("agents count for the living", "受托人仅对在世者有效"),
         }
     }
 
@@ -124,7 +159,7 @@ impl Language {
     }
 
     fn roles(self, roles: &Roles) -> String {
-        let subject = roles.subject.then(|| self.fact(&Fact::IsSubject));
+        let subject = (!roles.subject.is_none()).then(|| self.stands(roles.subject));
         let claimed = (!roles.claimed.is_empty()).then(|| {
             let words = roles.claimed.iter().map(|role| format!("`{role}`"));
             format!("{} {}", self.of("caller also holds", "调用者另有角色"), self.any(words))

@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 
 use crate::policy::ClearanceKind;
 use crate::policy::source::Separate;
+use crate::types::Capacities;
 use crate::types::ConsentForm;
 use crate::types::FieldPath;
 use crate::types::RecipientId;
 use crate::types::Region;
+use crate::types::RepresentativeKind;
 use crate::types::RoleId;
 use crate::types::RuleId;
 use crate::types::Statuses;
@@ -16,16 +18,17 @@ use crate::types::SubjectStatus;
 use crate::types::Timestamp;
 
 use super::Fact;
+use super::Roles;
 use super::Row;
 
 /// One caller, one record, one person in it, one moment.
 #[derive(Clone, Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is one fact that is there or is not")]
 pub(in crate::policy) struct World {
     /// The roles that the caller's claims give.
     pub(in crate::policy) roles: BTreeSet<RoleId>,
-    /// Whether the record is about the caller.
-    pub(in crate::policy) is_subject: bool,
+    /// As what the caller stands to the person: by a credential, and by what the person's card
+    /// says; whether that counts depends on the person.
+    pub(in crate::policy) stands: Capacities,
     /// How old the second factor is; `None`: there is none.
     pub(in crate::policy) mfa_age_s: Option<u64>,
     pub(in crate::policy) ticket: bool,
@@ -48,12 +51,18 @@ pub(in crate::policy) struct World {
     pub(in crate::policy) recipient: Option<RecipientId>,
 }
 
+impl World {
+    /// As what the caller counts for the person.
+    pub(in crate::policy) fn capacities(&self) -> Capacities {
+        self.stands.counting_for(self.status)
+    }
+}
+
 /// A kind of clearance, of a grant, by a role.
 pub(in crate::policy) type ClearedBy = (ClearanceKind, RuleId, RoleId);
 
 /// The values of each fact that make a difference.
 #[derive(Clone, Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is one fact that is asked for or not")]
 pub(in crate::policy) struct Axes {
     mfa: BTreeSet<u64>,
     ticket: bool,
@@ -70,8 +79,8 @@ pub(in crate::policy) struct Axes {
     recipients: BTreeSet<RecipientId>,
     /// Roles that claims give.
     pub(super) roles: BTreeSet<RoleId>,
-    /// Whether being the subject makes a difference.
-    pub(super) subject: bool,
+    /// The ways of standing to the person that make a difference.
+    pub(super) subject: Capacities,
 }
 
 impl Axes {
@@ -79,8 +88,7 @@ impl Axes {
     pub(super) fn add(&mut self, row: &Row) {
         for way in &row.ways {
             if let Some(roles) = &way.roles {
-                self.roles.extend(roles.claimed.iter().cloned());
-                self.subject |= roles.subject;
+                self.add_roles(roles);
             }
             way.facts.iter().for_each(|fact| self.add_fact(fact));
         }
@@ -103,13 +111,26 @@ impl Axes {
         }
     }
 
+    fn add_roles(&mut self, roles: &Roles) {
+        self.roles.extend(roles.claimed.iter().cloned());
+        self.add_standing(roles.subject);
+    }
+
+    /// Some ways of standing to a person, which count for some people and not for others.
+    fn add_standing(&mut self, ways: Capacities) {
+        self.subject = self.subject.or(ways);
+        if !ways.is_none() {
+            self.statuses.insert(SubjectStatus::Deceased);
+        }
+        if ways.kinds().any(|kind| kind == RepresentativeKind::Guardian) {
+            self.statuses.insert(SubjectStatus::Minor);
+        }
+    }
+
     fn add_fact(&mut self, fact: &Fact) {
         match fact {
-            Fact::Role(roles) => {
-                self.roles.extend(roles.claimed.iter().cloned());
-                self.subject |= roles.subject;
-            }
-            Fact::IsSubject => self.subject = true,
+            Fact::Role(roles) => self.add_roles(roles),
+            Fact::Stands(in_one_of) => self.add_standing(*in_one_of),
             Fact::Mfa(within_s) => {
                 self.mfa.insert(*within_s);
             }
@@ -184,9 +205,12 @@ impl Axes {
         .unwrap_or(usize::MAX)
     }
 
-    /// Every world for callers who hold these roles.
-    pub(super) fn worlds(&self, roles: &BTreeSet<RoleId>, is_subject: bool) -> Vec<World> {
-        let mut worlds = vec![World { roles: roles.clone(), is_subject, ..World::default() }];
+    /// Every world for callers who hold these roles, and stand to the person in one or more of
+    /// these ways.
+    pub(super) fn worlds(&self, roles: &BTreeSet<RoleId>, ways: Capacities) -> Vec<World> {
+        let alone = |stands| World { roles: roles.clone(), stands, ..World::default() };
+        let mut worlds: Vec<World> =
+            standings(ways.and(self.subject)).into_iter().map(alone).collect();
         let ages = self.mfa.iter().copied().map(Some).chain([None]);
         split(&mut worlds, ages, |world, age| world.mfa_age_s = age);
         if self.ticket {
@@ -239,6 +263,16 @@ impl Axes {
         split(&mut worlds, places(&self.caller_regions), |world, at| world.caller_region = at);
         worlds
     }
+}
+
+/// One or more of some ways of standing to a person, in every combination; none of none.
+pub(super) fn standings(ways: Capacities) -> Vec<Capacities> {
+    let mut all = vec![Capacities::NONE];
+    for one in ways.each() {
+        all.extend(all.clone().into_iter().map(|others| others.or(one)));
+    }
+    all.retain(|some| !some.is_none() || ways.is_none());
+    all
 }
 
 /// One country of each kind: of those that are named in the same places one is like another. Then

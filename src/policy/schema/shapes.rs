@@ -6,6 +6,7 @@ use crate::policy::transfer::RecipientKind;
 use crate::types::Action;
 use crate::types::Flags;
 use crate::types::Level;
+use crate::types::RepresentativeKind;
 use crate::types::SubjectStatus;
 
 /// One kind of map, as its reader names it.
@@ -65,6 +66,8 @@ pub(super) const ACTION: Type = Type::Words(|| Action::ALL.map(Action::as_str).t
 pub(super) const LEVEL: Type = Type::Words(|| Level::ALL.map(Level::as_str).to_vec());
 pub(super) const FLAG: Type = Type::Words(|| Flags::NAMED.map(|(_, word)| word).to_vec());
 const BASIS: Type = Type::Words(|| LegalBasis::ALL.map(LegalBasis::as_str).to_vec());
+pub(super) const REPRESENTATIVE: Type =
+    Type::Words(|| RepresentativeKind::ALL.map(RepresentativeKind::as_str).to_vec());
 const RECIPIENT: Type = Type::Words(|| RecipientKind::ALL.map(RecipientKind::as_str).to_vec());
 const MECHANISM: Type = Type::Words(|| MechanismKind::ALL.map(MechanismKind::as_str).to_vec());
 const VIEW: Type = Type::OneOf(&[Type::Text, Type::Map("a view")]);
@@ -159,7 +162,12 @@ pub(in crate::policy) const SHAPES: &[Shape] = &[
     },
     Shape {
         what: "a role",
-        keys: &[("claim", Type::Text), ("has", Type::Text), ("is_subject", Type::True)],
+        keys: &[
+            ("claim", Type::Text),
+            ("has", Type::Text),
+            ("is_subject", Type::True),
+            ("or_representative", Type::Some(&REPRESENTATIVE)),
+        ],
         required: &[],
         rest: None,
     },

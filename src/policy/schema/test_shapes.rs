@@ -3,6 +3,7 @@
 use super::shapes::FLAG;
 use super::shapes::LEVEL;
 use super::shapes::REGIONS;
+use super::shapes::REPRESENTATIVE;
 use super::shapes::STATUSES;
 use super::shapes::Shape;
 use super::shapes::TEXTS;
@@ -56,11 +57,13 @@ pub(in crate::policy) const SHAPES: &[Shape] = &[
             ("status", STATUSES),
             ("consents", TEXTS),
             ("opt_outs", TEXTS),
+            ("representatives", Type::Map("representatives")),
             ("consent_form", Type::Some(&Type::Words(|| vec!["separate", "by_guardian"]))),
         ],
         required: &["data", "value"],
         rest: None,
     },
+    Shape { what: "representatives", keys: &[], required: &[], rest: Some(REPRESENTATIVE) },
     Shape {
         what: "a caller",
         keys: &[

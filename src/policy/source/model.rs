@@ -139,6 +139,16 @@ pub(in crate::policy) enum Holds {
     },
 }
 
+impl Holds {
+    /// The ways of standing to a record's subject that give it; none: a claim does.
+    pub(in crate::policy) fn gives(&self) -> Capacities {
+        match self {
+            Self::Claim { .. } => Capacities::NONE,
+            Self::Subject { or } => Capacities::SELF.or(*or),
+        }
+    }
+}
+
 /// Whom data is passed to.
 #[derive(Debug)]
 pub(in crate::policy) struct Recipient {

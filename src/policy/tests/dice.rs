@@ -360,7 +360,7 @@ pub(super) fn standing(caller: &Identity) -> OwnCard {
 }
 
 /// A record in the simplest terms.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Record {
     pub(super) people: Vec<Person>,
     pub(super) region: Option<Region>,
@@ -368,14 +368,14 @@ pub(super) struct Record {
 }
 
 /// A person in the simplest terms.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Person {
     pub(super) id: Option<&'static str>,
     /// `None`: nothing is known.
     pub(super) card: Option<Card>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Card {
     pub(super) status: Statuses,
     pub(super) consents: BTreeMap<Box<str>, Consent>,

@@ -31,10 +31,12 @@ use crate::policy::report::World;
 use crate::policy::report::rows;
 use crate::policy::source::Holds;
 use crate::types::Action;
+use crate::types::Capacities;
 use crate::types::Consent;
 use crate::types::FieldPath;
 use crate::types::PurposeId;
 use crate::types::Region;
+use crate::types::RepresentativeKind;
 use crate::types::RoleId;
 use crate::types::Statuses;
 use crate::types::SubjectStatus;
@@ -93,10 +95,17 @@ fn world(
         world.consents = given.collect();
         let at = record.people.iter().position(|it| std::ptr::eq(it, person))?;
         let domain = &set.subjects[at].domain;
-        world.is_subject = caller
+        let is_own = caller
             .subject
             .as_ref()
             .is_some_and(|(own, own_id)| own == domain && own_id.expose() == id);
+        let standing = dice::standing(caller);
+        let own = if is_own { Capacities::SELF } else { Capacities::NONE };
+        let named = card.representatives.iter();
+        let named = named.filter(|it| standing.who == Some(it.who) && NOW < it.until);
+        if !standing.is_dead {
+            world.stands = named.fold(own, |ways, it| ways.with(it.kind));
+        }
     }
     Some(world)
 }
@@ -190,13 +199,19 @@ proptest! {
             }
             // And what is printed for one role says the same of callers who hold it alone.
             for (at, role) in policy.model().roles.iter().enumerate() {
-                let is_subject = matches!(role.holds, Holds::Subject { .. });
+                let gives = role.holds.gives();
                 let mut one = alone(&caller, &policy, Some(at));
-                if is_subject {
+                let mut record = record.clone();
+                if !gives.is_none() {
+                    // Whoever acts for somebody in another way holds another role too.
+                    let cards = record.people.iter_mut().filter_map(|it| it.card.as_mut());
+                    for card in cards {
+                        card.representatives.retain(|it| gives.kinds().any(|kind| kind == it.kind));
+                    }
                     one.claims.retain(|claim, _| **claim == *"team");
                 }
                 let own: Vec<Row> =
-                    all.iter().filter_map(|row| row.of_role(&role.id, is_subject)).collect();
+                    all.iter().filter_map(|row| row.of_role(&role.id, gives)).collect();
                 for (set, purpose) in cells() {
                     let seen = judged(&policy, &own, (set, purpose, Action::Read, Kind::Shown), &one, &record);
                     let expected = naive::shown(policy.model(), set, purpose, &[&one], &record);
@@ -385,6 +400,12 @@ fn changes_are_told_cell_by_cell() {
             "boss: { claim: roles, has: boss }",
             "boss: { claim: groups, has: boss }",
         ),
+        ("guardians too", "is_subject: true", "is_subject: true, or_representative: [guardian]"),
+        (
+            "a ground that an objection takes away",
+            "basis: contract",
+            "basis: { default: contract, GB: legitimate_interest }",
+        ),
         (
             "other people",
             "subject: { field: id, domain: person }",
@@ -454,6 +475,7 @@ fn question(policy: &PolicySet, words: &str) -> Question {
             recipient: None,
             ticket: has("ticket"),
             is_subject: has("is-subject"),
+            acts_as: word("acts-as=").and_then(RepresentativeKind::parse),
             rows: has("rows"),
             consent: has("consent"),
             opted_out: has("opted-out"),
@@ -475,7 +497,8 @@ fn explanations_are_pinned() {
                 "as=support for=fraud_check field=shop.customers.national_id record-region=GB",
                 "as=analyst for=analytics field=shop.customers.birthday record-region=CN region=CN",
                 "as=customer for=subject_request field=shop.customers.health_note",
-            ],
+            ]
+            .as_slice(),
         ),
         (
             SMALL,
@@ -485,6 +508,16 @@ fn explanations_are_pinned() {
                 "as=boss for=help field=shop.people.mail mfa ticket record-region=CN region=GB",
                 "as=me for=help field=shop.people.mail status=restricted record-region=GB",
                 "as=boss for=stats field=shop.people.country record-region=CN opted-out consent",
+                "as=boss for=stats field=shop.people.country record-region=GB status=objected",
+                "as=me for=help field=shop.people.mail status=deceased record-region=GB",
+            ]
+            .as_slice(),
+        ),
+        (
+            &SMALL.replace("is_subject: true", "is_subject: true, or_representative: [guardian]"),
+            &[
+                "as=me for=help field=shop.people.mail acts-as=guardian record-region=GB",
+                "as=me for=help field=shop.people.mail acts-as=guardian status=minor record-region=GB",
             ],
         ),
     ] {
