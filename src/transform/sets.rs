@@ -486,10 +486,7 @@ impl SetReader {
 
 impl fmt::Debug for SetReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SetReader")
-            .field("places", &self.places.len())
-            .field("at", &self.at)
-            .finish_non_exhaustive()
+        f.debug_struct("SetReader").field("places", &self.places.len()).finish_non_exhaustive()
     }
 }
 

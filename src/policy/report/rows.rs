@@ -176,7 +176,7 @@ impl Maker<'_> {
         let other = rule.regions.iter().filter(|(_, closes)| *closes != rule.default);
         let mut other: Vec<Region> = other.map(|(region, _)| *region).collect();
         other.sort();
-        let other = (!other.is_empty()).then(|| Fact::RecordRegion(other));
+        let other = (!other.is_empty()).then_some(Fact::RecordRegion(other));
         let (of, but) = if rule.default { (None, other) } else { (other, None) };
         let limit = RuleId::parse("objected").ok()?;
         let when = [Fact::Status(vec![SubjectStatus::Objected])].into_iter().chain(of).collect();
