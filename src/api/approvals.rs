@@ -289,7 +289,9 @@ impl Admin {
             let what = format!("this is for somebody else with the role `{}`", row.role);
             return Err(Refused::new(ProblemKind::Denied, what));
         }
-        self.require_mfa(visitor, FRESH_MFA_S)?;
+        // A grant that asks for a fresher factor asks it of whoever opens it as well.
+        let own = visitor.policy.clearable(&row.grant).and_then(|grant| grant.mfa_within_s());
+        self.require_mfa(visitor, own.map_or(FRESH_MFA_S, |own| own.min(FRESH_MFA_S)))?;
         Ok(row)
     }
 

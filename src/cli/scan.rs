@@ -249,7 +249,16 @@ impl Asker {
 
     /// Asks for a path; the error is for people and says nothing of the answer.
     fn get(&self, path: &str) -> Result<Value, String> {
-        let url: Uri = format!("{}{path}", self.url).parse().map_err(|_| "this is no path")?;
+        // A path without its slash would become part of the host or the port: the store's
+        // credentials would go to somebody else.
+        let text = format!("{}{path}", self.url);
+        let url: Uri = text.parse().map_err(|_| "this is no path")?;
+        if !path.starts_with('/')
+            || url.authority().map(http::uri::Authority::as_str)
+                != Some(self.url.authority().as_str())
+        {
+            return Err("a path begins with `/`".into());
+        }
         let fetch = Fetch { url, tls: self.tls.clone(), limit_bytes: LONGEST, timeout: PATIENCE };
         let question =
             Question { method: Method::GET, headers: self.headers.clone(), body: Bytes::new() };

@@ -237,9 +237,10 @@ impl Demo {
         page.push_str("        # 403, and the reason\n");
         page.push_str(&curl("marketing", "marketing_email", "/shop/customers?limit=5"));
         page.push_str(&format!(
-            "    {program} consent withdraw c-1001 marketing --config {dir}/privet.toml \
-             --token-file {dir}/operator.token\n        # in another terminal: the list above is one \
-             shorter when it is asked for next\n"
+            "    curl -X POST -H \"Authorization: Bearer $(cat {dir}/operator.token)\" -d \
+             '{{\"id\": \"c-1001\", \"consent\": \"marketing\", \"given\": false}}' \
+             http://{admin}/api/v1/subjects/consent\n        # in another terminal: the list above is \
+             one shorter when it is asked for next (privet consent withdraw does the same)\n"
         ));
         page.push_str(&change(r#"{"phone": "+447700900123"}"#));
         page.push_str("        # changes this field; what was not sent stays\n");

@@ -10,6 +10,8 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
 
+use crate::transform::Batch;
+
 /// Most calls never hold more than this.
 const SMALL: usize = 32 * 1024;
 /// A long page of records.
@@ -154,6 +156,16 @@ async fn wait(own: &Arc<Semaphore>, pool: &Arc<Semaphore>) -> Result<Grown, NoRo
     };
     tokio::time::timeout(PATIENCE, both).await.map_err(|_| NoRoom)?
 }
+
+/// An empty batch of an answer.
+pub(super) fn new_batch() -> Batch {
+    Batch::new(BATCH_RECORDS, BATCH_BYTES)
+}
+
+/// Records of one batch: no entry names more people than these records are about.
+pub(super) const BATCH_RECORDS: usize = 256;
+/// Bytes of one batch.
+pub(super) const BATCH_BYTES: usize = 1024 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -32,6 +32,7 @@ use crate::types::SubjectToken;
 use crate::types::Timestamp;
 
 use super::budget::Share;
+use super::budget::new_batch;
 use super::error::CallError;
 use super::exports::Border;
 use super::exports::Passes;
@@ -53,11 +54,6 @@ use super::seek::Sought;
 use super::seek::is_sought;
 use super::shared::Shared;
 use super::told::ToldBody;
-
-/// Records of one batch: no entry names more people than these records are about.
-pub(super) const BATCH_RECORDS: usize = 256;
-/// Bytes of one batch.
-pub(super) const BATCH_BYTES: usize = 1024 * 1024;
 
 /// The records of one answer, read, judged and rewritten batch by batch.
 pub(crate) struct Records {
@@ -230,7 +226,7 @@ impl Records {
             links,
             table,
             reader,
-            batch: Batch::new(BATCH_RECORDS, BATCH_BYTES),
+            batch: new_batch(),
             known: None,
             writer,
             scratch: Scratch::new(),

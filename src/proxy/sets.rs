@@ -26,7 +26,10 @@ use crate::transform::Writer;
 use crate::types::Timestamp;
 use crate::upstream::StoreBody;
 
+use super::budget::BATCH_BYTES;
+use super::budget::BATCH_RECORDS;
 use super::budget::Share;
+use super::budget::new_batch;
 use super::call::Decided;
 use super::error::CallError;
 use super::exports::Passes;
@@ -39,8 +42,6 @@ use super::plan::PlanFacts;
 use super::plan::Question;
 use super::pseudonyms::CallPseudonyms;
 use super::records;
-use super::records::BATCH_BYTES;
-use super::records::BATCH_RECORDS;
 use super::records::Desk;
 use super::records::Records;
 use super::records::Sealed;
@@ -193,7 +194,7 @@ impl Sets {
     /// Reads records of one place; true when the answer ends with them.
     async fn turn(&mut self) -> Result<bool, CallError> {
         if self.turns.len() <= self.used {
-            let batch = Batch::new(BATCH_RECORDS, BATCH_BYTES);
+            let batch = new_batch();
             self.turns.push(Turn { place: 0, batch, text: Text::default() });
         }
         let Some(turn) = self.turns.get_mut(self.used) else { return Err(CallError::Route) };

@@ -28,7 +28,9 @@ use crate::types::SubjectStatus;
 use crate::types::SubjectToken;
 use crate::types::Timestamp;
 
+use super::budget::BATCH_BYTES;
 use super::budget::Share;
+use super::budget::new_batch;
 use super::error::CallError;
 use super::feed;
 use super::inbox::Table;
@@ -37,8 +39,6 @@ use super::people::People;
 use super::people::fact_values;
 use super::people::scalar;
 use super::plan::Question;
-use super::records::BATCH_BYTES;
-use super::records::BATCH_RECORDS;
 use super::records::Sealed;
 use super::shared::Shared;
 use super::sums::Changed;
@@ -117,7 +117,7 @@ impl Watched {
             body,
             reader,
             table: watching.table,
-            batch: Batch::new(BATCH_RECORDS, BATCH_BYTES),
+            batch: new_batch(),
             known: None,
             pending: BytesMut::new(),
             begin: 0,
@@ -203,7 +203,7 @@ impl Watched {
     pub(crate) async fn judge(&mut self, last: bool) -> Result<Sealed, CallError> {
         let known = self.known.take();
         let set = Arc::clone(self.observation.set());
-        let batch = std::mem::replace(&mut self.batch, Batch::new(BATCH_RECORDS, BATCH_BYTES));
+        let batch = std::mem::replace(&mut self.batch, new_batch());
         let people = People::find_all(&self.shared.cards, &set, &batch, known).await?;
         let now = self.shared.clock.now();
         self.question.caller.still_valid(&self.shared)?;

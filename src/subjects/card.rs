@@ -8,7 +8,9 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::consent::Entity;
 use super::consent::NewConsent;
+use super::consent::NewEvent;
 use super::consent::Notices;
 use super::consent::tags;
 use super::error::SubjectsError;
@@ -210,11 +212,12 @@ pub(super) enum Answer {
 
 impl Answer {
     /// What a consent record gives.
-    pub(super) fn recorded(consent: &NewConsent, until: Option<Timestamp>) -> Self {
-        let form = u8::from(consent.separate) | u8::from(consent.guardian.is_some()) << 1;
+    pub(super) fn recorded(consent: &NewConsent, event: &NewEvent) -> Self {
+        let by_guardian = event.entity_id == Entity::Guardian;
+        let form = u8::from(consent.separate) | u8::from(by_guardian) << 1;
         let notice = consent.notice.as_ref();
         let (id, version) = notice.map_or((0, 0), |shown| tags(&shown.id, &shown.version));
-        Self::Recorded(until.map(Timestamp::unix_ms), form, id, version)
+        Self::Recorded(event.valid_until.map(Timestamp::unix_ms), form, id, version)
     }
 
     /// Whether it rests on a consent record that gives.

@@ -92,6 +92,16 @@ fn a_scan_says_what_is_missing_or_mistyped() {
             "in the clear",
         ),
         (1, vec!["crm", "--url", &url, "--list", "/none", "--sample", "5"], "nothing to draft"),
+        (
+            1,
+            vec!["crm", "--url", &url, "--list", "people", "--sample", "5"],
+            "a path begins with `/`",
+        ),
+        (
+            1,
+            vec!["crm", "--url", &url, "--list", ".x.example/a", "--sample", "5"],
+            "begins with `/`",
+        ),
         (1, vec!["shop", "--openapi", "none.json"], "cannot read none.json"),
         (1, vec!["shop", "--openapi", "/none.json"], "GET /none.json: the store answers 404"),
         (0, vec!["crm", "--url", &url, "--list", "/people", "--sample", "1"], "crm.people:"),

@@ -20,7 +20,7 @@ pub(in crate::cli) enum StoreCommand {
 
 #[derive(Args, Clone, Debug)]
 #[command(
-    before_help = "Examples:\n  privet store import .fides/dataset.yml --store shop > policies/shop.yaml\n\nCategories are taken over; routes, grants and whom records are about are for you to say."
+    before_help = "Examples:\n  privet store import .fides/dataset.yml --store shop > draft.yaml\n\nCategories are taken over; routes, grants and whom records are about are for you to say."
 )]
 pub(in crate::cli) struct ImportArgs {
     /// The file, with `dataset:` in it.

@@ -14,7 +14,10 @@ use crate::cli::args::{AdminArgs, RecordArgs, Said, Sheet, WhoArgs};
 use crate::cli::exit::{Exit, Failure, data, tell};
 use crate::cli::subject;
 use crate::cli::time;
+use crate::clock::Clock;
+use crate::clock::SystemClock;
 use crate::crypto::sha256;
+use crate::types::Timestamp;
 
 use super::export::events;
 use super::export::unread;
@@ -139,12 +142,21 @@ pub(super) fn withdraw(
     if let Some(person) = person.as_object_mut() {
         person.insert("event".into(), event);
     }
-    let mut done = 0;
-    for record in records.iter().filter(|record| stands(record, consent)) {
+    let (mut done, mut failed) = (0, None);
+    let now = SystemClock.now();
+    for record in records.iter().filter(|record| stands(record, consent, now)) {
         let id = record.get("record_id").and_then(Value::as_str).ok_or_else(unread)?;
-        let made = caller.post(&format!("/api/v1/consents/{id}/events"), &person)?;
-        data(&format!("{made}\n"))?;
-        done += 1;
+        // One that is refused must not keep the others from being taken back.
+        match caller.post(&format!("/api/v1/consents/{id}/events"), &person) {
+            Ok(made) => {
+                data(&format!("{made}\n"))?;
+                done += 1;
+            }
+            Err(failure) => failed = Some(failure.with_suffix(&format!("; record {id}"))),
+        }
+    }
+    if let Some(failure) = failed {
+        return Err(failure);
     }
     if done == 0 {
         let help = "to record a no, use `privet consent record … --answer refused`";
@@ -155,15 +167,17 @@ pub(super) fn withdraw(
     Ok(())
 }
 
-/// Whether the last word of a record on a question is a yes. One that is over is no more taken
-/// back than it stands; the gateway says so.
-fn stands(record: &Value, consent: &str) -> bool {
+/// Whether the last word of a record on a question is a yes that is not over: one that is over is
+/// no more taken back than it stands.
+fn stands(record: &Value, consent: &str, now: Timestamp) -> bool {
     let events = record.get("events").and_then(Value::as_array).into_iter().flatten();
     let of = |event: &&Value| event.get("purpose_key").and_then(Value::as_str) == Some(consent);
-    let time = |event: &&Value| event.get("time").map(Value::to_string).unwrap_or_default();
-    let last = events.filter(of).max_by_key(time);
-    let state = last.and_then(|event| event.get("state")).and_then(Value::as_str);
-    matches!(state, Some("Given" | "RenewedGiven"))
+    let when = |event: &&Value| event.get("time").map(Value::to_string).unwrap_or_default();
+    let last = events.filter(of).max_by_key(when);
+    let word = |name: &str| last.and_then(|event| event.get(name)).and_then(Value::as_str);
+    let until = word("valid_until").and_then(|text| time::moment(text).ok());
+    let is_over = until.is_some_and(|until| until <= now);
+    !is_over && matches!(word("state"), Some("Given" | "RenewedGiven"))
 }
 
 /// The SHA-256 of a file, in hexadecimal.

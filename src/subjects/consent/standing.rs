@@ -19,6 +19,7 @@ use super::model::NewEvent;
 use super::notices::Notices;
 use super::words::ConsentState;
 use super::words::ConsentType;
+use super::words::Entity;
 use crate::types::Timestamp;
 
 /// A moment that is asked about, and the moment whose knowledge counts.
@@ -87,7 +88,7 @@ pub fn standing(
         since: Some(happened(event)),
         record: Some(record.record_id),
         separate: record.consent.separate,
-        by_guardian: record.consent.guardian.is_some(),
+        by_guardian: event.event.entity_id == Entity::Guardian,
     };
     if standing.state.allows() {
         if standing.until.is_some_and(|until| until <= moment.at) {

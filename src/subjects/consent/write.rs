@@ -465,7 +465,7 @@ fn answered(
         };
         match event.event.state {
             ConsentState::Given | ConsentState::RenewedGiven => {
-                let answer = Answer::recorded(&record.consent, event.event.valid_until);
+                let answer = Answer::recorded(&record.consent, &event.event);
                 facts.consents.insert(question.into(), answer);
             }
             ConsentState::Requested | ConsentState::RequestDeferred => {

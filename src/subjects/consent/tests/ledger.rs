@@ -129,11 +129,20 @@ async fn a_person_is_called_the_same_in_all_records_and_by_no_id() {
 async fn the_form_of_consent_reaches_the_card() {
     let bench = Bench::new();
     let guardian = Some(Guardian { reference: "case:2026-1".into(), proof: None });
-    for (separate, guardian) in
-        [(false, None), (true, None), (false, guardian.clone()), (true, guardian)]
-    {
-        let by_guardian = guardian.is_some();
-        let new = NewConsent { separate, guardian, ..asks(&[("m", ConsentState::Given)]) };
+    for (separate, says, by_guardian) in [
+        (false, Entity::Subject, false),
+        (true, Entity::Subject, false),
+        (false, Entity::Guardian, true),
+        (true, Entity::Guardian, true),
+        // What a child says stays the child's, though the record names who could speak for it.
+        (false, Entity::Subject, false),
+    ] {
+        let mut new = NewConsent {
+            separate,
+            guardian: guardian.clone(),
+            ..asks(&[("m", ConsentState::Given)])
+        };
+        new.events[0].entity_id = says;
         bench.cards.record_consent(&person(), "c", new, by("ann")).await.unwrap();
         let form = ConsentForm { separate, by_guardian };
         assert_eq!(
