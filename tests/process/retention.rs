@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::go_verifier::{AT_ONCE, load};
-use crate::harness::{Gateway, Site, Store};
+use crate::harness::{Gateway, Site, Store, privet, said};
 use crate::jobs::{add, json, run};
 
 /// The journal keeps the newest 16,384; these are the bundles before.
@@ -23,8 +23,34 @@ fn says(site: &Site, code: i32, arguments: &[&str]) -> String {
     said
 }
 
-fn hold(site: &Site, status: &str) {
-    says(site, 0, &["subject", "status", "c-5", status]);
+fn told(site: &Site, arguments: &[&str]) -> serde_json::Value {
+    let out = privet(&site.dir(), arguments);
+    assert_eq!(out.status.code(), Some(0), "{arguments:?}: {}", said(&out));
+    serde_json::from_slice(&out.stdout).unwrap()
+}
+
+/// A person whose data is held is not erased, nor is a hold a status that another word takes away.
+fn hold(site: &Site) -> String {
+    let said = says(site, 1, &["subject", "status", "c-5", "held"]);
+    assert!(said.contains("privet hold add"), "{said}");
+    let placed = told(site, &["hold", "add", "c-5", "--case", "C-7", "--why", "a claim"]);
+    says(site, 0, &["subject", "status", "c-5", "restricted"]);
+    let said = says(site, 1, &["subject", "erase-key", "c-5"]);
+    assert!(said.contains("hold"), "{said}");
+    let listed = told(site, &["hold", "list"]);
+    let text = listed.to_string();
+    assert!(text.contains("C-7") && !text.contains("c-5"), "{text}");
+    let hold = listed["holds"][0]["hold"].as_str().unwrap().to_owned();
+    assert!(placed.to_string().contains(&hold), "{placed}");
+    hold
+}
+
+fn release(site: &Site, hold: &str) {
+    says(site, 2, &["hold", "release", hold]);
+    says(site, 2, &["hold", "release", "nonesuch", "--why", "settled"]);
+    says(site, 0, &["hold", "release", hold, "--why", "settled"]);
+    assert_eq!(told(site, &["hold", "list"])["holds"], serde_json::json!([]));
+    says(site, 0, &["subject", "status", "c-5", "active"]);
 }
 
 /// Makes entries until the journal has let the oldest go.
@@ -65,10 +91,10 @@ fn old_entries_go_once_a_second_operator_agrees_and_nobody_is_under_a_hold() {
     let id = asked["id"].as_str().unwrap().to_owned();
     let approve = ["job", "approve", &id, "--token-file", "ben.token"];
     assert!(says(&site, 1, &["job", "approve", &id]).contains("you requested this job"));
-    hold(&site, "held");
+    let held = hold(&site);
     let said = says(&site, 1, &approve);
     assert!(said.contains("somebody is under a legal hold"), "{said}");
-    hold(&site, "active");
+    release(&site, &held);
     says(&site, 0, &approve);
     says(&site, 0, &["job", "watch", &id]);
     assert!(!site.dir().join("data/audit/tile/entries/000").exists());
