@@ -23,7 +23,7 @@ fn says(site: &Site, code: i32, arguments: &[&str]) -> String {
     said
 }
 
-fn told(site: &Site, arguments: &[&str]) -> serde_json::Value {
+fn told(site: &Site, arguments: &[&str]) -> Value {
     let out = privet(&site.dir(), arguments);
     assert_eq!(out.status.code(), Some(0), "{arguments:?}: {}", said(&out));
     serde_json::from_slice(&out.stdout).unwrap()
