@@ -54,8 +54,9 @@ pub(crate) async fn serve(
     let sent = write::take(inbound, (&route, &mut watch.share), body).await?;
     let stored = stored(inbound, &mut watch, trail).await?;
     let made = made(inbound, &watch, sent.as_ref())?;
-    let batch = stored.as_ref().map(|stored| &stored.batch).or(made.as_ref());
-    watch.about = people(inbound, &watch, batch).await?;
+    let stands = stored.as_ref().map(|stored| &stored.batch);
+    let batch = stands.or(made.as_ref());
+    watch.about = everybody(inbound, &watch, [stands, made.as_ref()]).await?;
     if watch.about.is_empty() && !watch.observation.set().subjects.is_empty() {
         watch.sums.unattributed(1);
     }
@@ -77,7 +78,7 @@ pub(crate) async fn serve(
     if watch.observation.set().observed_until(shared.clock.now()).is_none() {
         return Err(CallError::PolicyChanged);
     }
-    people(inbound, &watch, batch).await?;
+    everybody(inbound, &watch, [stands, made.as_ref()]).await?;
     let upstream = inbound.worker.upstream(watch.question.routed.store).ok_or(CallError::Route)?;
     let sending = Instant::now();
     let answer = upstream.alter(&watch.observation, intent, &write).await;
@@ -124,7 +125,8 @@ async fn stored(
     }
 }
 
-/// The records that are to be made.
+/// The records that are sent: a record that is replaced or changed may be made where the store has
+/// none, and may be moved to somebody else.
 ///
 /// # Errors
 /// When nobody can tell whom they are about.
@@ -135,9 +137,6 @@ fn made(
 ) -> Result<Option<Batch>, CallError> {
     let route = &watch.question.routed.route;
     let (Some((media, text)), Some(selector)) = (sent, &route.records) else { return Ok(None) };
-    if route.method != Method::Post {
-        return Ok(None);
-    }
     let record_bytes = inbound.worker.shared().limits().record_bytes;
     let place = (selector, &watch.shape);
     match write_body::parse(*media, text.clone(), place, record_bytes) {
@@ -147,7 +146,26 @@ fn made(
     }
 }
 
-/// Whom a write is about.
+/// Whom a write is about: whoever the record is about that stands there, and whoever it is to be
+/// about.
+///
+/// # Errors
+/// When one of them was erased: nothing of theirs is made or changed again.
+async fn everybody(
+    inbound: &Inbound,
+    watch: &Watch,
+    batches: [Option<&Batch>; 2],
+) -> Result<About, CallError> {
+    let mut about = Vec::new();
+    for batch in batches {
+        about.extend(people(inbound, watch, batch).await?);
+    }
+    about.sort_unstable();
+    about.dedup_by_key(|(token, _)| *token);
+    Ok(about)
+}
+
+/// Whom records are about.
 ///
 /// # Errors
 /// When one of them was erased: nothing of theirs is made or changed again.
@@ -169,8 +187,6 @@ async fn people(
         }
         about.extend(cards.iter().flatten().map(|card| (card.token, card.logged_version)));
     }
-    about.sort_unstable();
-    about.dedup_by_key(|(token, _)| *token);
     Ok(about)
 }
 

@@ -289,6 +289,11 @@ async fn who_was_erased_does_not_come_back() {
         assert_eq!(call(&gateway, "boss", "care", &one, "").await.status, 404);
         let write = format!("PATCH /shop/customers/{gone}");
         assert_eq!(call(&gateway, "boss", "care", &write, "{\"name\":\"x\"}").await.status, 404);
+        // Nor by a record of somebody else that is moved to them.
+        let other = if gone == "c-1" { "c-2" } else { "c-1" };
+        let write = format!("PATCH /shop/customers/{other}");
+        let moved = call(&gateway, "boss", "care", &write, &format!("{{\"id\":\"{gone}\"}}")).await;
+        assert_eq!(moved.status, 404, "{}", moved.text());
         assert!(store.asked().iter().all(|asked| asked.method() == "GET"));
     }
 }

@@ -343,7 +343,7 @@ pub struct ConsentVersion {
     pub record_id: RecordId,
     /// Which version; the first is 1.
     pub version: u32,
-    /// The SHA-256 of the version before, in the form of [`canonical`](super::canonical).
+    /// The SHA-256 of the version before, in the form of [`canonical`](super::canonical()).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prev_version_hash: Option<Digest>,
     /// When it was recorded.
