@@ -1,6 +1,7 @@
 //! The health of keys and stores, for `/readyz`.
 
 use crate::api::Check;
+use crate::authn::Authenticator;
 use crate::keys::KeyRing;
 use crate::subjects::Approval;
 use crate::subjects::Approvals;
@@ -47,4 +48,14 @@ pub(super) fn of_store(store: &Store) -> Check {
         (0, None) => Check::noted("store", detail),
         (_, None) => Check::passed("store", detail),
     }
+}
+
+/// Tokens of an issuer without keys are refused; those of the others are not.
+pub(super) fn of_issuers(authenticator: &Authenticator) -> Vec<Check> {
+    let issuers = authenticator.status().into_iter();
+    let checks = issuers.map(|issuer| match issuer.keys {
+        0 => Check::noted("issuer", format!("{} no keys", issuer.issuer)),
+        _ => Check::passed("issuer", format!("{} ok", issuer.issuer)),
+    });
+    checks.collect()
 }

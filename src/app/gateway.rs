@@ -29,7 +29,6 @@ use crate::config::Config;
 use crate::keys::KeyRing;
 use crate::net::Drain;
 use crate::net::NetMetrics;
-use crate::net::NextTls;
 use crate::net::ServerTls;
 use crate::policy::PolicySet;
 use crate::proxy::Inbox;
@@ -40,11 +39,11 @@ use crate::subjects::Approvals;
 use crate::subjects::Cards;
 use crate::types::Timestamp;
 use crate::types::told;
-use crate::upstream::NextCredentials;
 use crate::upstream::Store;
 use crate::upstream::UpstreamMetrics;
 
 use super::checks;
+use super::credentials::Credentials;
 use super::exports::Exports;
 use super::jobs;
 use super::load::Loaded;
@@ -108,13 +107,6 @@ pub(super) struct Site {
     operators: Arc<ArcSwap<Operators>>,
     /// One reload at a time; holds nothing.
     reloading: Mutex<()>,
-}
-
-/// Certificates and tokens that were read and are not in use yet.
-struct Credentials {
-    /// In the order of the stores.
-    of_stores: Vec<NextCredentials>,
-    tls: Option<NextTls>,
 }
 
 /// What is counted of people, of agreements about them and of where their data goes.
@@ -361,36 +353,18 @@ impl Site {
         let issuers = self.prepare_issuers(&loaded)?;
         self.require_stores(&loaded.policy)?;
         // What can fail comes before anything changes: a refused reload leaves all as it was.
-        let credentials = self.prepare_credentials()?;
+        let credentials = Credentials::prepare(&self.stores, self.tls.as_deref())?;
         let after = loaded.policy.hash();
         self.record_policy(&self.shared.policy(), &loaded.policy)?;
         // People of a new domain have keys from now on, and the next roll carries them over.
         self.keys.know_domains(loaded.policy.domains());
         self.shared.replace_policy(loaded.policy).map_err(|e| told(&e))?;
         observing::warn(&self.shared.policy(), self.clock.now());
-        self.use_credentials(credentials);
+        credentials.put_to_use(&self.stores, self.tls.as_deref());
         self.authenticator.replace(issuers);
         self.operators.store(Arc::new(operators));
         self.read_issuer_keys();
         Ok(Reloaded { policy: hex(&after), at_restart })
-    }
-
-    /// Reads what the gateway shows stores and callers of itself. All of it can be used, or none.
-    fn prepare_credentials(&self) -> Result<Credentials, String> {
-        let of_stores = self.stores.iter().map(|store| store.prepare_credentials());
-        let of_stores = of_stores.collect::<Result<_, _>>().map_err(|e| told(&e))?;
-        let tls = self.tls.as_ref().map(|tls| tls.prepare()).transpose();
-        let tls = tls.map_err(|e| format!("the old certificate stays: {}", told(&e)))?;
-        Ok(Credentials { of_stores, tls })
-    }
-
-    fn use_credentials(&self, next: Credentials) {
-        for (store, next) in self.stores.iter().zip(next.of_stores) {
-            store.use_credentials(next);
-        }
-        if let (Some(tls), Some(next)) = (&self.tls, next.tls) {
-            tls.replace(next);
-        }
     }
 
     fn prepare_issuers(&self, loaded: &Loaded) -> Result<NextSettings, String> {
@@ -458,14 +432,7 @@ impl api::Gateway for Site {
         });
         checks.extend(checks::of_reviews(&self.shared.approvals, self.clock.now()));
         checks.extend(self.exports.checks());
-        for issuer in self.authenticator.status() {
-            // Tokens of an issuer without keys are refused; those of the others are not.
-            checks.push(if issuer.keys == 0 {
-                Check::noted("issuer", format!("{} no keys", issuer.issuer))
-            } else {
-                Check::passed("issuer", format!("{} ok", issuer.issuer))
-            });
-        }
+        checks.extend(checks::of_issuers(&self.authenticator));
         checks.extend(self.stores.iter().map(|store| checks::of_store(store)));
         let at_restart = self.at_restart.load();
         if !at_restart.is_empty() {

@@ -4,6 +4,7 @@ mod admin;
 mod agreement;
 mod cosigner;
 mod cosigning;
+mod credentials;
 mod checks;
 mod exports;
 mod files;
